@@ -1,0 +1,14 @@
+"""tinybar: structured pruning of neural networks with budget-aware regularization, from scratch.
+
+The BLAS settings come first: OpenBLAS reads them once, when NumPy is loaded.
+"""
+
+from . import blas as _blas
+
+_blas.prepare()
+
+from .autograd import GradientError, Tensor, gradcheck, no_grad  # noqa: E402
+from .backend import seed, use_device  # noqa: E402
+
+__version__ = "0.1.0"
+__all__ = ["GradientError", "Tensor", "__version__", "gradcheck", "no_grad", "seed", "use_device"]

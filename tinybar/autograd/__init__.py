@@ -1,0 +1,32 @@
+"""A small reverse-mode autograd engine: Tensor, the tape, the primitives, the gradient checker."""
+
+from . import operators as _operators  # attaches Tensor's arithmetic
+from .check import GradientError, GradientReport, gradcheck
+from .conv import conv2d
+from .elementwise import (
+    add,
+    clip,
+    divide,
+    exp,
+    log,
+    maximum,
+    multiply,
+    negative,
+    power,
+    relu,
+    sigmoid,
+    sqrt,
+    subtract,
+    where,
+)
+from .gates import hard_concrete, probability_active
+from .linear import matmul
+from .norm import batch_norm
+from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
+from .primitive import PRIMITIVES, Primitive, primitive
+from .reduction import max, mean, sum
+from .selection import scatter_add, take
+from .shaping import concatenate, getitem, pad, reshape, transpose
+from .softmax import cross_entropy, log_softmax, logsumexp, softmax
+from .tape import no_grad
+from .tensor import Tensor

@@ -1,0 +1,175 @@
+"""Convolution (cross-correlation, as all deep-learning libraries call it), channels last.
+
+    y[n,p,q,k] = bias[k] + sum_{i,j,c} xpad[n, p s + i, q s + j, c] weight[i,j,c,k]
+
+It is linear in x and in weight, so each pullback is the adjoint of a linear map. Three forms
+compute it, all held to the first one by the tests:
+
+    reference   the sum as it stands: one product per kernel offset (i, j)
+    gather      the windows copied to the rows of one matrix, one product [im2col, Chellapilla 2006]
+    pointwise   a 1x1 kernel without padding: a matrix product over all pixels
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backend import array_module
+from .primitive import primitive
+from .windows import Geometry, crop_image, pad_image, shifted, windows
+
+ALGORITHMS = ("auto", "reference", "gather", "pointwise")
+
+
+@primitive(inputs=3)
+def conv2d(
+    x, weight, bias=None, stride=1, padding=0, *, algorithm="auto", needs=(True, True, True)
+):
+    """y = x * weight + bias.   gx, gweight: the adjoints;  gbias = sum of gy over N, OH, OW.
+
+    x: (N, H, W, C_in), weight: (KH, KW, C_in, C_out), bias: (C_out,) or None,
+    y: (N, OH, OW, C_out) with OH = floor((H + 2 padding - KH) / stride) + 1.
+    stride, padding: pixels, an integer or a (vertical, horizontal) pair.
+    Raises ValueError where the shapes do not fit, or for an unknown algorithm.
+    """
+    geometry = _check(x, weight, bias, stride, padding, algorithm)
+    form = _FORMS[choose_algorithm(geometry) if algorithm == "auto" else algorithm]
+    y, to_x, to_weight = form(x, weight, geometry)
+    if bias is not None:
+        y += bias
+
+    def pullback(gy):
+        gx = to_x(gy) if needs[0] else None
+        gweight = to_weight(gy) if needs[1] else None
+        gbias = gy.sum(axis=(0, 1, 2)) if bias is not None and needs[2] else None
+        return gx, gweight, gbias
+
+    return y, pullback
+
+
+def choose_algorithm(geometry: Geometry) -> str:
+    """The form that computes this geometry with the least work."""
+    is_pointwise = geometry.kernel == (1, 1) and geometry.padding == (0, 0)
+    return "pointwise" if is_pointwise else "gather"
+
+
+def _reference(x, weight, geometry: Geometry):
+    """The definition: y = sum_ij X_ij W_ij, with X_ij the pixel (i, j) of every window.
+
+    gX_ij = gy W_ij^T, added where X_ij was read;  gW_ij = X_ij^T gy.
+    """
+    xp, (kh, kw) = array_module(x), geometry.kernel
+    size = geometry.output_size(*x.shape[1:3])
+    padded = pad_image(x, geometry.padding)
+    offsets = [(i, j) for i in range(kh) for j in range(kw)]
+
+    y = xp.zeros((x.shape[0], *size, weight.shape[3]), x.dtype)
+    for i, j in offsets:
+        y += shifted(padded, i, j, geometry.stride, size) @ weight[i, j]
+
+    def to_x(gy):
+        gpadded = xp.zeros(padded.shape, gy.dtype)
+        for i, j in offsets:
+            shifted(gpadded, i, j, geometry.stride, size)[...] += gy @ weight[i, j].T
+        return crop_image(gpadded, geometry.padding)
+
+    def to_weight(gy):
+        gweight = xp.empty(weight.shape, gy.dtype)
+        for i, j in offsets:
+            pixel = shifted(padded, i, j, geometry.stride, size)
+            gweight[i, j] = xp.tensordot(pixel, gy, axes=((0, 1, 2), (0, 1, 2)))
+        return gweight
+
+    return y, to_x, to_weight
+
+
+def _gather(x, weight, geometry: Geometry):
+    """One product: rows (N OH OW, KH KW C_in) gathered from the windows, times the weight.
+
+    gweight = rows^T gy.  gx: for stride 1 again a convolution, of gy padded by K - 1 - padding
+    with the kernel turned by 180 degrees and its channels exchanged; else the rows' gradient
+    gy weight^T is added back, offset by offset, where the rows were read.
+    """
+    xp, (kh, kw), c_out = array_module(x), geometry.kernel, weight.shape[3]
+    size = geometry.output_size(*x.shape[1:3])
+    padded = pad_image(x, geometry.padding)
+    rows = _rows(padded, geometry, size)
+    matrix = weight.reshape(-1, c_out)
+    y = (rows @ matrix).reshape(x.shape[0], *size, c_out)
+
+    def to_weight(gy):
+        return (rows.T @ gy.reshape(-1, c_out)).reshape(weight.shape)
+
+    def to_x_by_convolution(gy):
+        around = Geometry(geometry.kernel, (1, 1), _adjoint_padding(geometry))
+        turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
+        grows = _rows(pad_image(gy, around.padding), around, x.shape[1:3])
+        return (grows @ turned.reshape(-1, x.shape[3])).reshape(x.shape)
+
+    def to_x_by_scattering(gy):
+        grows = (gy.reshape(-1, c_out) @ matrix.T).reshape(x.shape[0], *size, kh, kw, x.shape[3])
+        gpadded = xp.zeros(padded.shape, gy.dtype)
+        for i in range(kh):
+            for j in range(kw):
+                shifted(gpadded, i, j, geometry.stride, size)[...] += grows[:, :, :, i, j]
+        return crop_image(gpadded, geometry.padding)
+
+    turnable = geometry.stride == (1, 1) and min(_adjoint_padding(geometry)) >= 0
+    return y, to_x_by_convolution if turnable else to_x_by_scattering, to_weight
+
+
+def _rows(padded, geometry: Geometry, size: tuple[int, int]):
+    """The windows copied to a matrix (N OH OW, KH KW C)."""
+    n, c = padded.shape[0], padded.shape[3]
+    (kh, kw), (oh, ow) = geometry.kernel, size
+    return windows(padded, geometry, size).reshape(n * oh * ow, kh * kw * c)
+
+
+def _adjoint_padding(geometry: Geometry) -> tuple[int, int]:
+    """K - 1 - padding, the margin that the stride-1 adjoint puts around gy."""
+    return tuple(k - 1 - p for k, p in zip(geometry.kernel, geometry.padding, strict=True))
+
+
+def _pointwise(x, weight, geometry: Geometry):
+    """A 1x1 kernel: y = X W over all the pixels read.   gX = gy W^T;  gW = X^T gy."""
+    if geometry.kernel != (1, 1) or geometry.padding != (0, 0):
+        raise ValueError(f"the pointwise algorithm needs a 1x1 kernel unpadded, got {geometry}")
+    xp, (c_in, c_out) = array_module(x), weight.shape[2:]
+    size = geometry.output_size(*x.shape[1:3])
+    pixels = shifted(x, 0, 0, geometry.stride, size).reshape(-1, c_in)
+    matrix = weight[0, 0]
+    y = (pixels @ matrix).reshape(x.shape[0], *size, c_out)
+
+    def to_x(gy):
+        gpixels = (gy.reshape(-1, c_out) @ matrix.T).reshape(x.shape[0], *size, c_in)
+        if geometry.stride == (1, 1):
+            return gpixels
+        gx = xp.zeros(x.shape, gy.dtype)
+        shifted(gx, 0, 0, geometry.stride, size)[...] = gpixels
+        return gx
+
+    def to_weight(gy):
+        return (pixels.T @ gy.reshape(-1, c_out)).reshape(weight.shape)
+
+    return y, to_x, to_weight
+
+
+_FORMS = {"reference": _reference, "gather": _gather, "pointwise": _pointwise}
+
+
+def _check(x, weight, bias, stride, padding, algorithm) -> Geometry:
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"unknown convolution algorithm {algorithm!r}: use one of {ALGORITHMS}")
+    if x.ndim != 4 or weight.ndim != 4:
+        raise ValueError(
+            "conv2d needs x (N, H, W, C_in) and weight (KH, KW, C_in, C_out), got "
+            f"{x.shape} and {weight.shape}"
+        )
+    if x.shape[3] != weight.shape[2]:
+        raise ValueError(
+            f"conv2d: x {x.shape} has {x.shape[3]} channels, weight {weight.shape} reads "
+            f"{weight.shape[2]}"
+        )
+    if bias is not None and bias.shape != weight.shape[3:]:
+        raise ValueError(f"conv2d: bias has shape {bias.shape}, needs {weight.shape[3:]}")
+    return Geometry.of(np.shape(weight)[:2], stride, padding)

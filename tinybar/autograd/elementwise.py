@@ -1,0 +1,137 @@
+"""Element by element: arithmetic with broadcasting, and functions of one variable.
+
+In every formula `gy` is dL/dy and `gx` is dL/dx. Binary primitives broadcast; their pullbacks
+sum over what was repeated (`unbroadcast`).
+"""
+
+from __future__ import annotations
+
+from ..backend import array_module
+from .primitive import primitive, unbroadcast
+
+
+@primitive(inputs=2)
+def add(a, b):
+    """y = a + b.   ga = gy;  gb = gy."""
+    return a + b, lambda gy: (unbroadcast(gy, a.shape), unbroadcast(gy, b.shape))
+
+
+@primitive(inputs=2)
+def subtract(a, b):
+    """y = a - b.   ga = gy;  gb = -gy."""
+    return a - b, lambda gy: (unbroadcast(gy, a.shape), unbroadcast(-gy, b.shape))
+
+
+@primitive(inputs=2)
+def multiply(a, b, *, needs=(True, True)):
+    """y = a b.   ga = gy b;  gb = gy a."""
+
+    def pullback(gy):
+        ga = unbroadcast(gy * b, a.shape) if needs[0] else None
+        gb = unbroadcast(gy * a, b.shape) if needs[1] else None
+        return ga, gb
+
+    return a * b, pullback
+
+
+@primitive(inputs=2)
+def divide(a, b):
+    """y = a / b.   ga = gy / b;  gb = -gy y / b."""
+    y = a / b
+    return y, lambda gy: (unbroadcast(gy / b, a.shape), unbroadcast(-gy * y / b, b.shape))
+
+
+@primitive(inputs=1)
+def negative(x):
+    """y = -x.   gx = -gy."""
+    return -x, lambda gy: (-gy,)
+
+
+@primitive(inputs=1)
+def power(x, exponent):
+    """y = x^p for a constant p.   gx = gy p x^(p-1), and 0 everywhere for p = 0."""
+    if exponent == 0:
+        return x**0, lambda gy: (gy * 0,)
+    return x**exponent, lambda gy: (gy * exponent * x ** (exponent - 1),)
+
+
+@primitive(inputs=1)
+def exp(x):
+    """y = e^x.   gx = gy y."""
+    y = array_module(x).exp(x)
+    return y, lambda gy: (gy * y,)
+
+
+@primitive(inputs=1)
+def log(x):
+    """y = ln x.   gx = gy / x."""
+    return array_module(x).log(x), lambda gy: (gy / x,)
+
+
+@primitive(inputs=1)
+def sqrt(x):
+    """y = sqrt(x).   gx = gy / (2 y)."""
+    y = array_module(x).sqrt(x)
+    return y, lambda gy: (gy / (2 * y),)
+
+
+@primitive(inputs=1)
+def sigmoid(x):
+    """y = 1 / (1 + e^-x).   gx = gy y (1 - y).
+
+    With t = e^-|x|, y = 1 / (1 + t) for x >= 0 and t / (1 + t) below: nothing overflows.
+    """
+    xp = array_module(x)
+    t = xp.exp(-xp.abs(x))
+    y = xp.where(x >= 0, 1, t) / (1 + t)
+    return y, lambda gy: (gy * y * (1 - y),)
+
+
+@primitive(inputs=1)
+def relu(x):
+    """y = max(x, 0).   gx = gy where x > 0, else 0 (also at the kink x = 0)."""
+    xp = array_module(x)
+    y = xp.maximum(x, 0)
+    return y, lambda gy: (gy * (y > 0),)  # y > 0 iff x > 0, and y is kept by the next layer anyway
+
+
+@primitive(inputs=1)
+def clip(x, lo, hi):
+    """y = min(max(x, lo), hi).   gx = gy where lo <= x <= hi, else 0.
+
+    Raises ValueError if lo > hi.
+    """
+    if lo > hi:
+        raise ValueError(f"clip needs lo <= hi, got lo={lo}, hi={hi}")
+    y = array_module(x).clip(x, lo, hi)
+    return y, lambda gy: (gy * ((x >= lo) & (x <= hi)),)
+
+
+@primitive(inputs=2)
+def maximum(a, b):
+    """y = max(a, b).   ga = gy where a > b, gb = gy where b > a, half each where a = b."""
+    share = (a > b) + (a == b) * 0.5
+
+    def pullback(gy):
+        to_a = gy * share.astype(gy.dtype)
+        return unbroadcast(to_a, a.shape), unbroadcast(gy - to_a, b.shape)
+
+    return array_module(a, b).maximum(a, b), pullback
+
+
+@primitive(inputs=2)
+def _select(a, b, condition):
+    """y = a where condition, else b.   ga = gy where condition; gb = gy elsewhere."""
+    xp = array_module(a, b)
+
+    def pullback(gy):
+        kept = gy * condition
+        return unbroadcast(kept, a.shape), unbroadcast(gy - kept, b.shape)
+
+    return xp.where(condition, a, b), pullback
+
+
+def where(condition, a, b):
+    """a where `condition` (booleans, not differentiable) holds, else b; all three broadcast."""
+    condition = getattr(condition, "data", condition)
+    return _select(a, b, array_module(condition).asarray(condition, bool))

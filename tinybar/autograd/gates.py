@@ -1,0 +1,50 @@
+"""The hard-concrete distribution: sampling by its inverse CDF, and P(z > 0) [Louizos et al. 2018].
+
+alpha is the location (its logarithm is learnt), beta the temperature; the binary concrete variable
+s in (0, 1) is stretched to (gamma, zeta) and clamped, so that 0 and 1 carry probability (Supp. 7).
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..backend import array_module
+from .elementwise import sigmoid
+from .primitive import primitive
+
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # Supp. 7.1, "as per [22]"
+THRESHOLD = BETA * math.log(-GAMMA / ZETA)  # log alpha at which z(noise=1/2) leaves 0: -1.5986
+
+
+def _sigmoid(x):
+    return sigmoid.function(x)[0]
+
+
+@primitive(inputs=1)
+def hard_concrete(log_alpha, noise):
+    """z = clamp_{0,1}(s (zeta - gamma) + gamma),  s = sigmoid((ln u - ln(1-u) + log_alpha) / beta).
+
+    Supp. Eq. 4. log_alpha, z: one entry per gate; noise u: the same shape, strictly inside (0, 1),
+    or 1/2 for its mean (then s = sigmoid(log_alpha / beta)).
+    glog_alpha = gz (zeta - gamma)/beta s (1 - s) where 0 < z < 1, and 0 where z is clamped.
+    """
+    xp = array_module(log_alpha)
+    noise = xp.asarray(noise, log_alpha.dtype)
+    s = _sigmoid((xp.log(noise) - xp.log1p(-noise) + log_alpha) / BETA)
+    stretched = s * (ZETA - GAMMA) + GAMMA
+
+    def pullback(gz):
+        inside = (stretched > 0) & (stretched < 1)
+        return (gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s),)
+
+    return xp.clip(stretched, 0, 1), pullback
+
+
+@primitive(inputs=1)
+def probability_active(log_alpha):
+    """p = P(z > 0) = sigmoid(log_alpha - beta ln(-gamma / zeta)).   glog_alpha = gp p (1 - p).
+
+    Supp. Eq. 5. log_alpha, p: one entry per gate.
+    """
+    p = _sigmoid(log_alpha - THRESHOLD)
+    return p, lambda gp: (gp * p * (1 - p),)

@@ -1,0 +1,115 @@
+"""Primitives: the functions whose derivatives we know, and the registry that lists them all.
+
+A primitive is one function of arrays. It returns the output *and* the pullback:
+
+    @primitive(inputs=1)
+    def exp(x):
+        '''y = e^x.   gx = gy * y.'''
+        y = np.exp(x)
+        return y, lambda gy: (gy * y,)
+
+`inputs` counts the leading parameters that are differentiable; all others are options. The
+decorated name is then a function of Tensors that records itself on the tape; the function of
+arrays stays at hand as `.function`, and the whole is found in `PRIMITIVES` under its name. The
+gradient audit walks that registry, so a primitive that no case covers fails the suite.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+from .. import backend
+from .tape import Node, is_recording
+from .tensor import Tensor, as_array
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Primitive:
+    """A differentiable function of arrays, callable with Tensors.
+
+    inputs: how many leading parameters are differentiable; None: all positional ones (variadic).
+    If the function has a keyword `needs`, it is told which gradients will be asked for, so that
+    it neither captures nor computes the others (their place in the pullback's result is None).
+    """
+
+    def __init__(self, function, inputs: int | None):
+        functools.update_wrapper(self, function)
+        parameters = inspect.signature(function).parameters
+        self.name = function.__name__
+        self.function = function
+        self.inputs = inputs
+        self.input_names = tuple(parameters)[:inputs] if inputs is not None else ()
+        self.wants_needs = "needs" in parameters
+
+    def __call__(self, *args, **options) -> Tensor:
+        operands, args = self._split(args, options)
+        arrays = _arrays(operands, self.name)
+        needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in operands)
+        if not is_recording():
+            needs = (False,) * len(operands)
+        if self.wants_needs:
+            options["needs"] = needs
+        y, pullback = self.function(*arrays, *args, **options)
+        out = Tensor(y)
+        if any(needs):
+            parents = tuple(
+                t.node() if need else None for t, need in zip(operands, needs, strict=True)
+            )
+            out._node = Node(self.name, parents, pullback)
+            out.requires_grad = True
+        return out
+
+    def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
+        """The differentiable operands, wherever they were passed, and the other positionals."""
+        if self.inputs is None:
+            return list(args), ()
+        operands = list(args[: self.inputs])
+        for name in self.input_names[len(operands) :]:
+            operands.append(options.pop(name, None))
+        return operands, args[self.inputs :]
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def primitive(inputs: int | None):
+    """Register the decorated function of arrays as a primitive with `inputs` differentiable ones."""
+
+    def register(function) -> Primitive:
+        if function.__name__ in PRIMITIVES:
+            raise ValueError(f"a primitive called {function.__name__!r} exists already")
+        made = Primitive(function, inputs)
+        PRIMITIVES[made.name] = made
+        return made
+
+    return register
+
+
+def _arrays(operands: list, name: str) -> list:
+    """Arrays of all operands. Plain numbers take the dtype of the first array beside them."""
+    like = next((t for t in operands if hasattr(t, "dtype")), None)
+    arrays = []
+    for operand in operands:
+        if operand is None or isinstance(operand, Tensor):
+            arrays.append(operand if operand is None else operand.data)
+        elif isinstance(operand, (int, float)) and like is not None and like.dtype.kind == "f":
+            arrays.append(backend.array_module(as_array(like)).asarray(operand, like.dtype))
+        else:
+            arrays.append(as_array(operand))
+    modules = {backend.array_module(array) for array in arrays if array is not None}
+    if len(modules) > 1:
+        raise TypeError(f"{name} was given arrays of two devices: move them with use_device first")
+    return arrays
+
+
+def unbroadcast(gradient, shape: tuple[int, ...]):
+    """The pullback of broadcasting `shape` to `gradient.shape`: sum over what was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    stretched = tuple(
+        axis + extra for axis, n in enumerate(shape) if n == 1 and gradient.shape[axis + extra] != 1
+    )
+    return gradient.sum(axis=(*range(extra), *stretched)).reshape(shape)

@@ -1,0 +1,65 @@
+"""Sums, means and maxima over axes."""
+
+from __future__ import annotations
+
+from math import prod
+
+from ..backend import array_module
+from .primitive import primitive
+
+
+def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
+    """`axis` (None, an integer or several) as a tuple of axes in 0..ndim-1.
+
+    Raises ValueError for an axis that does not exist or is named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    named = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = tuple(a + ndim if a < 0 else a for a in named)
+    if any(not 0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
+        raise ValueError(f"axis {axis} does not fit an array of {ndim} dimensions")
+    return axes
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if a in axes else n for a, n in enumerate(shape))
+
+
+@primitive(inputs=1)
+def sum(x, axis=None, keepdims=False):
+    """y = sum of x over `axis`.   gx = gy, repeated along `axis`."""
+    xp, axes = array_module(x), normalise_axes(axis, x.ndim)
+    y = x.sum(axis=axes, keepdims=keepdims)
+    shape, kept = x.shape, _kept(x.shape, axes)
+    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept), shape),)
+
+
+@primitive(inputs=1)
+def mean(x, axis=None, keepdims=False):
+    """y = (1/m) sum of x over `axis`, m elements each.   gx = gy / m, repeated along `axis`.
+
+    Raises ValueError for a mean of nothing.
+    """
+    xp, axes = array_module(x), normalise_axes(axis, x.ndim)
+    m = prod(x.shape[a] for a in axes)
+    if m == 0:
+        raise ValueError(f"mean over no elements: shape {x.shape}, axis {axis}")
+    y = x.mean(axis=axes, keepdims=keepdims)
+    shape, kept = x.shape, _kept(x.shape, axes)
+    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept) / m, shape),)
+
+
+@primitive(inputs=1)
+def max(x, axis=None, keepdims=False):
+    """y = largest x along `axis`.   gx = gy where x = y, shared equally among ties."""
+    axes = normalise_axes(axis, x.ndim)
+    y = x.max(axis=axes, keepdims=True)
+    kept = y.shape
+
+    def pullback(gy):
+        largest = (x == y).astype(gy.dtype)
+        return (gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True),)
+
+    left = tuple(n for a, n in enumerate(x.shape) if a not in axes)
+    return (y if keepdims else y.reshape(left)), pullback

@@ -1,0 +1,73 @@
+"""Gather and scatter-add along one axis: the two halves of mixed connectivity (Supp. 2).
+
+An index is a sequence of integers on the host, whatever the device: the pruner decides it once,
+and neither its checks nor its shape may make the GPU wait.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backend import array_module
+from .primitive import primitive
+from .reduction import normalise_axes
+
+
+@primitive(inputs=1)
+def take(x, index, axis=-1):
+    """y = x[..., index, ...], the entries `index` along `axis`.   gx[index] += gy, else 0.
+
+    Supp. 2: h[I_in], the unpruned features of the residual signal. IndexError out of range.
+    """
+    xp, (axis,) = array_module(x), normalise_axes(axis, x.ndim)
+    where = _along(x, index, axis)
+
+    def pullback(gy):
+        gx = xp.zeros(x.shape, gy.dtype)
+        _add_at(xp, gx, where, axis, gy)
+        return (gx,)
+
+    if isinstance(where[axis], slice):
+        return x[where], pullback
+    return xp.take(x, xp.asarray(where[axis]), axis=axis), pullback
+
+
+@primitive(inputs=2)
+def scatter_add(x, delta, index, axis=-1):
+    """y = x, but y[..., index, ...] += delta along `axis`.   gx = gy;  gdelta = gy[index].
+
+    Supp. 2: h_l[I_out] = h_{l-1}[I_out] + delta, and h_l = h_{l-1} elsewhere. An entry named
+    twice in `index` collects both. Raises IndexError out of range, ValueError for a wrong shape.
+    """
+    xp, (axis,) = array_module(x), normalise_axes(axis, x.ndim)
+    where = _along(x, index, axis)
+    expected = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
+    if delta.shape != expected:
+        raise ValueError(
+            f"scatter_add: delta has shape {delta.shape}, but x {x.shape} with {len(index)} "
+            f"indices along axis {axis} needs {expected}"
+        )
+    y = x.copy()
+    _add_at(xp, y, where, axis, delta)
+    return y, lambda gy: (gy, gy[where])
+
+
+def _along(x, index, axis: int) -> tuple:
+    """`index` along `axis` as an indexing tuple; a run of neighbours becomes a slice (a view)."""
+    index = np.asarray(index, dtype=np.intp).reshape(-1)
+    n = x.shape[axis]
+    if index.size and (index.min() < -n or index.max() >= n):
+        raise IndexError(f"index {index.tolist()} is out of range for axis {axis} of {x.shape}")
+    index = index % n if n else index
+    if index.size and np.array_equal(index, np.arange(index[0], index[0] + index.size)):
+        index = slice(int(index[0]), int(index[0]) + index.size)
+    return (*(slice(None),) * axis, index)
+
+
+def _add_at(xp, target, where: tuple, axis: int, values) -> None:
+    """target[where] += values, entries named twice adding up. In place."""
+    index = where[axis]
+    if isinstance(index, slice) or np.unique(index).size == index.size:
+        target[where] += values
+    else:
+        xp.add.at(target, (*where[:axis], xp.asarray(index)), values)

@@ -1,0 +1,85 @@
+"""The same numbers in another arrangement: reshape, transpose, concatenate, pad, indexing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..backend import array_module
+from .primitive import primitive
+from .reduction import normalise_axes
+
+
+@primitive(inputs=1)
+def reshape(x, shape):
+    """y = the elements of x, in order, in `shape` (one entry may be -1).   gx = gy in x's shape."""
+    return x.reshape(shape), lambda gy: (gy.reshape(x.shape),)
+
+
+@primitive(inputs=1)
+def transpose(x, axes=None):
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...].   gx: gy by the inverse permutation.
+
+    axes: a permutation; None reverses all axes.
+    """
+    axes = tuple(reversed(range(x.ndim))) if axes is None else normalise_axes(axes, x.ndim)
+    inverse = tuple(int(i) for i in np.argsort(axes))
+    return x.transpose(axes), lambda gy: (gy.transpose(inverse),)
+
+
+@primitive(inputs=None)
+def _concatenate(*xs, axis):
+    """y = xs one behind the other along `axis`.   gx_k: the k-th part of gy."""
+    xp = array_module(*xs)
+    ends = np.cumsum([x.shape[axis] for x in xs])[:-1].tolist()
+    return xp.concatenate(xs, axis), lambda gy: tuple(xp.split(gy, ends, axis))
+
+
+def concatenate(xs, axis=-1):
+    """The tensors `xs` one behind the other along `axis`; their other extents must agree."""
+    xs = list(xs)
+    if not xs:
+        raise ValueError("concatenate needs at least one tensor")
+    return _concatenate(*xs, axis=axis)
+
+
+@primitive(inputs=1)
+def pad(x, pad_width):
+    """y = x with zeros around it: pad_width[a] = (before, after) along axis a.   gx = gy inside.
+
+    pad_width: a pair per axis, as numpy.pad takes it. Raises ValueError for a negative width.
+    """
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    if any(before < 0 or after < 0 for before, after in widths):
+        raise ValueError(f"pad_width {pad_width} has a negative entry")
+    inside = tuple(
+        slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)
+    )
+    return array_module(x).pad(x, widths), lambda gy: (gy[inside],)
+
+
+@primitive(inputs=1)
+def getitem(x, index):
+    """y = x[index].   gx = 0 but for gx[index] += gy (an element read twice collects both)."""
+    xp = array_module(x)
+
+    def pullback(gy):
+        gx = xp.zeros(x.shape, gy.dtype)
+        if _reads_once(index):
+            gx[index] = gy
+        else:
+            xp.add.at(gx, index, gy)
+        return (gx,)
+
+    return x[index], pullback
+
+
+def _reads_once(index) -> bool:
+    """Whether indexing can read no element twice: integers, slices, ..., None, boolean masks."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None
+        or part is Ellipsis
+        or isinstance(part, (int, np.integer, slice))
+        or getattr(part, "dtype", None) == bool
+        for part in parts
+    )

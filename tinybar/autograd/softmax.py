@@ -1,0 +1,93 @@
+"""Softmax and its relatives, and the cross-entropy built on them.
+
+All subtract the largest logit first: nothing overflows, whatever the logits.
+"""
+
+from __future__ import annotations
+
+from ..backend import array_module
+from .primitive import primitive
+
+
+def _shifted_logsumexp(x, axis):
+    """ln sum e^x along `axis`, kept as an axis of one."""
+    xp = array_module(x)
+    largest = x.max(axis=axis, keepdims=True)
+    largest = xp.where(xp.isfinite(largest), largest, 0)  # all -inf: ln 0 = -inf, not nan
+    with xp.errstate(divide="ignore"):
+        return largest + xp.log(xp.exp(x - largest).sum(axis=axis, keepdims=True))
+
+
+@primitive(inputs=1)
+def logsumexp(x, axis=-1):
+    """y = ln sum_j e^x_j along `axis`.   gx_j = gy e^(x_j - y)."""
+    xp = array_module(x)
+    kept = _shifted_logsumexp(x, axis)
+    return kept.squeeze(axis), lambda gy: (xp.expand_dims(gy, axis) * xp.exp(x - kept),)
+
+
+@primitive(inputs=1)
+def log_softmax(x, axis=-1):
+    """y_j = x_j - ln sum_k e^x_k along `axis`.   gx_j = gy_j - e^y_j sum_k gy_k."""
+    xp = array_module(x)
+    y = x - _shifted_logsumexp(x, axis)
+    return y, lambda gy: (gy - xp.exp(y) * gy.sum(axis=axis, keepdims=True),)
+
+
+@primitive(inputs=1)
+def softmax(x, axis=-1):
+    """y_j = e^x_j / sum_k e^x_k along `axis`.   gx_j = y_j (gy_j - sum_k gy_k y_k)."""
+    xp = array_module(x)
+    y = xp.exp(x - _shifted_logsumexp(x, axis))
+    return y, lambda gy: (y * (gy - (gy * y).sum(axis=axis, keepdims=True)),)
+
+
+@primitive(inputs=2)
+def cross_entropy(logits, target):
+    """y = -(1/N) sum_n sum_k p_nk ln softmax(logits)_nk, the mean over the batch.
+
+    logits: (N, K). target: labels (N,), integers in 0..K-1 (then p is their one-hot matrix), or
+    probabilities (N, K), taken as they are: rows need not sum to 1.
+    glogits = gy/N (softmax(logits) sum_k p_nk - p);  gtarget = -gy/N ln softmax(logits).
+    Raises ValueError for shapes that do not fit, TypeError for labels that are not integers;
+    on the CPU also ValueError for labels out of range (on a GPU the check would be a wait:
+    data sets check theirs when they are loaded).
+    """
+    xp, (n, k) = array_module(logits), _check(logits, target)
+    logp = logits - _shifted_logsumexp(logits, -1)
+    if target.ndim == 1:
+        rows = xp.arange(n)
+        y = -logp[rows, target].mean()
+
+        def pullback(gy):
+            glogits = xp.exp(logp)
+            glogits[rows, target] -= 1
+            return glogits * (gy / n), None
+
+    else:
+        y = -(target * logp).sum() / n
+
+        def pullback(gy):
+            mass = target.sum(axis=-1, keepdims=True)
+            return (xp.exp(logp) * mass - target) * (gy / n), logp * (-gy / n)
+
+    return y, pullback
+
+
+def _check(logits, target) -> tuple[int, int]:
+    if logits.ndim != 2 or 0 in logits.shape:
+        raise ValueError(f"cross_entropy needs logits (N, K), got {logits.shape}")
+    n, k = logits.shape
+    if target.shape not in ((n,), (n, k)):
+        raise ValueError(
+            f"cross_entropy: target has shape {target.shape}, logits {logits.shape} need labels "
+            f"({n},) or probabilities ({n}, {k})"
+        )
+    if target.ndim == 1:
+        if target.dtype.kind not in "iu":
+            raise TypeError(f"cross_entropy: labels must be integers, got {target.dtype}")
+        if array_module(target).__name__ == "numpy" and not (0 <= target.min() <= target.max() < k):
+            raise ValueError(
+                f"cross_entropy: labels must lie in 0..{k - 1}, got {target.min()}..{target.max()}"
+            )
+    return n, k

@@ -1,0 +1,132 @@
+"""Tensor: an array, its gradient, and its place on the tape.
+
+Its arithmetic (`+ - * / ** @ []`, comparisons) is attached by `operators.py`, from the primitives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import backend
+from .tape import Node, backward
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    data: anything NumPy makes an array of, or an array of the current device. The dtype is kept;
+    gradients need a floating dtype.
+    .data: the array (NumPy or CuPy).   .grad: an array of the same shape and dtype, or None.
+    Raises TypeError for a non-numeric `data`, and for requires_grad with an integer dtype.
+    """
+
+    __slots__ = ("__weakref__", "_node", "data", "grad", "requires_grad")
+    __array_priority__ = 1000  # ndarray + Tensor is ours to compute, not NumPy's element by element
+
+    def __init__(self, data, requires_grad: bool = False):
+        self.data = as_array(data)
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point tensors have gradients, this one is {self.data.dtype}"
+            )
+        self.requires_grad = requires_grad
+        self.grad = None
+        self._node = None
+
+    # --- what the array is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def numpy(self) -> np.ndarray:
+        """The values on the host. On the CPU this is `.data` itself, not a copy."""
+        return backend.to_numpy(self.data)
+
+    def item(self) -> int | float | bool:
+        """The only element, as a Python number. ValueError if there is not exactly one."""
+        if self.size != 1:
+            raise ValueError(
+                f"item() needs exactly one element, this tensor has shape {self.shape}"
+            )
+        return self.data.item()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        host = backend.to_numpy(self.data)
+        return np.array(host, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __repr__(self) -> str:
+        grad = ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({np.array2string(self.numpy(), separator=', ')}, dtype={self.dtype}{grad})"
+
+    # --- the tape
+
+    def detach(self) -> Tensor:
+        """The same array, outside the tape."""
+        return Tensor(self.data)
+
+    def backward(self, grad=None) -> None:
+        """Add d(self)/d(leaf), pulled back from `grad`, to `.grad` of every leaf behind self.
+
+        grad: array of self's shape; may be left out for a single element (then it is 1).
+        Raises RuntimeError when nothing was recorded, or the tape was already freed.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("backward() on a tensor that does not require gradients")
+        if grad is None:
+            if self.size != 1:
+                raise ValueError(
+                    f"backward() without a gradient needs a single element, not shape {self.shape}"
+                )
+            grad = backend.array_module(self.data).ones_like(self.data)
+        else:
+            grad = as_array(grad).astype(self.dtype, copy=False)
+            if grad.shape != self.shape:
+                raise ValueError(f"gradient of shape {grad.shape} for a tensor of {self.shape}")
+        backward(self.node(), grad)
+
+    def node(self) -> Node:
+        """This tensor's place on the tape; a leaf gets one when it is first used."""
+        if self._node is None:
+            self._node = Node("leaf", receive=self._receive)
+        return self._node
+
+    def _receive(self, gradient, owned: bool) -> None:
+        if self.grad is not None:
+            self.grad = self.grad + gradient
+        else:
+            self.grad = gradient if owned else gradient.copy()
+
+
+def as_array(data):
+    """The array behind `data`: of a Tensor, of an array, or made from numbers and lists."""
+    if isinstance(data, Tensor):
+        return data.data
+    if not hasattr(data, "__array_interface__") and not hasattr(data, "__cuda_array_interface__"):
+        data = backend.xp().asarray(data)
+    elif isinstance(data, np.generic):
+        data = np.asarray(data)
+    if data.dtype.kind not in "fiub":
+        raise TypeError(f"a tensor holds real numbers, not {data.dtype}")
+    return data

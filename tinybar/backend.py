@@ -1,0 +1,154 @@
+"""The array module, the device it computes on, and the random streams.
+
+Every array operation of tinybar is written once, against `xp`: NumPy on the CPU, CuPy on a GPU.
+A function that is given arrays asks `array_module(x)`; one that makes arrays from nothing asks
+`xp()`, the module of the current device.
+
+The device and the random streams are the only hidden state of the library; both are set
+explicitly (`use_device`, `seed`) and both are saved in checkpoints.
+"""
+
+from __future__ import annotations
+
+import zlib
+from types import ModuleType
+
+import numpy as np
+
+# --- devices ----------------------------------------------------------------------------------
+
+_device = "cpu"
+
+
+def _cupy() -> ModuleType | None:
+    """CuPy, or None where it is not installed. Imported on first use: `import tinybar` is light."""
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return cupy
+
+
+def gpu_available() -> bool:
+    """True when CuPy is installed and sees at least one GPU."""
+    cupy = _cupy()
+    if cupy is None:
+        return False
+    try:
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+
+
+def use_device(name: str) -> str:
+    """Make `name` the device of all arrays created from now on, and return the resolved name.
+
+    name: "cpu", "gpu", "gpu:1" (the second GPU), or "auto": the GPU where CuPy sees one.
+    Raises ValueError for an unknown name, and where there is no such GPU.
+    """
+    global _device
+    if name == "auto":
+        name = "gpu" if gpu_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "gpu") or (index and not (kind == "gpu" and index.isdigit())):
+        raise ValueError(f"unknown device {name!r}: use cpu, gpu, gpu:N or auto")
+    if kind == "gpu":
+        if not gpu_available():
+            raise ValueError(
+                f"device {name!r} needs CuPy and a CUDA GPU, and none was found: "
+                "pip install 'tinybar[cuda12]', or use --device cpu"
+            )
+        cupy = _cupy()
+        count = cupy.cuda.runtime.getDeviceCount()
+        if int(index or 0) >= count:
+            raise ValueError(f"device {name!r} does not exist: {count} GPU(s) found, from gpu:0")
+        cupy.cuda.Device(int(index or 0)).use()
+    _device = name
+    return name
+
+
+def device() -> str:
+    """Name of the current device: "cpu", "gpu" or "gpu:N"."""
+    return _device
+
+
+def device_name() -> str:
+    """What the current device is called by its maker, for tables and result files."""
+    if _device == "cpu":
+        from .blas import processor_name
+
+        return processor_name()
+    cupy = _cupy()
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return properties["name"].decode()
+
+
+def xp() -> ModuleType:
+    """The array module of the current device: numpy, or cupy."""
+    return np if _device == "cpu" else _cupy()
+
+
+def array_module(*arrays) -> ModuleType:
+    """The module that the given arrays belong to: cupy if any is a CuPy array, else numpy."""
+    for array in arrays:
+        if type(array).__module__.partition(".")[0] == "cupy":
+            return _cupy()
+    return np
+
+
+def to_numpy(array) -> np.ndarray:
+    """The array on the host; a NumPy array is returned as it is."""
+    return array.get() if array_module(array) is not np else np.asarray(array)
+
+
+def to_device(array):
+    """The array on the current device; already there, it is returned as it is."""
+    if _device == "cpu":
+        return to_numpy(array)
+    return xp().asarray(array)
+
+
+def synchronize() -> None:
+    """Wait until the device has done all it was given; timings need it. Nothing on the CPU."""
+    if _device != "cpu":
+        _cupy().cuda.get_current_stream().synchronize()
+
+
+# --- random streams ---------------------------------------------------------------------------
+
+_streams: dict[str, np.random.Generator] = {}
+_seed = 0
+
+
+def seed(value: int) -> None:
+    """Restart every random stream from `value` (an integer, at least 0)."""
+    global _seed
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"a seed is an integer >= 0, got {value!r}")
+    _seed = value
+    _streams.clear()
+
+
+def stream(name: str) -> np.random.Generator:
+    """The random stream called `name` ("init", "gates", "data", ...), independent of the others.
+
+    All draws are made on the host: the same seed gives the same run on both devices, and what one
+    part of the program draws never shifts what another part sees.
+    """
+    if name not in _streams:
+        key = zlib.crc32(name.encode())  # a fixed hash: `hash(str)` differs between processes
+        _streams[name] = np.random.Generator(np.random.PCG64([_seed, key]))
+    return _streams[name]
+
+
+def streams_state() -> dict:
+    """The state of all random streams, of plain numbers and strings (fit for JSON)."""
+    states = {name: generator.bit_generator.state for name, generator in _streams.items()}
+    return {"seed": _seed, "streams": states}
+
+
+def restore_streams(state: dict) -> None:
+    """Continue all random streams exactly where `streams_state` recorded them."""
+    seed(state["seed"])
+    for name, generator_state in state["streams"].items():
+        stream(name).bit_generator.state = generator_state
