@@ -1,0 +1,158 @@
+"""Residual blocks: the full one, whose features gates can switch off, and the compact one.
+
+A residual signal h runs through the blocks of a group; each block adds a delta to it (Fig. 3a).
+A pooling block begins a new signal, from a 1x1 shortcut convolution (Fig. 3b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .. import autograd as ag
+from .. import backend
+from ..autograd import Tensor
+from .gates import HardConcrete
+from .layers import BatchNorm2d, Conv2d
+from .module import Module
+
+GateFactory = Callable[[int], HardConcrete]
+
+
+class Signal(NamedTuple):
+    """The residual signal, and which of its features exist.
+
+    h: (N, H, W, C). live: (C,) booleans, the features that some open gate has written since the
+    group began; None in a network without gates, where all exist.
+    """
+
+    h: Tensor
+    live: object | None
+
+
+def sample(gate: HardConcrete | None) -> Tensor | None:
+    """z of the gate, or None where there is none."""
+    return None if gate is None else gate.sample()
+
+
+def is_open(z: Tensor | None):
+    """(C,) booleans: which features z lets through; None without a gate."""
+    return None if z is None else z.data > 0
+
+
+def vital(gate: HardConcrete | None) -> HardConcrete | None:
+    """The gate, made vital: it never closes altogether."""
+    if gate is not None:
+        gate.vital = True
+    return gate
+
+
+class GatedConv(NamedTuple):
+    """A convolution of a block and the gate on its output features: what can be pruned."""
+
+    name: str
+    conv: Conv2d
+    gate: HardConcrete | None
+
+
+class PreActivationBlock(Module):
+    """h + gate2 conv2(gate1 relu(bn2(conv1(x)))),  x = live relu(bn1(h))   [He et al. 2016b].
+
+    Where the shape changes, h on the left is replaced by gate_s conv_1x1(x): a pooling block, whose
+    first convolution and shortcut have the stride.
+
+    A feature of h that no gate has written is zero, but batch norm turns it into beta, which the
+    convolutions would read. `live` removes it, so that this network computes what the network
+    without that feature computes. A delta only counts as written if something reached it: if gate1
+    is closed everywhere, conv2 has nothing to read and its output is zero.
+    """
+
+    def __init__(self, c_in: int, c_out: int, stride: int, gate: GateFactory | None):
+        make_gate = gate if gate is not None else lambda channels: None
+        self.bn1 = BatchNorm2d(c_in)
+        self.conv1 = Conv2d(c_in, c_out, 3, stride, padding=1)
+        self.gate1 = make_gate(c_out)
+        self.bn2 = BatchNorm2d(c_out)
+        self.conv2 = Conv2d(c_out, c_out, 3, padding=1)
+        self.gate2 = make_gate(c_out)
+        self.stride = stride
+        is_pooling = stride != 1 or c_in != c_out
+        self.shortcut = Conv2d(c_in, c_out, 1, stride) if is_pooling else None
+        self.shortcut_gate = vital(make_gate(c_out)) if is_pooling else None
+
+    def forward(self, signal: Signal) -> Signal:
+        h, live = signal
+        x = ag.relu(self.bn1(h, live))
+        z1, z2 = sample(self.gate1), sample(self.gate2)
+        inner = ag.relu(self.bn2(self.conv1(x), z1))
+        delta = self.conv2(inner, z2)
+        if self.shortcut is not None:
+            z = sample(self.shortcut_gate)
+            h, live = self.shortcut(x, z), is_open(z)
+        if live is not None:
+            live = live | (is_open(z2) & is_open(z1).any())
+        return Signal(h + delta, live)
+
+    def path(self) -> list[GatedConv]:
+        """The convolutions that make the delta, in order; each reads what the one before writes."""
+        return [
+            GatedConv("conv1", self.conv1, self.gate1),
+            GatedConv("conv2", self.conv2, self.gate2),
+        ]
+
+
+def spread(features: Tensor, width: int, writes: list[int]) -> Tensor:
+    """A residual signal of `width` features, zero but for `writes`, which are the given ones."""
+    if len(writes) == width:
+        return features
+    zeros = backend.array_module(features.data).zeros
+    signal = Tensor(zeros((*features.shape[:3], width), features.dtype))
+    return ag.scatter_add(signal, features, writes)
+
+
+class MixedBlock(Module):
+    """The mixed-connectivity block:  D = f(h[I_in]);  h' = scatter_add(h, D, I_out)   (Supp. 2).
+
+    Only features that exist are computed. h has `width` features, those that exist when the group
+    ends. f is the sequence of a pre-activation block, bn1, relu, conv1, bn2, relu, conv2.
+
+    reads: I_in, the features of h that exist when the block begins.   inner: features of conv1,
+    0 if the block only consists of its shortcut.   writes: I_out.
+    shortcut: I_s, the features of the new signal that its 1x1 convolution writes, or None.
+    """
+
+    shortcut_gate = None
+
+    def __init__(
+        self,
+        width: int,
+        reads: list[int],
+        inner: int,
+        writes: list[int],
+        stride: int = 1,
+        shortcut: list[int] | None = None,
+    ):
+        self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
+        self.stride = stride
+        self.bn1 = BatchNorm2d(len(reads))
+        self.conv1 = Conv2d(len(reads), inner, 3, stride, padding=1) if inner else None
+        self.bn2 = BatchNorm2d(inner) if inner else None
+        self.conv2 = Conv2d(inner, len(writes), 3, padding=1) if inner else None
+        self.shortcut = None if shortcut is None else Conv2d(len(reads), len(shortcut), 1, stride)
+
+    def forward(self, h: Tensor) -> Tensor:
+        x = ag.relu(self.bn1(ag.take(h, self.reads)))
+        if self.shortcut is not None:
+            h = spread(self.shortcut(x), self.width, self.shortcut_writes)
+        if self.conv1 is None:
+            return h
+        delta = self.conv2(ag.relu(self.bn2(self.conv1(x))))
+        if len(self.writes) == self.width:
+            return h + delta
+        return ag.scatter_add(h, delta, self.writes)
+
+    def path(self) -> list[GatedConv]:
+        """The convolutions that make the delta, in order."""
+        if self.conv1 is None:
+            return []
+        return [GatedConv("conv1", self.conv1, None), GatedConv("conv2", self.conv2, None)]

@@ -1,0 +1,71 @@
+"""Gates: the random variables z that switch feature maps off (Section 3.1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import autograd as ag
+from .. import backend
+from ..autograd import Tensor
+from ..autograd.gates import THRESHOLD
+from .module import Module, Parameter
+
+FLOOR = 0.0  # log alpha at which a lone vital feature is kept: as likely to be open as at the start
+NOISE_MARGIN = (
+    1e-6  # the noise is drawn from (margin, 1 - margin): at 0 and 1 its logit is infinite
+)
+
+
+class HardConcrete(Module):
+    """One hard-concrete gate z in [0, 1] per feature map (Supp. 7); y = x z (Eq. 2).
+
+    log_alpha: (C,), the learnt location, drawn from U(0, 0.01) (Supp. 4).
+    In training z is sampled, once per minibatch (Supp. Eq. 4); in evaluation the noise is replaced
+    by its mean 1/2 (Section 3.1), so that a feature is alive iff log_alpha > -1.5986.
+
+    vital: whether closing all gates would cut the network in two ("fatal pruning", Section 4.1).
+    Then the highest log_alpha counts as at least FLOOR, in all that this class computes.
+    """
+
+    vital = False
+
+    def __init__(self, channels: int):
+        start = backend.stream("init").uniform(0.0, 0.01, channels)
+        self.log_alpha = Parameter(start.astype(np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """y = x z.   x, y: (..., C)."""
+        return x * self.sample()
+
+    def location(self) -> Tensor:
+        """log_alpha (C,), with its highest entry raised to FLOOR if the gate is vital."""
+        if not self.vital:
+            return self.log_alpha
+        xp, log_alpha = backend.array_module(self.log_alpha.data), self.log_alpha.data
+        is_highest = xp.arange(log_alpha.size) == log_alpha.argmax()
+        return ag.maximum(
+            self.log_alpha, xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
+        )
+
+    def sample(self) -> Tensor:
+        """z: (C,), sampled in training, deterministic in evaluation."""
+        if not self.training:
+            return self.at_mean_noise()
+        uniform = backend.stream("gates").random(self.log_alpha.shape)
+        noise = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
+        return ag.hard_concrete(self.location(), noise=backend.to_device(noise))
+
+    def at_mean_noise(self) -> Tensor:
+        """z: (C,), with the noise replaced by its mean (Section 3.1)."""
+        return ag.hard_concrete(self.location(), noise=0.5)
+
+    def probability_active(self) -> Tensor:
+        """P(z > 0) per gate (Supp. Eq. 5), differentiable."""
+        return ag.probability_active(self.location())
+
+    def alive(self) -> np.ndarray:
+        """(C,) booleans on the host: which features the hard-pruned network keeps (Eq. 4)."""
+        alive = backend.to_numpy(self.log_alpha.data) > THRESHOLD
+        if self.vital and not alive.any():
+            alive[backend.to_numpy(self.log_alpha.data).argmax()] = True
+        return alive

@@ -1,0 +1,98 @@
+"""Layers: parameters and buffers around a primitive. Channels last, float32."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import autograd as ag
+from .. import backend
+from ..autograd import Tensor
+from .module import Module, Parameter
+
+
+def kaiming_normal(shape: tuple[int, ...], fan_in: int, gain: float = math.sqrt(2)) -> np.ndarray:
+    """Draws of N(0, gain^2 / fan_in), float32: signals keep their variance [He et al. 2015].
+
+    gain: sqrt(2) before a ReLU, which halves the second moment; 1 where none follows.
+    """
+    draws = backend.stream("init").standard_normal(shape) * (gain / math.sqrt(fan_in))
+    return draws.astype(np.float32)
+
+
+class Conv2d(Module):
+    """y = x * weight (+ bias).   x: (N, H, W, C_in), y: (N, OH, OW, C_out).
+
+    weight: (KH, KW, C_in, C_out), Kaiming-normal; bias: (C_out,), zero, or None.
+    """
+
+    def __init__(self, c_in, c_out, kernel, stride=1, padding=0, bias=False):
+        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.stride, self.padding = stride, padding
+        self.weight = Parameter(kaiming_normal((kh, kw, c_in, c_out), kh * kw * c_in))
+        self.bias = Parameter(np.zeros(c_out, np.float32)) if bias else None
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.weight.shape[:2]
+
+    @property
+    def c_in(self) -> int:
+        return self.weight.shape[2]
+
+    @property
+    def c_out(self) -> int:
+        return self.weight.shape[3]
+
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """gate: (C_out,) factors of the output features, or None.
+
+        The convolution is linear, so (x * weight) z = x * (weight z): the gate goes to the weight,
+        which is smaller than the features it would else multiply.
+        """
+        weight, bias = self.weight, self.bias
+        if gate is not None:
+            weight = weight * gate
+            bias = None if bias is None else bias * gate
+        return ag.conv2d(x, weight, bias, self.stride, self.padding)
+
+
+class BatchNorm2d(Module):
+    """y = gamma (x - mean) / sqrt(var + eps) + beta, per channel [Ioffe & Szegedy 2015].
+
+    gamma, beta, running_mean, running_var: (C,). In training the mean and variance are the batch's
+    and the running ones move by `momentum` (the weight of the new value) towards them.
+    """
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5):
+        self.momentum, self.eps = momentum, eps
+        self.gamma = Parameter(np.ones(channels, np.float32))
+        self.beta = Parameter(np.zeros(channels, np.float32))
+        self.running_mean = backend.to_device(np.zeros(channels, np.float32))
+        self.running_var = backend.to_device(np.ones(channels, np.float32))
+
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """gate: (C,) factors z >= 0 of the output, or None.
+
+        z (gamma xh + beta) = (z gamma) xh + (z beta), and z relu(y) = relu(z y) for z >= 0: a gate
+        behind the ReLU that follows is a gate on gamma and beta, and costs nothing.
+        """
+        gamma, beta = self.gamma, self.beta
+        if gate is not None:
+            gamma, beta = gamma * gate, beta * gate
+        return ag.batch_norm(
+            x, gamma, beta, self.running_mean, self.running_var,
+            self.training, self.momentum, self.eps,
+        )  # fmt: skip
+
+
+class Linear(Module):
+    """y = x weight + bias.   x: (N, F), weight: (F, K), bias: (K,), y: (N, K)."""
+
+    def __init__(self, features: int, outputs: int):
+        self.weight = Parameter(kaiming_normal((features, outputs), features, gain=1.0))
+        self.bias = Parameter(np.zeros(outputs, np.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight + self.bias

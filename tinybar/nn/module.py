@@ -1,0 +1,134 @@
+"""Module: a tree of layers that finds its own parameters and buffers.
+
+An attribute that is a Parameter is learnt; one that is a plain array is a buffer (state that is
+saved but not learnt, such as running statistics); Modules and lists of Modules are children.
+Names are the dotted paths to them: "blocks.0.conv1.weight".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from .. import backend
+from ..autograd import Tensor
+
+
+class Parameter(Tensor):
+    """A Tensor that is learnt. It lives on the device that was current when it was made."""
+
+    __slots__ = ()
+
+    def __init__(self, data):
+        super().__init__(backend.to_device(data), requires_grad=True)
+
+
+class Module:
+    """Base class of layers and networks; a subclass defines `forward`."""
+
+    training = True
+
+    def forward(self, *inputs):
+        raise TypeError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *inputs):
+        return self.forward(*inputs)
+
+    # --- what is inside
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, by name; the entries of a list are called name.0, ..."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list):
+                for k, entry in enumerate(value):
+                    if isinstance(entry, Module):
+                        yield f"{name}.{k}", entry
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, parents first."""
+        yield self
+        for _, child in self.children():
+            yield from child.modules()
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> list[Parameter]:
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
+        for name, value in vars(self).items():
+            if _is_array(value):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    # --- modes and dtype
+
+    def train(self, mode: bool = True) -> Module:
+        """Training mode: batch statistics, sampled gates. Returns the module itself."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Evaluation mode: running statistics, gates at their mean noise. Returns the module."""
+        return self.train(False)
+
+    def astype(self, dtype) -> Module:
+        """Convert all parameters and floating-point buffers, in this module itself."""
+        for module in self.modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    value.data, value.grad = value.data.astype(dtype), None
+                elif _is_array(value) and value.dtype.kind == "f":
+                    setattr(module, name, value.astype(dtype))
+        return self
+
+    # --- saving and loading
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """The arrays themselves, by name."""
+        arrays = {name: parameter.data for name, parameter in self.named_parameters()}
+        return arrays | dict(self.named_buffers())
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of all parameters and buffers, on the host, by name."""
+        return {name: np.array(backend.to_numpy(array)) for name, array in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy `state` into the parameters and buffers; nothing is changed if something is wrong.
+
+        Raises ValueError for a missing or unknown name, a wrong shape, or a value not finite.
+        """
+        own = self._state()
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(
+                "state does not fit this module: "
+                + "; ".join(
+                    f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+                    for what, names in (("missing", missing), ("unknown", unknown))
+                    if names
+                )
+            )
+        for name, array in own.items():
+            if np.shape(state[name]) != array.shape:
+                raise ValueError(
+                    f"{name} has shape {array.shape}, the state holds {np.shape(state[name])}"
+                )
+            if not np.isfinite(backend.to_numpy(state[name])).all():
+                raise ValueError(f"{name} holds values that are not finite")
+        for name, array in own.items():
+            array[...] = backend.to_device(np.asarray(state[name])).astype(array.dtype, copy=False)
+
+
+def _is_array(value) -> bool:
+    return hasattr(value, "dtype") and hasattr(value, "shape") and not isinstance(value, Tensor)

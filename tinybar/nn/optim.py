@@ -1,0 +1,116 @@
+"""Adam [Kingma & Ba 2015], with parameter groups and L2 weight decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from .. import backend
+from ..autograd import Tensor
+
+_OPTIONS = ("lr", "weight_decay", "betas", "eps")
+
+
+class Adam:
+    """g = grad + weight_decay w;   m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;
+
+        w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
+
+    The decay is added to the gradient, as the paper's framework does; it is not decoupled (AdamW).
+    parameters: Tensors, or groups {"params": Tensors, "lr": ..., "weight_decay": ...} whose
+    missing options are the ones given here. A parameter without a gradient is left as it is.
+    Raises ValueError for an option out of range, an unknown option, or a parameter named twice.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor] | Iterable[Mapping],
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ):
+        defaults = {"lr": lr, "weight_decay": weight_decay, "betas": betas, "eps": eps}
+        entries = list(parameters)
+        if not all(isinstance(entry, Mapping) for entry in entries):
+            entries = [{"params": entries}]
+        self.groups = [_group(entry, defaults) for entry in entries]
+        everything = [p for group in self.groups for p in group["params"]]
+        if len({id(p) for p in everything}) != len(everything):
+            raise ValueError("Adam was given the same parameter twice")
+        self.t = 0
+        self.m = [backend.array_module(p.data).zeros_like(p.data) for p in everything]
+        self.v = [backend.array_module(p.data).zeros_like(p.data) for p in everything]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for group in self.groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def step(self) -> None:
+        """One update of all parameters that have a gradient."""
+        self.t += 1
+        moments = zip(self.m, self.v, strict=True)
+        for group in self.groups:
+            for p in group["params"]:
+                m, v = next(moments)
+                if p.grad is not None:
+                    _update(p, m, v, self.t, **{key: group[key] for key in _OPTIONS})
+
+    def set_lr(self, lr: float) -> None:
+        """The learning rate of every group."""
+        for group in self.groups:
+            group["lr"] = lr
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Both moments of every parameter and the number of steps, on the host."""
+        state = {"t": np.array(self.t)}
+        for k, (m, v) in enumerate(zip(self.m, self.v, strict=True)):
+            state[f"m.{k}"], state[f"v.{k}"] = (np.array(backend.to_numpy(a)) for a in (m, v))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continue from `state_dict`. Raises ValueError if it is of other parameters."""
+        own = {f"{key}.{k}": a for key in "mv" for k, a in enumerate(getattr(self, key))}
+        if {*own, "t"} != set(state) or any(state[k].shape != a.shape for k, a in own.items()):
+            raise ValueError("this optimiser state belongs to other parameters")
+        self.t = int(state["t"])
+        for name, array in own.items():
+            array[...] = backend.to_device(state[name])
+
+
+def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
+    """The formula of Adam's docstring, in place."""
+    xp, (b1, b2) = backend.array_module(p.data), betas
+    g = p.grad + weight_decay * p.data if weight_decay else p.grad
+    m *= b1
+    m += (1 - b1) * g
+    v *= b2
+    v += (1 - b2) * (g * g)
+    step = xp.sqrt(v)
+    step *= 1 / math.sqrt(1 - b2**t)
+    step += eps
+    xp.divide(m, step, out=step)
+    step *= lr / (1 - b1**t)
+    p.data -= step
+
+
+def _group(entry: Mapping, defaults: dict) -> dict:
+    unknown = entry.keys() - {"params", *_OPTIONS}
+    if unknown:
+        raise ValueError(f"Adam: unknown option {', '.join(sorted(unknown))}; use {_OPTIONS}")
+    group = defaults | dict(entry)
+    group["params"] = list(group["params"])
+    if not all(isinstance(p, Tensor) and p.dtype.kind == "f" for p in group["params"]):
+        raise TypeError("Adam needs floating-point Tensors, such as module.parameters()")
+    if not (group["lr"] >= 0 and group["weight_decay"] >= 0 and group["eps"] > 0):
+        raise ValueError(
+            "Adam needs lr >= 0, weight_decay >= 0 and eps > 0, got "
+            f"lr={group['lr']}, weight_decay={group['weight_decay']}, eps={group['eps']}"
+        )
+    if not all(0 <= b < 1 for b in group["betas"]):
+        raise ValueError(f"Adam needs 0 <= beta < 1, got {group['betas']}")
+    return group
