@@ -1,0 +1,256 @@
+"""The command line. An error is one line on stderr: exit code 2 for bad input, 1 for a failed run.
+
+Heavy imports are inside the commands: `tinybar --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from . import __version__
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+INTERRUPTED = 130  # as shells say of Ctrl-C
+
+
+@click.group(context_settings=SETTINGS)
+@click.version_option(__version__, prog_name="tinybar")
+def cli():
+    """Prune convolutional networks to a budget while they train.
+
+    \b
+    Examples:
+      tinybar train                        the embedded digits, 8 times smaller
+      tinybar train --data photos --model wrn-16-4 --budget 16x
+      tinybar audit                        check every gradient and closed form
+    """
+
+
+def device_option(command):
+    return click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
+        help="Where to compute; auto takes a GPU when CuPy sees one.",
+    )(command)  # fmt: skip
+
+
+@cli.command(epilog="The run's folder holds the networks, metrics.jsonl and result.json.")
+@click.option("--data", metavar="NAME|FOLDER", help="digits, or a folder train|test/CLASS/*.png.")
+@click.option("--model", metavar="wrn-D-K", help="The network to prune.")
+@click.option("--method", metavar="bar|random", help="How to prune.")
+@click.option(
+    "--budget", metavar="8x|0.125|N", help="A factor, a fraction of the full cost, a cost."
+)
+@click.option("--metric", metavar="volume|flops", help="What the budget counts.")
+@click.option("--schedule", metavar="sigmoid|linear|exponential", help="How the budget falls.")
+@click.option("--distill/--no-distill", default=None, help="Whether to learn from the teacher.")
+@click.option("--alpha", type=float, help="Share of the teacher in the data loss.")
+@click.option("--temperature", type=float, help="Of the distillation.")
+@click.option("--lambda", "lambda_", type=float, help="Weight of the barrier loss; 3/V_F if unset.")
+@click.option(
+    "--epochs", type=int, nargs=3, metavar="N N N", help="With barrier, fine-tuning, at lr/10."
+)
+@click.option("--teacher-epochs", type=int, help="The last ninth of them at lr/10.")
+@click.option("--batch-size", type=int, help="Images per step.")
+@click.option("--lr", type=float, help="Adam's learning rate.")
+@click.option("--gate-lr", type=float, help="That of the gates; max(lr, 16/iterations) if unset.")
+@click.option("--weight-decay", type=float, help="Added to the gradient of the weights.")
+@click.option("--seed", type=int, help="Of every random stream.")
+@click.option("--preset", metavar="NAME|FILE.toml", help="Options from a file; flags override it.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/... if unset.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run.")
+@device_option
+def train(preset, out, resume, device, **options):
+    """Teacher, pruning while training, hard pruning, fine-tuning, a compact network.
+
+    \b
+    Examples:
+      tinybar train
+      tinybar train --budget 16x --seed 1 --out runs/tiny
+      tinybar train --data photos --model wrn-16-4 --budget 0.25 --metric flops
+      tinybar train --resume runs/tiny
+    """
+    from rich.console import Console
+
+    from . import backend, data, report
+    from .checkpoint import RunFolder, free_folder
+    from .progress import Display
+    from .train import check
+    from .train import train as run
+
+    given = {name.rstrip("_"): value for name, value in options.items() if value is not None}
+    if resume is not None:
+        if given or preset or out:
+            raise ValueError(
+                "--resume takes the run's own options: give it alone, or with --device"
+            )
+        folder = RunFolder.open(resume)
+        config = folder.load_config()
+        if folder.result.exists():
+            raise ValueError(f"the run in {resume} is complete: see {folder.result}")
+    else:
+        config = _config(given, preset)
+    backend.use_device(device)
+    dataset = data.load(config.data, cache_dir=Path("data/cache"))
+    budget = check(config, dataset)
+    if resume is None:
+        folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
+
+    console = Console()
+    console.print(
+        f"tinybar {__version__}: {config.model} on {dataset.name}, {config.metric} budget "
+        f"{budget:,}, seed {config.seed}, {backend.device_name()}, into {folder.path}",
+        highlight=False,
+    )
+    try:
+        with Display(console, budget, config.metric) as display:
+            facts = run(config, dataset, folder, display)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: go on with `tinybar train --resume {folder.path}`", err=True)
+        sys.exit(INTERRUPTED)
+    outcome = report.finish(config, dataset, folder, facts)
+    console.print(report.closing(outcome, facts["features"]))
+    console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)
+    if outcome[config.metric] > budget:  # cannot be: the budget is enforced
+        sys.exit(1)
+
+
+def _config(given: dict, preset: str | None):
+    """The preset's options, replaced by those given. The digits have a preset of their own."""
+    from .config import from_table, load_preset
+
+    if preset is None and given.get("data", "digits") == "digits":
+        preset = "digits"
+    table = (load_preset(preset) if preset else {}) | given
+    if Path(str(table.get("data", ""))).is_dir():
+        table["data"] = str(Path(table["data"]).resolve())  # the run may be resumed elsewhere
+    return from_table(table)
+
+
+@cli.command(name="eval")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", metavar="NAME|FOLDER", help="Another data set than the run's.")
+@click.option("--teacher", is_flag=True, help="The full network instead of the pruned one.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@device_option
+def evaluate(run, data, teacher, as_json, device):
+    """Test accuracy of the network that RUN saved.
+
+    RUN is a run's folder, or a .safetensors file (then with --data, unless it knows its own).
+
+    \b
+    Examples:
+      tinybar eval runs/digits-wrn-10-2-bar-8x-volume-seed0
+      tinybar eval runs/tiny --teacher --json
+    """
+    from . import backend
+    from .inspection import evaluate_run
+
+    backend.use_device(device)
+    outcome = evaluate_run(run, data, teacher)
+    if as_json:
+        click.echo(json.dumps(outcome))
+    else:
+        click.echo(
+            f"test accuracy {100 * outcome['accuracy']:.2f} % on {outcome['images']} images of "
+            f"{outcome['dataset']}; volume {outcome['volume']:,}, FLOPs {outcome['flops']:,}, "
+            f"parameters {outcome['params']:,}"
+        )
+
+
+@cli.command()
+@click.argument("model", required=False)
+@click.option("--image-shape", type=int, nargs=3, default=(32, 32, 3), show_default=True)
+@click.option("--classes", type=int, default=10, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option("--system", is_flag=True, help="Processor, BLAS, devices and versions instead.")
+def info(model, image_shape, classes, as_json, system):
+    """Every convolution of MODEL: shapes, volume, FLOPs, parameters.
+
+    MODEL is a name such as wrn-28-12, a run's folder, or a .safetensors file.
+
+    \b
+    Examples:
+      tinybar info wrn-28-12
+      tinybar info runs/tiny --json
+      tinybar info --system
+    """
+    from rich.console import Console
+
+    from . import inspection
+
+    if system == (model is not None):
+        raise ValueError("tinybar info needs either a MODEL or --system")
+    if system:
+        facts = inspection.system()
+        render = inspection.system_table
+    else:
+        facts = inspection.describe(model, tuple(image_shape), classes)
+        render = inspection.layer_table
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        Console().print(render(facts))
+
+
+@cli.command()
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random problems.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@device_option
+def audit(seed, as_json, device):
+    """Check every primitive's gradient and every closed form; exit code 1 if one fails.
+
+    \b
+    Examples:
+      tinybar audit
+      tinybar audit --device gpu --json
+    """
+    from rich.console import Console
+
+    from . import backend
+    from .audit import report, run_audit
+
+    backend.use_device(device)
+    rows = run_audit(seed)
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows]))
+    else:
+        Console().print(report(rows))
+    if not all(row.passed for row in rows):
+        sys.exit(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. TINYBAR_DEBUG=1 shows where an error arose."""
+    try:
+        cli.main(arguments, prog_name="tinybar", standalone_mode=False)
+        return 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except (ValueError, TypeError) as error:
+        return _fail(error, 2)
+    except (RuntimeError, OSError, MemoryError) as error:
+        return _fail(error, 1)
+
+
+def _fail(error, code: int) -> int:
+    if os.environ.get("TINYBAR_DEBUG"):
+        raise
+    message = " ".join(str(error).split()) or type(error).__name__
+    click.echo(f"tinybar: error: {message}", err=True)
+    return code
+
+
+def entry() -> None:
+    """The `tinybar` script."""
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Files that are whole or absent: written under a temporary name, then renamed.
+
+Arrays go to safetensors with a JSON header: nothing that is read is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file under a temporary name beside `path`, then rename it to `path`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) -> None:
+    """Arrays by name, and `about`: what JSON can hold."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = {"tinybar": json.dumps(about)}
+    try:
+        write_whole(path, lambda temporary: save_file(contiguous, temporary, header))
+    except SafetensorError as error:  # how the library reports a full disk
+        raise OSError(f"cannot write {path}: {error}") from error
+
+
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """(arrays, about) of a file that `save_arrays` wrote.
+
+    Raises ValueError, in one line, for a missing, truncated or foreign file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            about = json.loads((stored.metadata() or {}).get("tinybar", "null"))
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError, TypeError) as error:
+        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+    if not isinstance(about, dict):
+        raise ValueError(f"{path} was not written by tinybar")
+    return arrays, about
