@@ -1,0 +1,130 @@
+"""Splits, datasets, their statistics and normalisation."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar.data import Augmentation, Dataset, Split
+from tinybar.data.dataset import channel_statistics
+
+
+def split(shape=(4, 3, 5, 2), classes=2, seed=0, most=255) -> Split:
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, most + 1, shape, dtype=np.uint8)
+    return Split(images, np.arange(len(images)) % classes)
+
+
+def dataset(**changes) -> Dataset:
+    parts = {"name": "toy", "classes": ("a", "b"), "train": split(), "test": split(seed=1)}
+    return Dataset(**{**parts, **changes})
+
+
+@given(
+    shape=st.tuples(*[st.integers(1, 4)] * 3, st.integers(1, 3)),
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.sampled_from([16.0, 100.0, 255.0]),
+)
+def test_statistics_and_normalise_agree_with_the_plain_formulas(shape, seed, scale):
+    train = split((2 * shape[0], *shape[1:]), seed=seed, most=int(scale))
+    data = dataset(train=train, test=train, scale=scale)
+    x = train.images / scale
+    mean, std = x.mean((0, 1, 2)), x.std((0, 1, 2))
+    std = np.where(std > 1e-12, std, 1)
+    np.testing.assert_allclose(data.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(data.std, std, rtol=1e-6)
+    assert data.mean.dtype == data.std.dtype == np.float32
+    normal = data.normalise(train.images)
+    assert normal.dtype == np.float32
+    np.testing.assert_allclose(normal, (x - mean) / std, rtol=1e-5, atol=1e-5 / std.min())
+
+
+def test_the_statistics_are_those_of_the_training_images_alone():
+    first, second = dataset(), dataset(test=split(seed=7))
+    assert np.array_equal(first.mean, second.mean)
+    assert np.array_equal(first.std, second.std)
+
+
+def test_statistics_of_more_images_than_one_piece():
+    images = np.random.default_rng(0).integers(0, 256, (2049, 1, 2, 1), dtype=np.uint8)
+    mean, std = channel_statistics(images, 255)
+    np.testing.assert_allclose([mean[0], std[0]], [(images / 255).mean(), (images / 255).std()])
+
+
+@pytest.mark.parametrize("value", [0, 3, 7, 200, 255])
+def test_a_constant_channel_normalises_to_zeros(value):
+    images = np.full((6, 2, 2, 1), value, np.uint8)
+    data = dataset(train=Split(images, np.arange(6) % 2), test=split((2, 2, 2, 1)))
+    assert data.std == 1
+    np.testing.assert_allclose(data.normalise(images), 0, atol=1e-7)
+
+
+def test_normalise_of_no_images_is_no_images():
+    assert dataset().normalise(np.empty((0, 3, 5, 2), np.uint8)).shape == (0, 3, 5, 2)
+
+
+def test_properties():
+    data = dataset()
+    assert (data.image_shape, data.num_classes, len(data.train)) == ((3, 5, 2), 2, 4)
+
+
+IMAGES, LABELS = np.zeros((2, 3, 3, 1), np.uint8), np.arange(2)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "error", "message"),
+    [
+        (IMAGES.tolist(), LABELS, TypeError, "images must be uint8 of shape (N, H, W, C), got a l"),
+        (IMAGES / 1, LABELS, TypeError, "images must be uint8"),
+        (IMAGES[0], LABELS, ValueError, "(N, H, W, C), got shape (3, 3, 1)"),
+        (IMAGES, LABELS.astype("u1"), TypeError, "labels must be int64 of shape (N), got uint8"),
+        (IMAGES, LABELS[:, None], ValueError, "labels must be int64 of shape (N), got shape (2, 1"),
+        (IMAGES, LABELS[:1], ValueError, "2 images with 1 labels"),
+        (IMAGES[:0], LABELS[:0], ValueError, "a split needs images, these have shape (0, 3, 3, 1)"),
+        (IMAGES[:, :0], LABELS, ValueError, "a split needs images"),
+    ],
+)
+def test_what_is_no_split(images, labels, error, message):
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        Split(images, labels)
+    assert "\n" not in str(caught.value)
+
+
+LOW = Split(split().images, np.array([0, 1, 1, -1]))
+HIGH = Split(split().images, np.array([0, 1, 2, 1]))
+ONE_CLASS = Split(split().images, np.zeros(4, np.int64))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"classes": ["a", "b"]}, TypeError, "classes must be a tuple of strings"),
+        ({"classes": ("a", 2)}, TypeError, "classes must be a tuple of strings"),
+        ({"classes": ("a",)}, ValueError, "at least two classes"),
+        ({"classes": ("a", "a")}, ValueError, "class names must differ"),
+        ({"train": None}, TypeError, "train must be a Split, got a NoneType"),
+        ({"train": LOW}, ValueError, "labels out of range: train has -1..1, 2 classes allow 0..1"),
+        ({"test": HIGH}, ValueError, "labels out of range: test has 0..2, 2 classes allow 0..1"),
+        ({"train": ONE_CLASS}, ValueError, "classes without a training image: b"),
+        ({"test": split((4, 3, 4, 2))}, ValueError, "train images are (3, 5, 2) but test images "),
+        ({"scale": 0.0}, ValueError, "scale must be in (0, 255], got 0.0"),
+        ({"scale": 256.0}, ValueError, "scale must be in (0, 255]"),
+        ({"scale": float("nan")}, ValueError, "scale must be in (0, 255]"),
+        ({"scale": 16.0}, ValueError, "train images reach 2"),
+        ({"augmentation": 4}, TypeError, "augmentation must be an Augmentation, got 4"),
+        ({"augmentation": Augmentation(3)}, ValueError, "augmentation pad 3 must be smaller"),
+    ],
+)
+def test_what_is_no_dataset(changes, error, message):
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        dataset(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_normalise_refuses_images_of_another_kind():
+    with pytest.raises(TypeError, match="images must be uint8"):
+        dataset().normalise(np.zeros((1, 3, 5, 2), np.float32))
+    with pytest.raises(ValueError, match=r"images are \(3, 5, 1\), dataset 'toy' has \(3, 5, 2\)"):
+        dataset().normalise(np.zeros((1, 3, 5, 1), np.uint8))

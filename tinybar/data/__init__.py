@@ -1,0 +1,24 @@
+"""Datasets, normalisation, augmentation and minibatches.
+
+Read in this order: `dataset` (what a dataset is), `augmentation`, `sources` (the digits, folders of
+images), `images` (decoding them, once), `minibatches`.
+
+Everything here is NumPy on the host; the trainer moves minibatches to the device. Images are
+channels-last, `(N, H, W, C)`: uint8 as stored, float32 once normalised.
+"""
+
+from .augmentation import NO_AUGMENTATION, Augmentation
+from .dataset import Dataset, Split
+from .minibatches import batches, in_order
+from .sources import NAMES, load
+
+__all__ = [
+    "NAMES",
+    "NO_AUGMENTATION",
+    "Augmentation",
+    "Dataset",
+    "Split",
+    "batches",
+    "in_order",
+    "load",
+]

@@ -1,0 +1,51 @@
+"""Random shifts and mirror images of normalised minibatches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .checks import check_int
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random shifts and mirror images, drawn anew for every image.
+
+    pad: pixels of zeros added on each side, from which a crop of the original size is taken at
+        random; zero is the mean of normalised images.
+    flip: whether to mirror left and right with probability 1/2, after the crop.
+    """
+
+    pad: int = 0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        check_int("pad", self.pad, least=0)
+        if not isinstance(self.flip, bool):
+            raise TypeError(f"flip must be True or False, got {self.flip!r}")
+
+    def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Augmented images, same shape and dtype. images: (N, H, W, C), normalised.
+
+        Without any augmentation the input itself is returned and nothing is drawn from `rng`.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"images must be (N, H, W, C), got shape {images.shape}")
+        if self == NO_AUGMENTATION:
+            return images
+        n, height, width, _ = images.shape
+        p = self.pad
+        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        # Which row and column of `padded` each output pixel reads: crop and flip are one gather.
+        top, left = rng.integers(0, 2 * p + 1, size=(2, n, 1))
+        rows, columns = top + np.arange(height), left + np.arange(width)
+        if self.flip:
+            mirrored = rng.random((n, 1)) < 0.5
+            columns = np.where(mirrored, columns[:, ::-1], columns)
+        image = np.arange(n)[:, None, None]
+        return padded[image, rows[:, :, None], columns[:, None, :]]
+
+
+NO_AUGMENTATION = Augmentation()

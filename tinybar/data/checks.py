@@ -1,0 +1,27 @@
+"""The two checks of arguments that this package shares. Their errors are one line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def check_int(name: str, value: int, least: int) -> None:
+    """Raises TypeError unless `value` is an integer, ValueError if it is below `least`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_array(name: str, array: np.ndarray, dtype: type, axes: str) -> None:
+    """Raises TypeError for another dtype, ValueError for another number of axes.
+
+    axes: one letter for each axis, as in "NHWC".
+    """
+    wanted = f"{name} must be {np.dtype(dtype)} of shape ({', '.join(axes)})"
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{wanted}, got a {type(array).__name__}")
+    if array.dtype != dtype:
+        raise TypeError(f"{wanted}, got {array.dtype}")
+    if array.ndim != len(axes):
+        raise ValueError(f"{wanted}, got shape {array.shape}")

@@ -1,0 +1,160 @@
+"""What a dataset is: two splits of labelled images, and how its images become a network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .augmentation import NO_AUGMENTATION, Augmentation
+from .checks import check_array
+
+
+@dataclass(frozen=True, eq=False)  # eq would compare arrays, whose truth value is ambiguous
+class Split:
+    """Images with their labels. images: (N, H, W, C) uint8; labels: (N,) int64.
+
+    Raises TypeError for another dtype, ValueError for other shapes and for no images at all.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        check_array("images", self.images, np.uint8, "NHWC")
+        check_array("labels", self.labels, np.int64, "N")
+        if len(self.images) != len(self.labels):
+            raise ValueError(
+                f"{len(self.images)} images with {len(self.labels)} labels: "
+                "one label per image is needed"
+            )
+        if not self.images.size:
+            raise ValueError(f"a split needs images, these have shape {self.images.shape}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A classification problem: two splits and what is needed to feed them to a network.
+
+    classes: K names; label k means classes[k].
+    augmentation: the one to train with by default.
+    scale: the largest value a pixel can take (255, or 16 for the digits).
+
+    Raises TypeError or ValueError, in one line, unless all of this is consistent and every class
+    has a training image.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    augmentation: Augmentation = NO_AUGMENTATION
+    scale: float = 255.0
+
+    def __post_init__(self) -> None:
+        _check_classes(self.classes)
+        if not 0 < self.scale <= 255:
+            raise ValueError(f"scale must be in (0, 255], got {self.scale}")
+        for part, split in (("train", self.train), ("test", self.test)):
+            _check_split(part, split, len(self.classes), self.scale)
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            raise ValueError(
+                f"train images are {self.train.images.shape[1:]} but test images are "
+                f"{self.test.images.shape[1:]}: (H, W, C) must agree"
+            )
+        counts = np.bincount(self.train.labels, minlength=self.num_classes)
+        if not counts.all():
+            empty = [name for name, n in zip(self.classes, counts, strict=True) if n == 0]
+            raise ValueError(f"classes without a training image: {', '.join(empty)}")
+        if not isinstance(self.augmentation, Augmentation):
+            raise TypeError(f"augmentation must be an Augmentation, got {self.augmentation!r}")
+        if self.augmentation.pad >= min(self.image_shape[:2]):
+            # Such a crop could miss the image altogether.
+            raise ValueError(
+                f"augmentation pad {self.augmentation.pad} must be smaller than the "
+                f"images, which are {self.image_shape}"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
+        return self.train.images.shape[1:]
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The training pixels' mean after division by `scale`, per channel: (C,) float32."""
+        return self._statistics[0]
+
+    @property
+    def std(self) -> np.ndarray:
+        """Their standard deviation, (C,) float32; 1 for a constant channel."""
+        return self._statistics[1]
+
+    @cached_property
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return channel_statistics(self.train.images, self.scale)
+
+    def normalise(self, images: np.ndarray) -> np.ndarray:
+        """(images / scale - mean) / std, float32. images: (N, H, W, C) uint8 of this dataset."""
+        check_array("images", images, np.uint8, "NHWC")
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"images are {images.shape[1:]}, dataset {self.name!r} has "
+                f"{self.image_shape}: (H, W, C) must agree"
+            )
+        # One long row per image: broadcasting over the short channel axis would be slow.
+        pixels = images.shape[1] * images.shape[2]
+        rows = images.reshape(len(images), pixels * images.shape[3]).astype(np.float32)
+        rows *= np.tile(1 / (self.scale * self.std), pixels).astype(np.float32)
+        rows -= np.tile(self.mean / self.std, pixels)
+        return rows.reshape(images.shape)
+
+
+def channel_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of images / scale, per channel, each (C,) float32.
+
+    images: (N, H, W, C) uint8, N > 0. The deviation is the population's (divided by the number of
+    pixels). A constant channel gets 1 instead of 0, so that it normalises to zeros.
+    """
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1024):  # in pieces: bincount works on 8-byte copies
+        for channel, count in enumerate(counts):
+            values = images[start : start + 1024, ..., channel].ravel()
+            count += np.bincount(values, minlength=256)
+    share = counts / counts.sum(axis=1, keepdims=True)
+    levels = np.arange(256) / scale
+    mean = share @ levels
+    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+    varies = (counts > 0).sum(axis=1) > 1  # exactly, where std only is 0 up to rounding
+    return mean.astype(np.float32), np.where(varies, std, 1.0).astype(np.float32)
+
+
+def _check_classes(classes: tuple[str, ...]) -> None:
+    if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a tuple of strings, got {classes!r}")
+    if len(classes) < 2:
+        raise ValueError(f"at least two classes are needed, got {classes!r}")
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"class names must differ, got {classes!r}")
+
+
+def _check_split(part: str, split: Split, num_classes: int, scale: float) -> None:
+    if not isinstance(split, Split):
+        raise TypeError(f"{part} must be a Split, got a {type(split).__name__}")
+    least, most = split.labels.min(), split.labels.max()
+    if least < 0 or most >= num_classes:
+        raise ValueError(
+            f"labels out of range: {part} has {least}..{most}, "
+            f"{num_classes} classes allow 0..{num_classes - 1}"
+        )
+    if scale < 255 and split.images.max() > scale:
+        raise ValueError(f"{part} images reach {split.images.max()}, above scale {scale}")
