@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,8 +185,3 @@ def free_folder(root: Path, name: str) -> Path:
     """root/name, or root/name-2, -3, ... if that exists."""
     candidates = (root / (name if k == 1 else f"{name}-{k}") for k in range(1, 10**6))
     return next(path for path in candidates if not path.exists())
-
-
-def with_options(config: Config, options: dict) -> Config:
-    """The config with some options replaced."""
-    return dataclasses.replace(config, **options)

@@ -1,0 +1,116 @@
+"""Does every run keep its budget, and at what accuracy? Digits, 2x to 16x, five seeds, two methods.
+
+    python benchmarks/budgets.py runs/budgets --jobs 2
+
+Every run is one `tinybar train` of its own, with the preset's settings; runs whose result exists
+are not repeated, so the command can be interrupted. The table and the figures behind it are
+written to benchmarks/results/digits-budgets.md and .json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from statistics import mean, stdev
+
+import click
+
+from tinybar import __version__, backend
+
+FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "random")
+RESULTS = Path(__file__).with_name("results")
+KEPT = (
+    "method", "seed", "budget", "volume", "volume_factor", "volume_regular", "flop_factor",
+    "params", "dropped", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds",
+    "latency_full_ms", "latency_ms",
+)  # fmt: skip
+
+
+def run(folder: Path, method: str, factor: int, seed: int) -> dict:
+    """The result of one training run, from its folder if it is there."""
+    out = folder / f"{method}-{factor}x-seed{seed}"
+    if not (out / "result.json").exists():
+        options = ["--resume", str(out)] if out.exists() else _options(out, method, factor, seed)
+        command = [sys.executable, "-m", "tinybar", "train", "--device", "cpu", *options]
+        one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)
+    result = json.loads((out / "result.json").read_text())
+    print(f"{out.name}: V/B {result['volume'] / result['budget']:.3f}, {result['accuracy']:.4f}")
+    return {"factor": factor} | {key: result[key] for key in KEPT}
+
+
+def _options(out: Path, method: str, factor: int, seed: int) -> list[str]:
+    budget = ["--budget", f"{factor}x", "--seed", str(seed)]
+    return ["--out", str(out), "--method", method, *budget]
+
+
+def table(rows: list[dict]) -> str:
+    """One line per factor and method, in Markdown."""
+    lines = [
+        "| budget | method | runs with V <= B | test accuracy, mean +- s.d. | lowest | highest |"
+        " V / B | FLOP factor | V regular / V |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for factor in FACTORS:
+        for method in METHODS:
+            chosen = [r for r in rows if (r["factor"], r["method"]) == (factor, method)]
+            scores = [r["accuracy"] for r in chosen]
+            kept = sum(r["volume"] <= r["budget"] for r in chosen)
+            lines.append(
+                f"| {factor}x | {method} | {kept} of {len(chosen)} "
+                f"| {mean(scores):.4f} +- {stdev(scores):.4f} "
+                f"| {min(scores):.4f} | {max(scores):.4f} "
+                f"| {_mean(r['volume'] / r['budget'] for r in chosen):.3f} "
+                f"| {_mean(r['flop_factor'] for r in chosen):.1f} "
+                f"| {_mean(r['volume_regular'] / r['volume'] for r in chosen):.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def _mean(values: Iterable[float]) -> float:
+    return mean(list(values))
+
+
+def page(rows: list[dict], jobs: int) -> str:
+    """The results as a Markdown page, with how they were made."""
+    teachers = sorted({(r["seed"], r["accuracy_teacher"]) for r in rows})
+    seconds = [r["seconds"] for r in rows if r["method"] == "bar"]
+    return f"""# Budgets kept on the digits
+
+`python benchmarks/budgets.py runs/budgets --jobs {jobs}`, {date.today()}, tinybar {__version__},
+{backend.device_name()}, {jobs} runs at a time with one thread each; wrn-10-2 of 11,776 neurons with
+the settings of `tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test
+images (one of them is 0.0028).
+
+{table(rows)}
+
+Teachers: {", ".join(f"{accuracy:.4f}" for _, accuracy in teachers)}. A run with the barrier took
+{mean(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}). `random` keeps the same share of
+every layer's features, drawn at random, and trains that network from scratch with the same
+distillation for the same number of epochs.
+"""
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--jobs", default=2, show_default=True, help="Runs at a time, one thread each.")
+def main(folder: Path, jobs: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    work = [(m, f, s) for f in FACTORS for m in METHODS for s in SEEDS]
+    with ThreadPoolExecutor(jobs) as pool:
+        rows = list(pool.map(lambda job: run(folder, *job), work))
+    text = page(rows, jobs)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "digits-budgets.md").write_text(text)
+    (RESULTS / "digits-budgets.json").write_text(json.dumps(rows, indent=1) + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

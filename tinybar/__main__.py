@@ -1,0 +1,5 @@
+"""`python -m tinybar` is the `tinybar` command."""
+
+from .cli import entry
+
+entry()
