@@ -50,14 +50,14 @@ def device_option(command):
 @click.option("--distill/--no-distill", default=None, help="Whether to learn from the teacher.")
 @click.option("--alpha", type=float, help="Share of the teacher in the data loss.")
 @click.option("--temperature", type=float, help="Of the distillation.")
-@click.option("--lambda", "lambda_", type=float, help="Weight of the barrier loss; 3/V_F if unset.")
+@click.option("--lambda", "lambda_", type=float, help="Weight of the barrier loss; 2/V_F if unset.")
 @click.option(
     "--epochs", type=int, nargs=3, metavar="N N N", help="With barrier, fine-tuning, at lr/10."
 )
 @click.option("--teacher-epochs", type=int, help="The last ninth of them at lr/10.")
 @click.option("--batch-size", type=int, help="Images per step.")
 @click.option("--lr", type=float, help="Adam's learning rate.")
-@click.option("--gate-lr", type=float, help="That of the gates; max(lr, 16/iterations) if unset.")
+@click.option("--gate-lr", type=float, help="That of the gates; max(lr, 32/iterations) if unset.")
 @click.option("--weight-decay", type=float, help="Added to the gradient of the weights.")
 @click.option("--seed", type=int, help="Of every random stream.")
 @click.option("--preset", metavar="NAME|FILE.toml", help="Options from a file; flags override it.")

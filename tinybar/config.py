@@ -31,12 +31,12 @@ class Config:
     distill: bool = True
     alpha: float = 0.9  # share of the teacher in the data loss
     temperature: float = 4.0
-    lambda_: float | None = None  # None: 3 / V_F
+    lambda_: float | None = None  # None: 2 / V_F
     epochs: tuple[int, int, int] = (80, 40, 10)  # with the barrier, fine-tuning, at lr / 10
     teacher_epochs: int = 90  # the last ninth of them at lr / 10
     batch_size: int = 64
     lr: float = 1e-3
-    gate_lr: float | None = None  # None: max(lr, 16 / iterations with the barrier)
+    gate_lr: float | None = None  # None: max(lr, 32 / iterations with the barrier)
     weight_decay: float = 5e-4
     seed: int = 0
 

@@ -27,7 +27,7 @@ from .pruning.bar import BudgetAwareRegularizer, Penalty
 from .pruning.random import prune_at_random
 
 STAGES = ("teacher", "prune", "fine-tune")
-GATE_TRAVEL = 16.0  # how far log alpha can go while the barrier stands, in steps of Adam
+GATE_TRAVEL = 32.0  # how far log alpha can go while the barrier stands, in steps of Adam
 
 
 class TrainingError(RuntimeError):

@@ -10,7 +10,7 @@ from .barrier import barrier
 from .budget import budget
 from .cost import Cost
 
-PRESSURE = 3.0  # default of lambda V_F
+PRESSURE = 2.0  # default of lambda V_F
 TOLERANCE = 0.2  # the barrier starts at (1 + TOLERANCE) V_F
 CAP = 1000.0  # the largest f that the optimiser is given
 
