@@ -10,10 +10,15 @@ explicitly (`use_device`, `seed`) and both are saved in checkpoints.
 
 from __future__ import annotations
 
+import re
 import zlib
 from types import ModuleType
 
 import numpy as np
+
+from . import blas
+
+blas.settle()  # NumPy is loaded: the settings made for that moment have done their work
 
 # --- devices ----------------------------------------------------------------------------------
 
@@ -49,20 +54,19 @@ def use_device(name: str) -> str:
     global _device
     if name == "auto":
         name = "gpu" if gpu_available() else "cpu"
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "gpu") or (index and not (kind == "gpu" and index.isdigit())):
+    if not isinstance(name, str) or not re.fullmatch(r"cpu|gpu(:[0-9]+)?", name):
         raise ValueError(f"unknown device {name!r}: use cpu, gpu, gpu:N or auto")
-    if kind == "gpu":
+    if name != "cpu":
         if not gpu_available():
             raise ValueError(
                 f"device {name!r} needs CuPy and a CUDA GPU, and none was found: "
                 "pip install 'tinybar[cuda12]', or use --device cpu"
             )
         cupy = _cupy()
-        count = cupy.cuda.runtime.getDeviceCount()
-        if int(index or 0) >= count:
+        index, count = int(name[4:] or 0), cupy.cuda.runtime.getDeviceCount()
+        if index >= count:
             raise ValueError(f"device {name!r} does not exist: {count} GPU(s) found, from gpu:0")
-        cupy.cuda.Device(int(index or 0)).use()
+        cupy.cuda.Device(index).use()
     _device = name
     return name
 
@@ -75,9 +79,7 @@ def device() -> str:
 def device_name() -> str:
     """What the current device is called by its maker, for tables and result files."""
     if _device == "cpu":
-        from .blas import processor_name
-
-        return processor_name()
+        return blas.processor_name()
     cupy = _cupy()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     return properties["name"].decode()

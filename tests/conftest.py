@@ -1,0 +1,28 @@
+"""Settings of all tests: one Hypothesis profile, and a fresh device and random state for each."""
+
+import pytest
+from hypothesis import settings
+
+from tinybar import backend
+
+# No deadline: a test's time depends on the machine. Derandomized: a failure repeats itself.
+settings.register_profile("tinybar", max_examples=30, deadline=None, derandomize=True)
+settings.load_profile("tinybar")
+
+
+@pytest.fixture(autouse=True)
+def _default_state():
+    """Device and random streams as after `import tinybar`, whatever the test before did."""
+    backend.use_device("cpu")
+    backend.seed(0)
+    yield
+    backend.use_device("cpu")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the tests marked gpu where there is no GPU."""
+    if not backend.gpu_available():
+        skip = pytest.mark.skip(reason="needs CuPy and a CUDA GPU")
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(skip)

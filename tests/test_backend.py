@@ -1,0 +1,100 @@
+"""Devices and random streams."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar import backend
+
+
+def test_the_cpu_is_there():
+    assert backend.use_device("cpu") == backend.device() == "cpu"
+    assert backend.xp() is np
+    assert backend.device_name()
+
+
+@pytest.mark.parametrize(
+    "name", ["cuda", "cpu:0", "gpu:", "gpu:x", "gpu:-1", "", "GPU", "gpu:0:1", "gpu:²", None, 0]
+)
+def test_unknown_devices_are_refused(name):
+    with pytest.raises(ValueError, match="use cpu, gpu, gpu:N or auto"):
+        backend.use_device(name)
+    assert backend.device() == "cpu"
+
+
+@pytest.mark.skipif(backend.gpu_available(), reason="there is a GPU")
+def test_without_a_gpu():
+    with pytest.raises(ValueError, match="needs CuPy and a CUDA GPU"):
+        backend.use_device("gpu")
+    assert backend.use_device("auto") == "cpu"
+
+
+@pytest.mark.gpu
+def test_with_a_gpu():
+    assert backend.use_device("auto") == "gpu"
+    host = np.arange(6.0).reshape(2, 3)
+    there = backend.to_device(host)
+    assert backend.array_module(there) is backend.xp()
+    assert backend.array_module(there) is not np
+    assert backend.array_module(host, there) is backend.xp()
+    np.testing.assert_array_equal(backend.to_numpy(there), host)
+    backend.synchronize()
+    assert backend.device_name()
+    with pytest.raises(ValueError, match="does not exist"):
+        backend.use_device("gpu:99")
+
+
+def test_arrays_on_the_host_stay_where_they_are():
+    array = np.arange(3)
+    assert backend.to_device(array) is array
+    assert backend.to_numpy(array) is array
+    assert backend.array_module(array) is np
+    backend.synchronize()
+
+
+def test_streams_are_independent_of_each_other():
+    backend.seed(7)
+    alone = backend.stream("gates").random(5)
+    backend.seed(7)
+    backend.stream("data").random(1000)
+    np.testing.assert_array_equal(backend.stream("gates").random(5), alone)
+    assert not np.array_equal(backend.stream("data").random(5), alone)
+
+
+def test_seeds_differ_and_repeat():
+    draws = []
+    for seed in (0, 1, 0):
+        backend.seed(seed)
+        draws.append(backend.stream("init").random(4))
+    np.testing.assert_array_equal(draws[0], draws[2])
+    assert not np.array_equal(draws[0], draws[1])
+
+
+def test_streams_do_not_depend_on_the_process():
+    """Unlike hash("init"), its CRC is the same everywhere: a seed names one run, on any machine."""
+    backend.seed(3)
+    expected = np.random.Generator(np.random.PCG64([3, 0xC674E474])).random()
+    assert backend.stream("init").random() == expected
+
+
+@given(seed=st.integers(0, 2**63), before=st.integers(0, 20), after=st.integers(1, 20))
+def test_a_restored_state_continues_exactly(seed, before, after):
+    backend.seed(seed)
+    backend.stream("a").random(before)
+    backend.stream("b").standard_normal(before)
+    state = json.loads(json.dumps(backend.streams_state()))  # as a checkpoint keeps it
+    expected = [backend.stream(name).random(after) for name in "abc"]
+    backend.seed(0)
+    backend.stream("c").random(3)
+    backend.restore_streams(state)
+    for name, values in zip("abc", expected, strict=True):
+        np.testing.assert_array_equal(backend.stream(name).random(after), values)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.0, "1", None, True])
+def test_bad_seeds_are_refused(wrong):
+    with pytest.raises(ValueError, match="integer >= 0"):
+        backend.seed(wrong)
