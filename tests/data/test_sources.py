@@ -158,7 +158,9 @@ def refused(path, message, **options):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["mnist", "", "no/such/folder", "digits "])
+@pytest.mark.parametrize(
+    "name", ["mnist", "", "no/such/folder", "digits ", "a\nb", "a\0b", "x" * 5000]
+)
 def test_unknown_names(name):
     refused(name, f"unknown dataset {name!r}: it is neither a known name ({', '.join(NAMES)}) nor")
 

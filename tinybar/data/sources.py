@@ -34,7 +34,7 @@ def load(name: str | os.PathLike[str], *, cache_dir: Path | None = None) -> Data
         raise TypeError(f"a dataset's name must be a string or a path, got {name!r}")
     if name == "digits":
         return _load_digits()
-    if name != "" and Path(name).is_dir():
+    if os.path.isdir(name):  # False, where Path.is_dir raises: no permission, a name too long
         return _load_folder(Path(name), cache_dir)
     raise ValueError(
         f"unknown dataset {os.fspath(name)!r}: it is neither a known name ({', '.join(NAMES)}) "
@@ -92,7 +92,7 @@ def _load_folder(folder: Path, cache_dir: Path | None) -> Dataset:
 def _list_split(folder: Path, part: str) -> tuple[tuple[str, ...], list[ImageFile]]:
     """The class names and image files under folder/part, both sorted."""
     root = folder / part
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise ValueError(f"{str(folder)!r} has no folder {part!r}: {EXPECTED} are expected")
     classes = tuple(sorted(entry.name for entry in _visible(root) if entry.is_dir()))
     if not classes:
