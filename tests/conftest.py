@@ -1,9 +1,16 @@
 """Settings of all tests: one Hypothesis profile, and a fresh device and random state for each."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
-from tinybar import backend
+from tinybar import backend, blas
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One worker per core: BLAS threads beside them would only wait for each other.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes that tests start
+    blas.set_threads(1)
 
 # No deadline: a test's time depends on the machine. Derandomized: a failure repeats itself.
 settings.register_profile("tinybar", max_examples=30, deadline=None, derandomize=True)

@@ -32,6 +32,7 @@ def cli():
 
 
 def device_option(command):
+    """--device, for all commands that compute."""
     return click.option(
         "--device", default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
         help="Where to compute; auto takes a GPU when CuPy sees one.",

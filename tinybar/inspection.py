@@ -38,7 +38,8 @@ def evaluate_run(run: Path, name: str | None, teacher: bool) -> dict:
         )
     if list(dataset.classes) != about["classes"]:
         raise ValueError(f"the classes of {dataset.name} are not those that the network learnt")
-    images = dataset.normalise(dataset.test.images)
+    # As the network was trained, even if the training images have changed since.
+    images = data.normalise(dataset.test.images, about["mean"], about["std"], about["scale"])
     return {
         "dataset": dataset.name,
         "images": len(dataset.test),

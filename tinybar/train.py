@@ -331,6 +331,7 @@ def _finite(loss: float, stage: Stage, epoch: int, lr: float) -> float:
 
 
 def test_accuracy(run: Run, model: Module) -> float:
+    """Accuracy on the test images of the run."""
     return accuracy(model, run.images.test, run.images.dataset.test.labels)
 
 

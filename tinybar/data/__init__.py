@@ -8,7 +8,7 @@ channels-last, `(N, H, W, C)`: uint8 as stored, float32 once normalised.
 """
 
 from .augmentation import NO_AUGMENTATION, Augmentation
-from .dataset import Dataset, Split
+from .dataset import Dataset, Split, normalise
 from .minibatches import batches, in_order
 from .sources import NAMES, load
 
@@ -21,4 +21,5 @@ __all__ = [
     "batches",
     "in_order",
     "load",
+    "normalise",
 ]

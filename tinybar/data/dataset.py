@@ -111,12 +111,18 @@ class Dataset:
                 f"images are {images.shape[1:]}, dataset {self.name!r} has "
                 f"{self.image_shape}: (H, W, C) must agree"
             )
-        # One long row per image: broadcasting over the short channel axis would be slow.
-        pixels = images.shape[1] * images.shape[2]
-        rows = images.reshape(len(images), pixels * images.shape[3]).astype(np.float32)
-        rows *= np.tile(1 / (self.scale * self.std), pixels).astype(np.float32)
-        rows -= np.tile(self.mean / self.std, pixels)
-        return rows.reshape(images.shape)
+        return normalise(images, self.mean, self.std, self.scale)
+
+
+def normalise(images: np.ndarray, mean, std, scale: float) -> np.ndarray:
+    """(images / scale - mean) / std, float32.   images: (N, H, W, C) uint8; mean, std: (C,)."""
+    mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+    # One long row per image: broadcasting over the short channel axis would be slow.
+    pixels = images.shape[1] * images.shape[2]
+    rows = images.reshape(len(images), pixels * images.shape[3]).astype(np.float32)
+    rows *= np.tile(1 / (scale * std), pixels).astype(np.float32)
+    rows -= np.tile(mean / std, pixels)
+    return rows.reshape(images.shape)
 
 
 def channel_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
