@@ -6,7 +6,12 @@ For f: R^n -> R^m and a direction v, the slope of <gy, f> along v is
 
 Small problems are compared entry by entry (the full Jacobian), large ones along random directions
 with random cotangents gy; an all-ones gy would let through wrong pullbacks of softmax and batch
-norm. The caller keeps away from kinks: no entry of an input may be within eps of one.
+norm. The entries of a direction have random signs and sizes between 1/2 and 1: a wrong gradient
+gx + d shows as <d, v>, so an error in one entry appears in every direction, at half its size or
+more, and errors in several entries cancel only by chance, in all directions next to never. The
+slope itself is of the order of |gx| (Euclidean), and errors are measured against that.
+
+The caller keeps away from kinks: no entry of an input may be within eps of one.
 """
 
 from __future__ import annotations
@@ -58,11 +63,12 @@ def gradcheck(fn, inputs, *, eps=1e-5, rtol=1e-6, atol=1e-8, seed=0) -> Gradient
     fn: function of Tensors, giving a Tensor of any shape. inputs: a sequence of arrays or Tensors
     (or one of them); floating-point ones are checked, in float64, the others passed as they are.
     eps: half the distance of the two points of a difference. Accepts where
-    |analytic - numeric| <= atol + rtol |numeric|.
+    |analytic - numeric| <= atol + rtol scale, with scale = |numeric| for an entry of the Jacobian
+    and |gx| for the slope along a random direction. seed: of the directions.
     Returns the errors per input. Raises GradientError naming input, index, analytic and numeric
     value; also when a gradient has the wrong shape, is not finite, or an input was modified.
     """
-    if isinstance(inputs, Tensor) or not isinstance(inputs, (list, tuple)):
+    if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
     points = [_float64(as_array(value)) for value in inputs]
     checked = [i for i, point in enumerate(points) if point.dtype.kind == "f"]
@@ -84,51 +90,66 @@ class _Check:
 
     def input(self, i: int) -> InputError:
         """Check the gradient of input i."""
-        outputs = self.value(i, self.points[i]).size
-        entries = outputs * self.points[i].size
-        pairs = self.full(i) if entries <= FULL_JACOBIAN else self.directional(i, outputs)
-        absolute = relative = 0.0
-        for place, analytic, numeric in pairs:
-            error = abs(analytic - numeric)
-            if not error <= self.atol + self.rtol * abs(numeric):  # also true for nan
-                raise GradientError(
-                    f"input {i}, {place}: analytic {analytic:.12g}, numeric {numeric:.12g}, "
-                    f"error {error:.3g} > atol {self.atol:g} + rtol {self.rtol:g} * |numeric|"
-                )
-            absolute = max(absolute, error)
-            if abs(numeric) > self.atol:
-                relative = max(relative, error / abs(numeric))
+        outputs = self.value(i, self.points[i]).shape
+        entries = math.prod(outputs) * self.points[i].size
+        form = self.entry_by_entry if entries <= FULL_JACOBIAN else self.along_directions
+        errors = list(form(i, outputs))
+        absolute = max((error for error, _ in errors), default=0.0)
+        relative = max((error / scale for error, scale in errors if scale > self.atol), default=0.0)
         return InputError(f"input {i}", absolute, relative)
 
-    def full(self, i: int):
-        """Every entry of the Jacobian: (place, analytic, numeric)."""
-        point = self.points[i]
-        shape = self.value(i, point).shape
-        jacobian = np.stack(
-            [self.gradient(i, basis).reshape(-1) for basis in _basis(shape)] or [np.zeros(0)]
-        )
-        for k, direction in enumerate(_basis(point.shape)):
-            numeric = self.difference(i, direction).reshape(-1)
-            at = tuple(int(n) for n in np.unravel_index(k, point.shape))
-            for j, slope in enumerate(numeric):
-                to = tuple(int(n) for n in np.unravel_index(j, shape))
-                yield f"index {at} (output {to})", float(jacobian[j, k]), float(slope)
+    def entry_by_entry(self, i: int, outputs: tuple[int, ...]):
+        """Compare every entry of the Jacobian; yields (error, scale)."""
+        shape = self.points[i].shape
+        gradients = [self.gradient(i, basis).reshape(-1) for basis in _basis(outputs)]
+        for k, direction in enumerate(_basis(shape)):
+            slopes = self.difference(i, direction).reshape(-1)
+            for j, slope in enumerate(slopes):
+                analytic, numeric = float(gradients[j][k]), float(slope)
+                error = abs(analytic - numeric)
+                if not self.accepts(error, abs(numeric)):
+                    self.fail(i, k, analytic, numeric, f", output index {_index(j, outputs)}")
+                yield error, abs(numeric)
 
-    def directional(self, i: int, outputs: int):
-        """Slopes along random directions under random cotangents: (place, analytic, numeric).
-
-        Directions of unit entries, +-1: every entry of the gradient weighs the same. Slopes are
-        compared at the scale of |gx|, their expected size, so that no chance cancellation in one
-        of them asks more of the arithmetic than it has.
-        """
-        shape = self.value(i, self.points[i]).shape
-        for trial in range(DIRECTIONS):
-            gy = self.rng.standard_normal(shape)
+    def along_directions(self, i: int, outputs: tuple[int, ...]):
+        """Compare the slopes along random directions, under random cotangents; (error, scale)."""
+        shape = self.points[i].shape
+        for _ in range(DIRECTIONS):
+            gy = self.rng.standard_normal(outputs)
             gx = self.gradient(i, gy)
-            v = self.rng.choice([-1.0, 1.0], size=gx.shape)
-            v = np.where(gx * v >= 0, v, np.where(self.rng.random(gx.shape) < 0.75, -v, v))
-            slope = float((self.difference(i, v) * gy).sum())
-            yield f"direction {trial}", float((gx * v).sum()), slope
+            v = self.rng.choice([-1.0, 1.0], size=shape) * self.rng.uniform(0.5, 1.0, size=shape)
+            scale = float(np.sqrt((gx * gx).sum()))
+            error = abs(self.disagreement(i, gx, gy, v))
+            if not self.accepts(error, scale):
+                k = self.locate(i, gx, gy, v)
+                unit = _unit(k, shape)
+                numeric = float((self.difference(i, unit) * gy).sum())
+                self.fail(i, k, float(gx.reshape(-1)[k]), numeric, ", under a random cotangent")
+            yield error, scale
+
+    def disagreement(self, i: int, gx, gy, v) -> float:
+        """<gx, v> minus the slope of <gy, f> along v."""
+        return float((gx * v).sum() - (self.difference(i, v) * gy).sum())
+
+    def locate(self, i: int, gx, gy, v) -> int:
+        """The flat index of an entry that carries the disagreement along v, found by halving."""
+        indices = np.arange(v.size)
+        while indices.size > 1:
+            halves = np.array_split(indices, 2)
+            kept = [np.where(np.isin(np.arange(v.size), half), v.reshape(-1), 0) for half in halves]
+            errors = [abs(self.disagreement(i, gx, gy, part.reshape(v.shape))) for part in kept]
+            indices = halves[0] if not errors[0] <= errors[1] else halves[1]  # nan counts as large
+        return int(indices[0])
+
+    def accepts(self, error: float, scale: float) -> bool:
+        return error <= self.atol + self.rtol * scale  # False for nan
+
+    def fail(self, i: int, k: int, analytic: float, numeric: float, where: str):
+        raise GradientError(
+            f"input {i}, index {_index(k, self.points[i].shape)}{where}: analytic {analytic:.12g}, "
+            f"numeric {numeric:.12g}, difference {abs(analytic - numeric):.3g}; accepted are "
+            f"atol {self.atol:g} + rtol {self.rtol:g} of the scale"
+        )
 
     def gradient(self, i: int, gy: np.ndarray) -> np.ndarray:
         """The analytic gradient of input i for the cotangent gy, on the host."""
@@ -137,6 +158,8 @@ class _Check:
         ]
         kept = self.points[i].copy()
         out = self.fn(*tensors)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"gradcheck needs an fn that gives a Tensor, not {type(out).__name__}")
         if not out.requires_grad:
             raise GradientError("the result does not depend on any of the inputs")
         out.backward(backend.array_module(out.data).asarray(gy))
@@ -169,9 +192,18 @@ class _Check:
         return value
 
 
+def _unit(k: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The k-th unit vector of R^shape."""
+    unit = np.zeros(shape)
+    unit.reshape(-1)[k] = 1.0
+    return unit
+
+
 def _basis(shape: tuple[int, ...]):
     """The unit vectors of R^shape, one after another."""
-    for k in range(math.prod(shape)):
-        unit = np.zeros(shape)
-        unit.reshape(-1)[k] = 1.0
-        yield unit
+    return (_unit(k, shape) for k in range(math.prod(shape)))
+
+
+def _index(k: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The index of the k-th entry of an array of this shape."""
+    return tuple(int(n) for n in np.unravel_index(k, shape))

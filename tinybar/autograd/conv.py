@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backend import array_module
 from .primitive import primitive
+from .reduction import sum_per_channel
 from .windows import Geometry, crop_image, pad_image, shifted, windows
 
 ALGORITHMS = ("auto", "reference", "gather", "pointwise")
@@ -41,7 +42,7 @@ def conv2d(
     def pullback(gy):
         gx = to_x(gy) if needs[0] else None
         gweight = to_weight(gy) if needs[1] else None
-        gbias = gy.sum(axis=(0, 1, 2)) if bias is not None and needs[2] else None
+        gbias = sum_per_channel(gy) if bias is not None and needs[2] else None
         return gx, gweight, gbias
 
     return y, pullback
@@ -90,25 +91,26 @@ def _gather(x, weight, geometry: Geometry):
     with the kernel turned by 180 degrees and its channels exchanged; else the rows' gradient
     gy weight^T is added back, offset by offset, where the rows were read.
     """
-    xp, (kh, kw), c_out = array_module(x), geometry.kernel, weight.shape[3]
-    size = geometry.output_size(*x.shape[1:3])
+    xp, (kh, kw, c_in, c_out), shape = array_module(x), weight.shape, x.shape
+    size = geometry.output_size(*shape[1:3])
+    outputs = shape[0] * size[0] * size[1]
     padded = pad_image(x, geometry.padding)
-    rows = _rows(padded, geometry, size)
-    matrix = weight.reshape(-1, c_out)
-    y = (rows @ matrix).reshape(x.shape[0], *size, c_out)
+    rows, padded_shape = _rows(padded, geometry, size), padded.shape
+    matrix = weight.reshape(kh * kw * c_in, c_out)
+    y = (rows @ matrix).reshape(shape[0], *size, c_out)
 
     def to_weight(gy):
-        return (rows.T @ gy.reshape(-1, c_out)).reshape(weight.shape)
+        return (rows.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
 
     def to_x_by_convolution(gy):
         around = Geometry(geometry.kernel, (1, 1), _adjoint_padding(geometry))
         turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
-        grows = _rows(pad_image(gy, around.padding), around, x.shape[1:3])
-        return (grows @ turned.reshape(-1, x.shape[3])).reshape(x.shape)
+        grows = _rows(pad_image(gy, around.padding), around, shape[1:3])
+        return (grows @ turned.reshape(kh * kw * c_out, c_in)).reshape(shape)
 
     def to_x_by_scattering(gy):
-        grows = (gy.reshape(-1, c_out) @ matrix.T).reshape(x.shape[0], *size, kh, kw, x.shape[3])
-        gpadded = xp.zeros(padded.shape, gy.dtype)
+        grows = (gy.reshape(outputs, c_out) @ matrix.T).reshape(shape[0], *size, kh, kw, c_in)
+        gpadded = xp.zeros(padded_shape, gy.dtype)
         for i in range(kh):
             for j in range(kw):
                 shifted(gpadded, i, j, geometry.stride, size)[...] += grows[:, :, :, i, j]
@@ -134,22 +136,23 @@ def _pointwise(x, weight, geometry: Geometry):
     """A 1x1 kernel: y = X W over all the pixels read.   gX = gy W^T;  gW = X^T gy."""
     if geometry.kernel != (1, 1) or geometry.padding != (0, 0):
         raise ValueError(f"the pointwise algorithm needs a 1x1 kernel unpadded, got {geometry}")
-    xp, (c_in, c_out) = array_module(x), weight.shape[2:]
-    size = geometry.output_size(*x.shape[1:3])
-    pixels = shifted(x, 0, 0, geometry.stride, size).reshape(-1, c_in)
+    xp, (c_in, c_out), shape = array_module(x), weight.shape[2:], x.shape
+    size = geometry.output_size(*shape[1:3])
+    outputs = shape[0] * size[0] * size[1]
+    pixels = shifted(x, 0, 0, geometry.stride, size).reshape(outputs, c_in)
     matrix = weight[0, 0]
-    y = (pixels @ matrix).reshape(x.shape[0], *size, c_out)
+    y = (pixels @ matrix).reshape(shape[0], *size, c_out)
 
     def to_x(gy):
-        gpixels = (gy.reshape(-1, c_out) @ matrix.T).reshape(x.shape[0], *size, c_in)
+        gpixels = (gy.reshape(outputs, c_out) @ matrix.T).reshape(shape[0], *size, c_in)
         if geometry.stride == (1, 1):
             return gpixels
-        gx = xp.zeros(x.shape, gy.dtype)
+        gx = xp.zeros(shape, gy.dtype)
         shifted(gx, 0, 0, geometry.stride, size)[...] = gpixels
         return gx
 
     def to_weight(gy):
-        return (pixels.T @ gy.reshape(-1, c_out)).reshape(weight.shape)
+        return (pixels.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
 
     return y, to_x, to_weight
 

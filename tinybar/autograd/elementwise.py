@@ -6,39 +6,66 @@ sum over what was repeated (`unbroadcast`).
 
 from __future__ import annotations
 
+from numbers import Real
+
 from ..backend import array_module
 from .primitive import primitive, unbroadcast
+from .tensor import as_array
 
 
 @primitive(inputs=2)
-def add(a, b):
+def add(a, b, *, needs=(True, True)):
     """y = a + b.   ga = gy;  gb = gy."""
-    return a + b, lambda gy: (unbroadcast(gy, a.shape), unbroadcast(gy, b.shape))
+    to_a, to_b = a.shape, b.shape
+
+    def pullback(gy):
+        ga = unbroadcast(gy, to_a) if needs[0] else None
+        gb = unbroadcast(gy, to_b) if needs[1] else None
+        return ga, gb
+
+    return a + b, pullback
 
 
 @primitive(inputs=2)
-def subtract(a, b):
+def subtract(a, b, *, needs=(True, True)):
     """y = a - b.   ga = gy;  gb = -gy."""
-    return a - b, lambda gy: (unbroadcast(gy, a.shape), unbroadcast(-gy, b.shape))
+    to_a, to_b = a.shape, b.shape
+
+    def pullback(gy):
+        ga = unbroadcast(gy, to_a) if needs[0] else None
+        gb = unbroadcast(-gy, to_b) if needs[1] else None
+        return ga, gb
+
+    return a - b, pullback
 
 
 @primitive(inputs=2)
 def multiply(a, b, *, needs=(True, True)):
     """y = a b.   ga = gy b;  gb = gy a."""
+    y, to_a, to_b = a * b, a.shape, b.shape
+    a, b = (a if needs[1] else None), (b if needs[0] else None)  # keep what will be asked for
 
     def pullback(gy):
-        ga = unbroadcast(gy * b, a.shape) if needs[0] else None
-        gb = unbroadcast(gy * a, b.shape) if needs[1] else None
+        ga = unbroadcast(gy * b, to_a) if needs[0] else None
+        gb = unbroadcast(gy * a, to_b) if needs[1] else None
         return ga, gb
 
-    return a * b, pullback
+    return y, pullback
 
 
 @primitive(inputs=2)
-def divide(a, b):
+def divide(a, b, *, needs=(True, True)):
     """y = a / b.   ga = gy / b;  gb = -gy y / b."""
-    y = a / b
-    return y, lambda gy: (unbroadcast(gy / b, a.shape), unbroadcast(-gy * y / b, b.shape))
+    y, to_a, to_b = a / b, a.shape, b.shape
+    kept = y if needs[1] else None
+
+    def pullback(gy):
+        share = gy / b
+        ga = unbroadcast(share, to_a) if needs[0] else None
+        gb = unbroadcast(-share * kept, to_b) if needs[1] else None
+        return ga, gb
+
+    return y, pullback
 
 
 @primitive(inputs=1)
@@ -49,10 +76,17 @@ def negative(x):
 
 @primitive(inputs=1)
 def power(x, exponent):
-    """y = x^p for a constant p.   gx = gy p x^(p-1), and 0 everywhere for p = 0."""
-    if exponent == 0:
-        return x**0, lambda gy: (gy * 0,)
-    return x**exponent, lambda gy: (gy * exponent * x ** (exponent - 1),)
+    """y = x^p for a constant p.   gx = gy p x^(p-1), and 0 everywhere for p = 0.
+
+    Raises TypeError for a p that is not a number.
+    """
+    if not isinstance(exponent, Real):
+        raise TypeError(f"x ** p needs a number p (else write exp(p * log(x))), got {exponent!r}")
+    p = float(exponent)  # a plain number has no dtype: x keeps its precision
+    p = int(p) if p.is_integer() else p  # an exact power also where x < 0
+    if p == 0:
+        return x**0, lambda gy: (array_module(gy).zeros_like(gy),)
+    return x**p, lambda gy: (gy * p * x ** (p - 1),)
 
 
 @primitive(inputs=1)
@@ -99,10 +133,11 @@ def relu(x):
 def clip(x, lo, hi):
     """y = min(max(x, lo), hi).   gx = gy where lo <= x <= hi, else 0.
 
-    Raises ValueError if lo > hi.
+    lo, hi: numbers. Raises ValueError if lo > hi.
     """
     if lo > hi:
         raise ValueError(f"clip needs lo <= hi, got lo={lo}, hi={hi}")
+    lo, hi = float(lo), float(hi)  # plain numbers: x keeps its precision
     y = array_module(x).clip(x, lo, hi)
     return y, lambda gy: (gy * ((x >= lo) & (x <= hi)),)
 
@@ -125,13 +160,11 @@ def _select(a, b, condition):
     xp = array_module(a, b)
 
     def pullback(gy):
-        kept = gy * condition
-        return unbroadcast(kept, a.shape), unbroadcast(gy - kept, b.shape)
+        return unbroadcast(gy * condition, a.shape), unbroadcast(gy * ~condition, b.shape)
 
     return xp.where(condition, a, b), pullback
 
 
 def where(condition, a, b):
     """a where `condition` (booleans, not differentiable) holds, else b; all three broadcast."""
-    condition = getattr(condition, "data", condition)
-    return _select(a, b, array_module(condition).asarray(condition, bool))
+    return _select(a, b, as_array(condition).astype(bool, copy=False))

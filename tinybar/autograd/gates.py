@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..backend import array_module
 from .elementwise import sigmoid
 from .primitive import primitive
@@ -27,9 +29,15 @@ def hard_concrete(log_alpha, noise):
     Supp. Eq. 4. log_alpha, z: one entry per gate; noise u: the same shape, strictly inside (0, 1),
     or 1/2 for its mean (then s = sigmoid(log_alpha / beta)).
     glog_alpha = gz (zeta - gamma)/beta s (1 - s) where 0 < z < 1, and 0 where z is clamped.
+    Raises ValueError for noise of another shape; on the CPU also for noise outside (0, 1), after
+    rounding to log_alpha's precision (on a GPU that check would be a wait).
     """
     xp = array_module(log_alpha)
     noise = xp.asarray(noise, log_alpha.dtype)
+    if noise.shape not in ((), log_alpha.shape):
+        raise ValueError(f"noise of shape {noise.shape} for log_alpha {log_alpha.shape}")
+    if xp is np and not ((noise > 0) & (noise < 1)).all():
+        raise ValueError("noise must lie strictly inside (0, 1): ln u and ln(1 - u) are in use")
     s = _sigmoid((xp.log(noise) - xp.log1p(-noise) + log_alpha) / BETA)
     stretched = s * (ZETA - GAMMA) + GAMMA
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 from .elementwise import add, divide, multiply, negative, power, subtract
 from .linear import matmul
 from .shaping import getitem
-from .tensor import Tensor, as_array
+from .tensor import Tensor
 
 
-def _power(x: Tensor, exponent):
-    if isinstance(exponent, Tensor):
-        raise TypeError("x ** p needs a constant p; write exp(p * log(x)) for a tensor p")
-    return power(x, exponent)
-
-
-def _getitem(x: Tensor, index):
-    parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
-    return getitem(x, parts if isinstance(index, tuple) else parts[0])
+def _raw(operand):
+    """The array of a Tensor; anything else as it is, so that numbers compare in a's precision."""
+    return operand.data if isinstance(operand, Tensor) else operand
 
 
 _OPERATORS = {
@@ -31,16 +24,16 @@ _OPERATORS = {
     "__rtruediv__": lambda a, b: divide(b, a),
     "__matmul__": lambda a, b: matmul(a, b),
     "__rmatmul__": lambda a, b: matmul(b, a),
-    "__pow__": _power,
+    "__pow__": lambda a, p: power(a, p),
     "__neg__": lambda a: negative(a),
-    "__getitem__": _getitem,
+    "__getitem__": lambda a, index: getitem(a, index),
     # Comparisons have no derivative: they give a Tensor of booleans, outside the tape.
-    "__lt__": lambda a, b: Tensor(a.data < as_array(b)),
-    "__le__": lambda a, b: Tensor(a.data <= as_array(b)),
-    "__gt__": lambda a, b: Tensor(a.data > as_array(b)),
-    "__ge__": lambda a, b: Tensor(a.data >= as_array(b)),
-    "__eq__": lambda a, b: Tensor(a.data == as_array(b)),
-    "__ne__": lambda a, b: Tensor(a.data != as_array(b)),
+    "__lt__": lambda a, b: Tensor(a.data < _raw(b)),
+    "__le__": lambda a, b: Tensor(a.data <= _raw(b)),
+    "__gt__": lambda a, b: Tensor(a.data > _raw(b)),
+    "__ge__": lambda a, b: Tensor(a.data >= _raw(b)),
+    "__eq__": lambda a, b: Tensor(a.data == _raw(b)),
+    "__ne__": lambda a, b: Tensor(a.data != _raw(b)),
     "__hash__": object.__hash__,
 }
 

@@ -23,7 +23,7 @@ def max_pool2d(x, kernel, stride=None, padding=0):
     winner = xp.zeros(y.shape, xp.int16)  # which offset holds the largest pixel
     for k, (i, j) in enumerate(offsets[1:], start=1):
         pixel = shifted(padded, i, j, geometry.stride, size)
-        winner[pixel > y] = k
+        xp.copyto(winner, k, where=pixel > y)
         xp.maximum(y, pixel, out=y)
 
     def pullback(gy):
@@ -68,8 +68,8 @@ def global_avg_pool2d(x):
 
     x: (N, H, W, C), y: (N, C).
     """
-    if x.ndim != 4:
-        raise ValueError(f"global_avg_pool2d needs x (N, H, W, C), got {x.shape}")
+    if x.ndim != 4 or 0 in x.shape[1:3]:
+        raise ValueError(f"global_avg_pool2d needs x (N, H, W, C) with pixels, got {x.shape}")
     xp, (n, h, w, c) = array_module(x), x.shape
     y = x.mean(axis=(1, 2))
     return y, lambda gy: (xp.broadcast_to((gy / (h * w)).reshape(n, 1, 1, c), x.shape),)

@@ -8,16 +8,19 @@ A primitive is one function of arrays. It returns the output *and* the pullback:
         y = np.exp(x)
         return y, lambda gy: (gy * y,)
 
-`inputs` counts the leading parameters that are differentiable; all others are options. The
-decorated name is then a function of Tensors that records itself on the tape; the function of
-arrays stays at hand as `.function`, and the whole is found in `PRIMITIVES` under its name. The
-gradient audit walks that registry, so a primitive that no case covers fails the suite.
+`inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
+given for one stands for its array). The decorated name is then a function of Tensors that records
+itself on the tape; the function of arrays stays at hand as `.function`, and the whole is found in
+`PRIMITIVES` under its name. The gradient audit walks that registry: a primitive that no case of
+`audit/primitives.py` covers fails the audit and the tests.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+
+import numpy as np
 
 from .. import backend
 from .tape import Node, is_recording
@@ -41,11 +44,14 @@ class Primitive:
         self.function = function
         self.inputs = inputs
         self.input_names = tuple(parameters)[:inputs] if inputs is not None else ()
+        self.optional = {n for n in self.input_names if parameters[n].default is None}
         self.wants_needs = "needs" in parameters
 
     def __call__(self, *args, **options) -> Tensor:
         operands, args = self._split(args, options)
         arrays = _arrays(operands, self.name)
+        args = tuple(_untracked(value) for value in args)
+        options = {name: _untracked(value) for name, value in options.items()}
         needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in operands)
         if not is_recording():
             needs = (False,) * len(operands)
@@ -68,6 +74,9 @@ class Primitive:
         operands = list(args[: self.inputs])
         for name in self.input_names[len(operands) :]:
             operands.append(options.pop(name, None))
+        for name, operand in zip(self.input_names, operands, strict=True):
+            if operand is None and name not in self.optional:
+                raise TypeError(f"{self.name} needs an array {name!r}")
         return operands, args[self.inputs :]
 
     def __repr__(self) -> str:
@@ -75,7 +84,7 @@ class Primitive:
 
 
 def primitive(inputs: int | None):
-    """Register the decorated function of arrays as a primitive with `inputs` differentiable ones."""
+    """Register the decorated function of arrays as a primitive, `inputs` of them differentiable."""
 
     def register(function) -> Primitive:
         if function.__name__ in PRIMITIVES:
@@ -88,13 +97,17 @@ def primitive(inputs: int | None):
 
 
 def _arrays(operands: list, name: str) -> list:
-    """Arrays of all operands. Plain numbers take the dtype of the first array beside them."""
-    like = next((t for t in operands if hasattr(t, "dtype")), None)
+    """Arrays of all operands. Plain numbers take the dtype of the first array beside them.
+
+    NumPy's scalars are numbers too, else np.int64(2) * x would turn float32 into float64.
+    """
+    number = (int, float, np.generic)
+    like = next((t for t in operands if hasattr(t, "dtype") and not isinstance(t, number)), None)
     arrays = []
     for operand in operands:
         if operand is None or isinstance(operand, Tensor):
             arrays.append(operand if operand is None else operand.data)
-        elif isinstance(operand, (int, float)) and like is not None and like.dtype.kind == "f":
+        elif isinstance(operand, number) and like is not None and like.dtype.kind == "f":
             arrays.append(backend.array_module(as_array(like)).asarray(operand, like.dtype))
         else:
             arrays.append(as_array(operand))
@@ -102,6 +115,15 @@ def _arrays(operands: list, name: str) -> list:
     if len(modules) > 1:
         raise TypeError(f"{name} was given arrays of two devices: move them with use_device first")
     return arrays
+
+
+def _untracked(option):
+    """An option with the arrays of its Tensors; an index may be a tuple with Tensors in it."""
+    if isinstance(option, Tensor):
+        return option.data
+    if type(option) is tuple:
+        return tuple(_untracked(part) for part in option)
+    return option
 
 
 def unbroadcast(gradient, shape: tuple[int, ...]):

@@ -1,14 +1,14 @@
 """Gather and scatter-add along one axis: the two halves of mixed connectivity (Supp. 2).
 
 An index is a sequence of integers on the host, whatever the device: the pruner decides it once,
-and neither its checks nor its shape may make the GPU wait.
+and neither its checks nor its shape may make the GPU wait. (One on the GPU is fetched.)
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..backend import array_module
+from ..backend import array_module, to_numpy
 from .primitive import primitive
 from .reduction import normalise_axes
 
@@ -40,11 +40,11 @@ def scatter_add(x, delta, index, axis=-1):
     twice in `index` collects both. Raises IndexError out of range, ValueError for a wrong shape.
     """
     xp, (axis,) = array_module(x), normalise_axes(axis, x.ndim)
-    where = _along(x, index, axis)
-    expected = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
+    where, count = _along(x, index, axis), np.size(index)
+    expected = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     if delta.shape != expected:
         raise ValueError(
-            f"scatter_add: delta has shape {delta.shape}, but x {x.shape} with {len(index)} "
+            f"scatter_add: delta has shape {delta.shape}, but x {x.shape} with {count} "
             f"indices along axis {axis} needs {expected}"
         )
     y = x.copy()
@@ -53,9 +53,14 @@ def scatter_add(x, delta, index, axis=-1):
 
 
 def _along(x, index, axis: int) -> tuple:
-    """`index` along `axis` as an indexing tuple; a run of neighbours becomes a slice (a view)."""
-    index = np.asarray(index, dtype=np.intp).reshape(-1)
-    n = x.shape[axis]
+    """`index` along `axis` as an indexing tuple; a run of neighbours becomes a slice (a view).
+
+    Raises TypeError for booleans and fractions, which NumPy would round to 0 and 1.
+    """
+    index = np.asarray(to_numpy(index)).reshape(-1)
+    if index.size and index.dtype.kind not in "iu":
+        raise TypeError(f"an index holds integers, not {index.dtype}")
+    index, n = index.astype(np.intp), x.shape[axis]
     if index.size and (index.min() < -n or index.max() >= n):
         raise IndexError(f"index {index.tolist()} is out of range for axis {axis} of {x.shape}")
     index = index % n if n else index

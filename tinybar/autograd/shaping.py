@@ -80,6 +80,6 @@ def _reads_once(index) -> bool:
         part is None
         or part is Ellipsis
         or isinstance(part, (int, np.integer, slice))
-        or getattr(part, "dtype", None) == bool
+        or getattr(getattr(part, "dtype", None), "kind", None) == "b"
         for part in parts
     )

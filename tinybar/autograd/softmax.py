@@ -1,9 +1,12 @@
 """Softmax and its relatives, and the cross-entropy built on them.
 
-All subtract the largest logit first: nothing overflows, whatever the logits.
+All subtract the largest logit first: nothing overflows, whatever the logits. A logit of -inf is
+a class of probability 0; where all are -inf, or one is +inf, softmax is not defined (nan).
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from ..backend import array_module
 from .primitive import primitive
@@ -14,7 +17,7 @@ def _shifted_logsumexp(x, axis):
     xp = array_module(x)
     largest = x.max(axis=axis, keepdims=True)
     largest = xp.where(xp.isfinite(largest), largest, 0)  # all -inf: ln 0 = -inf, not nan
-    with xp.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return largest + xp.log(xp.exp(x - largest).sum(axis=axis, keepdims=True))
 
 
@@ -43,17 +46,17 @@ def softmax(x, axis=-1):
 
 
 @primitive(inputs=2)
-def cross_entropy(logits, target):
+def cross_entropy(logits, target, *, needs=(True, True)):
     """y = -(1/N) sum_n sum_k p_nk ln softmax(logits)_nk, the mean over the batch.
 
     logits: (N, K). target: labels (N,), integers in 0..K-1 (then p is their one-hot matrix), or
-    probabilities (N, K), taken as they are: rows need not sum to 1.
+    probabilities (N, K), taken as they are: rows need not sum to 1. 0 ln 0 counts as 0.
     glogits = gy/N (softmax(logits) sum_k p_nk - p);  gtarget = -gy/N ln softmax(logits).
     Raises ValueError for shapes that do not fit, TypeError for labels that are not integers;
     on the CPU also ValueError for labels out of range (on a GPU the check would be a wait:
     data sets check theirs when they are loaded).
     """
-    xp, (n, k) = array_module(logits), _check(logits, target)
+    xp, n = array_module(logits), _check(logits, target)
     logp = logits - _shifted_logsumexp(logits, -1)
     if target.ndim == 1:
         rows = xp.arange(n)
@@ -65,16 +68,19 @@ def cross_entropy(logits, target):
             return glogits * (gy / n), None
 
     else:
-        y = -(target * logp).sum() / n
+        target = target.astype(logits.dtype, copy=False)
+        y = -(target * xp.where(target == 0, 0, logp)).sum() / n
 
         def pullback(gy):
             mass = target.sum(axis=-1, keepdims=True)
-            return (xp.exp(logp) * mass - target) * (gy / n), logp * (-gy / n)
+            gtarget = logp * (-gy / n) if needs[1] else None
+            return (xp.exp(logp) * mass - target) * (gy / n), gtarget
 
     return y, pullback
 
 
-def _check(logits, target) -> tuple[int, int]:
+def _check(logits, target) -> int:
+    """N, if all is well."""
     if logits.ndim != 2 or 0 in logits.shape:
         raise ValueError(f"cross_entropy needs logits (N, K), got {logits.shape}")
     n, k = logits.shape
@@ -90,4 +96,4 @@ def _check(logits, target) -> tuple[int, int]:
             raise ValueError(
                 f"cross_entropy: labels must lie in 0..{k - 1}, got {target.min()}..{target.max()}"
             )
-    return n, k
+    return n

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+import numpy as np
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _clock = itertools.count()
@@ -35,7 +38,9 @@ def is_recording() -> bool:
 class Node:
     """One step of a computation: `pullback(gy)` gives one gradient (or None) for each parent.
 
-    A leaf has no pullback; its gradient is handed to `receive`.
+    The pullback may return gy itself, views, or new arrays; never an array that it keeps.
+    A leaf has no pullback; its gradient is handed to `receive`, a method of the leaf's Tensor that
+    is held weakly: a Tensor that nobody has any more needs no gradient.
     """
 
     __slots__ = ("name", "order", "parents", "pullback", "receive")
@@ -47,7 +52,8 @@ class Node:
         pullback: Callable | None = None,
         receive: Callable | None = None,
     ):
-        self.name, self.parents, self.pullback, self.receive = name, parents, pullback, receive
+        self.name, self.parents, self.pullback = name, parents, pullback
+        self.receive = None if receive is None else weakref.WeakMethod(receive)
         self.order = next(_clock)  # larger than that of every parent
 
     def __lt__(self, other: Node) -> bool:
@@ -67,7 +73,9 @@ def backward(root: Node, gradient) -> None:
         node = heapq.heappop(heap)
         arrived = pending.pop(node)
         if node.receive is not None:
-            node.receive(arrived.array, arrived.owned)
+            receive = node.receive()
+            if receive is not None:
+                receive(arrived.array, arrived.owned)
             continue
         if node.pullback is None:
             raise RuntimeError(
@@ -76,15 +84,18 @@ def backward(root: Node, gradient) -> None:
             )
         pullback, parents = node.pullback, node.parents
         node.pullback, node.parents = None, ()
-        gradients = pullback(arrived.array)
+        gradients, gx = pullback(arrived.array), None
         for parent, gx in zip(parents, gradients, strict=True):
             if parent is None or gx is None:
                 continue
+            if isinstance(gx, np.generic):  # NumPy makes scalars of arrays without axes
+                gx = np.asarray(gx)
             if parent in pending:
                 pending[parent].add(gx)
             else:
                 pending[parent] = _Gradient(gx, owned=_is_fresh(gx, arrived.array, gradients))
                 heapq.heappush(heap, parent)
+        del arrived, pullback, gradients, gx  # what they hold is freed before the next step
 
 
 class _Gradient:

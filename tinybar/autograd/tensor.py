@@ -21,7 +21,8 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_node", "data", "grad", "requires_grad")
-    __array_priority__ = 1000  # ndarray + Tensor is ours to compute, not NumPy's element by element
+    __array_ufunc__ = None  # array + Tensor is Tensor.__radd__, and np.exp(Tensor) a TypeError:
+    __array_priority__ = 1000  # neither leaves the tape unnoticed. (CuPy looks at the priority.)
 
     def __init__(self, data, requires_grad: bool = False):
         self.data = as_array(data)
@@ -113,20 +114,17 @@ class Tensor:
         return self._node
 
     def _receive(self, gradient, owned: bool) -> None:
-        if self.grad is not None:
-            self.grad = self.grad + gradient
-        else:
-            self.grad = gradient if owned else gradient.copy()
+        """Add to .grad, always in an array of its own: nothing else changes when it does."""
+        gradient = gradient.astype(self.dtype, copy=not owned)
+        self.grad = gradient if self.grad is None else as_array(self.grad + gradient)
 
 
 def as_array(data):
     """The array behind `data`: of a Tensor, of an array, or made from numbers and lists."""
     if isinstance(data, Tensor):
         return data.data
-    if not hasattr(data, "__array_interface__") and not hasattr(data, "__cuda_array_interface__"):
+    if not isinstance(data, np.ndarray) and backend.array_module(data) is np:
         data = backend.xp().asarray(data)
-    elif isinstance(data, np.generic):
-        data = np.asarray(data)
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers, not {data.dtype}")
     return data

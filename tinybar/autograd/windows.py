@@ -6,6 +6,7 @@ position reads; windows stand `stride` apart on the image padded by `padding` on
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 from ..backend import array_module
@@ -44,7 +45,7 @@ class Geometry(NamedTuple):
 
 
 def _pair(value) -> tuple[int, int]:
-    first, second = (value, value) if isinstance(value, int) else value
+    first, second = (value, value) if isinstance(value, Integral) else value
     return int(first), int(second)
 
 
@@ -59,8 +60,10 @@ def pad_image(x, padding: tuple[int, int], value=0):
 
 
 def crop_image(padded, padding: tuple[int, int]):
-    """The adjoint of `pad_image`: what lies inside the margin, as a view."""
+    """The adjoint of `pad_image`: what lies inside the margin, as a view; all, if there is none."""
     (ph, pw), (_, h, w, _) = padding, padded.shape
+    if ph == pw == 0:
+        return padded
     return padded[:, ph : h - ph, pw : w - pw]
 
 
