@@ -90,7 +90,7 @@ def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * (g * g)
-    step = xp.sqrt(v)
+    step = xp.sqrt(v, out=xp.empty_like(v))  # without out, of a single number no array
     step *= 1 / math.sqrt(1 - b2**t)
     step += eps
     xp.divide(m, step, out=step)
