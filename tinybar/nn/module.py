@@ -119,6 +119,7 @@ class Module:
                     if names
                 )
             )
+        values = {}
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:
                 raise ValueError(
@@ -126,8 +127,12 @@ class Module:
                 )
             if not np.isfinite(backend.to_numpy(state[name])).all():
                 raise ValueError(f"{name} holds values that are not finite")
+            with np.errstate(over="ignore"):
+                values[name] = backend.to_numpy(state[name]).astype(array.dtype)
+            if not np.isfinite(values[name]).all():
+                raise ValueError(f"{name} holds values that are not finite in {array.dtype}")
         for name, array in own.items():
-            array[...] = backend.to_device(np.asarray(state[name])).astype(array.dtype, copy=False)
+            array[...] = backend.to_device(values[name])
 
 
 def _is_array(value) -> bool:

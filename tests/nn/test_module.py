@@ -1,0 +1,187 @@
+"""The tree of layers: names, modes, conversion, and states that fit or are refused whole."""
+
+import numpy as np
+import pytest
+
+from tinybar import autograd as ag
+from tinybar import nn
+
+
+class Pair(nn.Module):
+    """A module with every kind of content."""
+
+    def __init__(self):
+        self.scale = nn.Parameter(np.ones(2, np.float32))
+        self.count = np.zeros(3, np.int64)
+        self.layers = [nn.Linear(2, 3), "not a module", nn.BatchNorm2d(3)]
+        self.last = nn.Linear(3, 1)
+        self.absent = None
+        self.size = 7
+
+
+class Nested(nn.Module):
+    """Lists of modules that hold lists of modules."""
+
+    def __init__(self):
+        self.pairs = [Pair(), Pair()]
+
+
+PARAMETERS = [
+    "scale",
+    "layers.0.weight",
+    "layers.0.bias",
+    "layers.2.gamma",
+    "layers.2.beta",
+    "last.weight",
+    "last.bias",
+]
+BUFFERS = ["count", "layers.2.running_mean", "layers.2.running_var"]
+
+
+def same(first: dict, second: dict) -> bool:
+    return first.keys() == second.keys() and all(
+        np.array_equal(first[name], second[name]) for name in first
+    )
+
+
+def test_names_are_dotted_paths():
+    assert [name for name, _ in Pair().named_parameters()] == PARAMETERS
+    assert [name for name, _ in Pair().named_buffers()] == BUFFERS
+
+
+def test_lists_within_lists_of_modules():
+    names = [name for name, _ in Nested().named_parameters()]
+    assert names == [f"pairs.{k}.{name}" for k in (0, 1) for name in PARAMETERS]
+    assert list(Nested().state_dict()) == names + [
+        f"pairs.{k}.{b}" for k in (0, 1) for b in BUFFERS
+    ]
+
+
+def test_parameters_are_the_named_ones_themselves():
+    module = Pair()
+    named = [parameter for _, parameter in module.named_parameters()]
+    assert all(a is b for a, b in zip(module.parameters(), named, strict=True))
+    assert all(p.requires_grad for p in named)
+
+
+def test_modules_lists_parents_first():
+    module = Nested()
+    found = list(module.modules())
+    assert found[0] is module
+    assert found[1] is module.pairs[0]
+    assert found[2] is module.pairs[0].layers[0]
+    assert len(found) == 1 + 2 * 4
+
+
+def test_modes_reach_every_module():
+    module = Nested()
+    assert all(part.training for part in module.modules())
+    assert module.eval() is module
+    assert not any(part.training for part in module.modules())
+    assert module.train() is module
+    assert all(part.training for part in module.modules())
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(TypeError, match=r"Pair defines no forward"):
+        Pair()(1)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_astype_converts_floats_and_leaves_integers(dtype):
+    module = Pair()
+    module.scale.grad = np.ones(2, np.float32)
+    assert module.astype(dtype) is module
+    for name, array in module.state_dict().items():
+        assert array.dtype == (np.int64 if name == "count" else dtype), name
+    assert module.scale.grad is None  # it would be of the old dtype
+
+
+def test_state_survives_the_round_trip_bit_for_bit():
+    rng = np.random.default_rng(0)
+    source, target = Nested(), Nested()
+    for parameter in source.parameters():
+        parameter.data[...] = rng.standard_normal(parameter.shape)
+    source.pairs[1].count[...] = [1, 2, 3]
+    source.pairs[1].layers[2].running_var[...] = 0.3
+    assert not same(source.state_dict(), target.state_dict())
+    target.load_state_dict(source.state_dict())
+    assert same(source.state_dict(), target.state_dict())
+
+
+def test_the_state_is_a_copy_both_ways():
+    module = Pair()
+    state = module.state_dict()
+    state["scale"][...] = 5
+    assert (module.scale.data == 1).all()
+    module.load_state_dict(state)
+    state["scale"][...] = 6
+    assert (module.scale.data == 5).all()
+
+
+def test_loading_keeps_the_arrays_and_their_dtype():
+    module = Pair()
+    data = module.scale.data
+    module.load_state_dict({k: v.astype(np.float64) for k, v in module.state_dict().items()})
+    assert module.scale.data is data  # optimisers and views hold it
+    assert data.dtype == np.float32
+
+
+def broken_states():
+    def without(state):
+        del state["last.bias"]
+
+    def with_one_more(state):
+        state["other.weight"] = np.zeros(2)
+
+    def of_wrong_shape(state):
+        state["last.weight"] = state["last.weight"].T
+
+    def that_would_broadcast(state):
+        state["last.weight"] = np.zeros((1, 1))
+
+    def with_nan(state):
+        state["last.bias"][0] = np.nan
+
+    def with_inf(state):
+        state["layers.2.running_var"][0] = np.inf
+
+    def too_large_for_float32(state):
+        state["last.bias"] = np.array([1e300])
+
+    return [
+        (without, "missing last.bias"),
+        (with_one_more, "unknown other.weight"),
+        (of_wrong_shape, r"last.weight has shape \(3, 1\), the state holds \(1, 3\)"),
+        (that_would_broadcast, r"last.weight has shape \(3, 1\), the state holds \(1, 1\)"),
+        (with_nan, "last.bias holds values that are not finite"),
+        (with_inf, "layers.2.running_var holds values that are not finite"),
+        (too_large_for_float32, "last.bias holds values that are not finite"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"), broken_states(), ids=lambda v: getattr(v, "__name__", "")
+)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
+    module = Pair()
+    before = module.state_dict()
+    state = {name: array + 1 for name, array in before.items()}
+    spoil(state)
+    with pytest.raises(ValueError, match=message) as error:
+        module.load_state_dict(state)
+    assert "\n" not in str(error.value)
+    assert same(module.state_dict(), before)
+
+
+def test_missing_and_unknown_names_are_told_together_and_cut_short():
+    with pytest.raises(
+        ValueError, match=r"missing count, last.bias, last.weight \.\.\.; unknown a"
+    ):
+        Pair().load_state_dict({"a": np.zeros(1)})
+
+
+def test_gradients_arrive_at_the_parameters():
+    module = Pair()
+    ag.sum(module.scale * 3).backward()
+    assert np.array_equal(module.scale.grad, [3, 3])
