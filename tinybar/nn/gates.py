@@ -6,8 +6,7 @@ import numpy as np
 
 from .. import autograd as ag
 from .. import backend
-from ..autograd import Tensor
-from ..autograd.gates import THRESHOLD
+from ..autograd import Tensor, no_grad
 from .module import Module, Parameter
 
 FLOOR = 0.0  # log alpha at which a lone vital feature is kept: as likely to be open as at the start
@@ -65,7 +64,5 @@ class HardConcrete(Module):
 
     def alive(self) -> np.ndarray:
         """(C,) booleans on the host: which features the hard-pruned network keeps (Eq. 4)."""
-        alive = backend.to_numpy(self.log_alpha.data) > THRESHOLD
-        if self.vital and not alive.any():
-            alive[backend.to_numpy(self.log_alpha.data).argmax()] = True
-        return alive
+        with no_grad():  # by z itself: a rounding away from the threshold, log_alpha may disagree
+            return backend.to_numpy(self.at_mean_noise().data) > 0
