@@ -30,7 +30,14 @@ DIRECTIONS = 8  # random (direction, cotangent) pairs beyond
 
 
 class GradientError(AssertionError):
-    """An analytic gradient does not agree with its finite difference; the text says where."""
+    """An analytic gradient does not agree with its finite difference; the text says where.
+
+    relative: the disagreement over its scale; inf where that is not the complaint.
+    """
+
+    def __init__(self, text: str, relative: float = math.inf):
+        super().__init__(text)
+        self.relative = relative
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class _Check:
                 analytic, numeric = float(gradients[j][k]), float(slope)
                 error = abs(analytic - numeric)
                 if not self.accepts(error, abs(numeric)):
-                    self.fail(i, k, analytic, numeric, f", output index {_index(j, outputs)}")
+                    relative = error / abs(numeric) if numeric else math.inf
+                    at = f", output index {_index(j, outputs)}"
+                    self.fail(i, k, analytic, numeric, relative, at)
                 yield error, abs(numeric)
 
     def along_directions(self, i: int, outputs: tuple[int, ...]):
@@ -124,7 +133,9 @@ class _Check:
                 k = self.locate(i, gx, gy, v)
                 unit = _unit(k, shape)
                 numeric = float((self.difference(i, unit) * gy).sum())
-                self.fail(i, k, float(gx.reshape(-1)[k]), numeric, ", under a random cotangent")
+                relative = error / scale if scale else math.inf
+                analytic = float(gx.reshape(-1)[k])
+                self.fail(i, k, analytic, numeric, relative, ", under a random cotangent")
             yield error, scale
 
     def disagreement(self, i: int, gx, gy, v) -> float:
@@ -144,11 +155,12 @@ class _Check:
     def accepts(self, error: float, scale: float) -> bool:
         return error <= self.atol + self.rtol * scale  # False for nan
 
-    def fail(self, i: int, k: int, analytic: float, numeric: float, where: str):
+    def fail(self, i: int, k: int, analytic: float, numeric: float, relative: float, where: str):
         raise GradientError(
             f"input {i}, index {_index(k, self.points[i].shape)}{where}: analytic {analytic:.12g}, "
             f"numeric {numeric:.12g}, difference {abs(analytic - numeric):.3g}; accepted are "
-            f"atol {self.atol:g} + rtol {self.rtol:g} of the scale"
+            f"atol {self.atol:g} + rtol {self.rtol:g} of the scale",
+            relative,
         )
 
     def gradient(self, i: int, gy: np.ndarray) -> np.ndarray:

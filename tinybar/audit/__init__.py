@@ -1,0 +1,1 @@
+"""What `tinybar audit` checks: every gradient, and every closed form of the paper."""
