@@ -32,7 +32,7 @@ DIRECTIONS = 8  # random (direction, cotangent) pairs beyond
 class GradientError(AssertionError):
     """An analytic gradient does not agree with its finite difference; the text says where.
 
-    relative: the disagreement over its scale; inf where that is not the complaint.
+    relative: the disagreement as in `InputError`; inf where that is not the complaint.
     """
 
     def __init__(self, text: str, relative: float = math.inf):
@@ -42,7 +42,11 @@ class GradientError(AssertionError):
 
 @dataclass(frozen=True)
 class InputError:
-    """The worst disagreement found for one input."""
+    """The worst disagreement found for one input.
+
+    absolute: |analytic - numeric|.   relative: that over scale + atol/rtol, where the scale is
+    |numeric| for an entry and |gx| along a direction; accepted is what is at most rtol.
+    """
 
     name: str
     absolute: float
@@ -102,7 +106,7 @@ class _Check:
         form = self.entry_by_entry if entries <= FULL_JACOBIAN else self.along_directions
         errors = list(form(i, outputs))
         absolute = max((error for error, _ in errors), default=0.0)
-        relative = max((error / scale for error, scale in errors if scale > self.atol), default=0.0)
+        relative = max((self.relative(error, scale) for error, scale in errors), default=0.0)
         return InputError(f"input {i}", absolute, relative)
 
     def entry_by_entry(self, i: int, outputs: tuple[int, ...]):
@@ -115,9 +119,8 @@ class _Check:
                 analytic, numeric = float(gradients[j][k]), float(slope)
                 error = abs(analytic - numeric)
                 if not self.accepts(error, abs(numeric)):
-                    relative = error / abs(numeric) if numeric else math.inf
                     at = f", output index {_index(j, outputs)}"
-                    self.fail(i, k, analytic, numeric, relative, at)
+                    self.fail(i, k, analytic, numeric, self.relative(error, abs(numeric)), at)
                 yield error, abs(numeric)
 
     def along_directions(self, i: int, outputs: tuple[int, ...]):
@@ -133,8 +136,7 @@ class _Check:
                 k = self.locate(i, gx, gy, v)
                 unit = _unit(k, shape)
                 numeric = float((self.difference(i, unit) * gy).sum())
-                relative = error / scale if scale else math.inf
-                analytic = float(gx.reshape(-1)[k])
+                analytic, relative = float(gx.reshape(-1)[k]), self.relative(error, scale)
                 self.fail(i, k, analytic, numeric, relative, ", under a random cotangent")
             yield error, scale
 
@@ -154,6 +156,11 @@ class _Check:
 
     def accepts(self, error: float, scale: float) -> bool:
         return error <= self.atol + self.rtol * scale  # False for nan
+
+    def relative(self, error: float, scale: float) -> float:
+        """The error as a fraction of the scale: accepted is what is at most rtol."""
+        of = scale + (self.atol / self.rtol if self.rtol else 0.0)
+        return error / of if of else (math.inf if error else 0.0)
 
     def fail(self, i: int, k: int, analytic: float, numeric: float, relative: float, where: str):
         raise GradientError(
