@@ -145,9 +145,11 @@ def test_a_mixed_block_adds_to_what_it_writes_and_leaves_the_rest():
     assert np.array_equal(out[..., [0, 3]], h[..., [0, 3]])
     assert (out[..., [1, 2]] != h[..., [1, 2]]).any()
     assert np.array_equal(
-        made(tb.Tensor(h + [0, 9, 0, 0])).data[..., 2], out[..., 2]
+        made(tb.Tensor(h + np.array([0, 9, 0, 0]))).data[..., 2], out[..., 2]
     )  # 1 is not read
-    assert not np.allclose(made(tb.Tensor(h + [0, 0, 9, 0])).data[..., 1], out[..., 1])  # 2 is
+    assert not np.allclose(
+        made(tb.Tensor(h + np.array([0, 0, 9, 0]))).data[..., 1], out[..., 1]
+    )  # 2 is
     assert [conv.name for conv in made.path()] == ["conv1", "conv2"]
 
 
