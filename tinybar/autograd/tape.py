@@ -88,8 +88,7 @@ def backward(root: Node, gradient) -> None:
         for parent, gx in zip(parents, gradients, strict=True):
             if parent is None or gx is None:
                 continue
-            if isinstance(gx, np.generic):  # NumPy makes scalars of arrays without axes
-                gx = np.asarray(gx)
+            gx = _array(gx)
             if parent in pending:
                 pending[parent].add(gx)
             else:
@@ -110,7 +109,12 @@ class _Gradient:
         if self.owned:
             self.array += array
         else:
-            self.array, self.owned = self.array + array, True
+            self.array, self.owned = _array(self.array + array), True
+
+
+def _array(result):
+    """An array also where NumPy makes a scalar, of arrays without axes."""
+    return np.asarray(result) if isinstance(result, np.generic) else result
 
 
 def _is_fresh(gx, gy, gradients) -> bool:
