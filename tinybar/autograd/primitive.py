@@ -12,7 +12,7 @@ A primitive is one function of arrays. It returns the output *and* the pullback:
 given for one stands for its array). The decorated name is then a function of Tensors that records
 itself on the tape; the function of arrays stays at hand as `.function`, and the whole is found in
 `PRIMITIVES` under its name. The gradient audit walks that registry: a primitive that no case of
-`audit/primitives.py` covers fails the audit and the tests.
+`audit/cases.py` covers fails the audit and the tests.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ def no_grad():
 
 
 def is_recording() -> bool:
+    """False within `no_grad`."""
     return _recording.get()
 
 

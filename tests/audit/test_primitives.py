@@ -1,0 +1,167 @@
+"""The gradient audit: complete, passing for any seed, and able to find a planted error."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybar import Tensor, backend
+from tinybar.audit import primitives as audit
+from tinybar.audit.primitives import CASES, GEOMETRIES, RTOL, audit_primitives
+from tinybar.autograd import PRIMITIVES, conv, primitive
+
+NAMES = sorted(PRIMITIVES)
+
+
+def test_every_primitive_has_a_case():
+    assert set(CASES) == set(PRIMITIVES)
+    assert set(GEOMETRIES) == set(conv.ALGORITHMS)
+
+
+def test_all_primitives_pass():
+    rows = audit_primitives()
+    assert [row.name for row in rows] == NAMES
+    for row in rows:
+        assert row.passed, row
+        assert 0 <= row.error <= row.bound == RTOL
+        assert row.source == CASES[row.name].source != ""
+        assert row.group == "primitive"
+        assert int(row.detail.removesuffix(" problems")) > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=8)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gradients_at_any_point(name, seed):
+    (row,) = audit_primitives(seed, names=[name])
+    assert row.passed, row.detail
+
+
+def test_a_row_depends_on_its_seed_and_name_alone():
+    (alone,) = audit_primitives(5, names=["conv2d"])
+    assert alone in audit_primitives(5)
+    assert alone != audit_primitives(6, names=["conv2d"])[0]
+
+
+def test_a_primitive_without_a_case_fails():
+    @primitive(inputs=1)
+    def newcomer(x):
+        """y = x."""
+        return x, lambda gy: (gy,)
+
+    try:
+        (row,) = audit_primitives(names=["newcomer"])
+        assert not row.passed
+        assert "no case" in row.detail
+        assert row in audit_primitives()
+    finally:
+        del PRIMITIVES["newcomer"]
+
+
+def test_no_case_twice():
+    with pytest.raises(ValueError, match="'exp' has a case already"):
+        audit.case("exp")(lambda rng: iter(()))
+
+
+def test_a_case_without_problems_fails(monkeypatch):
+    monkeypatch.setitem(
+        CASES, "exp", dataclasses.replace(CASES["exp"], problems=lambda rng: iter(()))
+    )
+    assert not audit_primitives(names=["exp"])[0].passed
+
+
+def test_an_error_in_a_primitive_is_a_row_not_a_crash(monkeypatch):
+    def broken(x):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(PRIMITIVES["exp"], "function", broken)
+    (row,) = audit_primitives(names=["exp"])
+    assert not row.passed
+    assert row.error == np.inf
+    assert "ZeroDivisionError" in row.detail
+
+
+# --- mutations: every gradient of every primitive, made wrong by 1 % -------------------------
+
+
+def everywhere(gx):
+    return gx * 1.01
+
+
+def in_one_entry(gx):
+    """The largest entry 1 % off."""
+    wrong = np.array(gx)
+    if wrong.size:
+        wrong.flat[abs(wrong).argmax()] *= 1.01
+    return wrong
+
+
+def forgotten(gx):
+    return gx * 0
+
+
+def differentiable_inputs(name):
+    """The positions that get a gradient in some problem of the case."""
+    seen, made = set(), PRIMITIVES[name]
+    function = made.function
+
+    def watching(*arrays, **options):
+        y, pullback = function(*arrays, **options)
+        given = options.get("needs", (True,) * len(arrays))
+        if any(given):
+            grads = pullback(np.ones_like(y))
+            seen.update(i for i, gx in enumerate(grads) if gx is not None and np.any(gx))
+        return y, pullback
+
+    made.function = watching
+    try:
+        for problem in CASES[name].problems(np.random.default_rng(0)):
+            problem.fn(*[Tensor(a, a.dtype.kind == "f") for a in problem.inputs])
+    finally:
+        made.function = function
+    return sorted(seen)
+
+
+MUTANTS = [(name, i) for name in NAMES for i in differentiable_inputs(name)]
+
+
+def test_mutants_cover_every_input():
+    for name in NAMES:
+        count = len([1 for mutant, _ in MUTANTS if mutant == name])
+        inputs = PRIMITIVES[name].inputs
+        assert count == inputs if inputs is not None else count >= 2
+
+
+@pytest.mark.parametrize("mutate", [everywhere, in_one_entry, forgotten], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(("name", "i"), MUTANTS)
+def test_a_wrong_gradient_is_found(monkeypatch, name, i, mutate):
+    made = PRIMITIVES[name]
+    right = made.function
+
+    def wrong(*arrays, **options):
+        y, pullback = right(*arrays, **options)
+
+        def off(gy):
+            gradients = list(pullback(gy))
+            if i < len(gradients) and gradients[i] is not None:
+                gradients[i] = mutate(gradients[i])
+            return tuple(gradients)
+
+        return y, off
+
+    monkeypatch.setattr(made, "function", wrong)
+    (row,) = audit_primitives(names=[name])
+    assert not row.passed
+    assert row.error > RTOL
+    assert "analytic" in row.detail
+    assert "numeric" in row.detail
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", NAMES)
+def test_all_primitives_pass_on_the_gpu(name):
+    backend.use_device("gpu")
+    (row,) = audit_primitives(names=[name])
+    assert row.passed, row.detail
