@@ -38,7 +38,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) ->
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"tinybar": json.dumps(about)}
     try:
         write_whole(path, lambda temporary: save_file(contiguous, temporary, header))
