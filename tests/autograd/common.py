@@ -13,8 +13,8 @@ def forward_backward(fn, arrays, gy=None):
     """(value, gradients of all floating-point arrays, gy) of fn; gy is drawn if not given."""
     tensors = [Tensor(a, requires_grad=as_array(a).dtype.kind == "f") for a in arrays]
     out = fn(*tensors)
-    if gy is None:
-        gy = np.random.default_rng(0).standard_normal(out.shape)
+    if gy is None:  # from a seed of its own: drawn like x, it would be x, a special direction
+        gy = np.random.default_rng(299792458).standard_normal(out.shape)
     out.backward(gy)
     return out.data, [t.grad for t in tensors if t.requires_grad], np.asarray(gy, out.dtype)
 

@@ -1,4 +1,4 @@
-"""A case for every primitive: problems whose shapes, strides, axes and values are drawn at random."""
+"""A case for every primitive: problems with shapes, strides, axes and values drawn at random."""
 
 from __future__ import annotations
 
