@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,12 @@ class Row:
     bound: float
     passed: bool
     detail: str
+
+    def as_dict(self) -> dict:
+        """The row for JSON, which knows no infinity: an error that is not finite is None there."""
+        error = float(self.error)
+        return asdict(self) | {
+            "error": error if math.isfinite(error) else None,
+            "bound": float(self.bound),
+            "passed": bool(self.passed),
+        }

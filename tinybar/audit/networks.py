@@ -1,0 +1,166 @@
+"""Gated networks and the compact ones that are left of them, written out in plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import autograd as ag
+from .. import nn, pruning
+from ..autograd import no_grad
+from ..nn import BatchNorm2d, Conv2d, HardConcrete, MixedBlock, PreActivationBlock
+from ..nn.blocks import Signal
+from .checks import assign, closed_form, gate, host, randomise, relative, tensor, unless
+
+# --- the layers, in loops -------------------------------------------------------------------------
+
+
+def convolve(x, conv: Conv2d):
+    """y[i, j] = sum_uv x[i s + u - p, j s + v - p] weight[u, v], s the stride, p the padding."""
+    weight, p, s = host(conv.weight), conv.padding, conv.stride
+    padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
+    kh, kw = weight.shape[:2]
+    height, width = (padded.shape[1] - kh) // s + 1, (padded.shape[2] - kw) // s + 1
+    y = np.zeros((len(x), height, width, weight.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            for u in range(kh):
+                for v in range(kw):
+                    y[:, i, j] += padded[:, i * s + u, j * s + v] @ weight[u, v]
+    return y
+
+
+def normalise(x, bn: BatchNorm2d):
+    """gamma (x - mean)/sqrt(var + eps) + beta, with the running statistics."""
+    mean, var = host(bn.running_mean), host(bn.running_var)
+    return host(bn.gamma) * (x - mean) / np.sqrt(var + 1e-5) + host(bn.beta)
+
+
+def relu(x):
+    """max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+def z_by_hand(gate: HardConcrete):
+    """Supp. Eq. 4 at the mean noise (not for a vital gate that is shut)."""
+    return np.clip(1.2 / (1 + np.exp(-1.5 * host(gate.log_alpha))) - 0.1, 0, 1)
+
+
+# --- gates ----------------------------------------------------------------------------------------
+
+
+@closed_form("networks", "a gate multiplies feature maps", "Eq. 2", 1e-14)
+def gate_of_feature_maps(rng):
+    """h_c times z_c over the spatial dimensions, in loops."""
+    h, each = rng.standard_normal((2, 3, 4, 5)), gate(rng.uniform(-4, 2, 5))
+    z, expected = z_by_hand(each), np.empty_like(h)
+    for index in np.ndindex(h.shape):
+        expected[index] = h[index] * z[index[-1]]
+    return relative(each(tensor(h)), expected)
+
+
+@closed_form("networks", "a gate on a convolution's weight gates its output", "Eq. 1", 1e-12)
+def gate_on_weights(rng):
+    """The output in loops, times z; bias included."""
+    conv, z = Conv2d(3, 4, 3, stride=2, padding=1, bias=True).astype(np.float64), rng.random(4)
+    z[1] = 0
+    assign(conv.bias, rng.standard_normal(4))
+    x = rng.standard_normal((2, 6, 5, 3))
+    return relative(conv(tensor(x), tensor(z)), z * (convolve(x, conv) + host(conv.bias)))
+
+
+@closed_form("networks", "a gate on gamma and beta gates relu(bn(x))", "Eq. 1", 1e-12)
+def gate_on_batch_norm(rng):
+    """relu(bn(x)) z with the running statistics, negative gamma and closed gates among them."""
+    bn, z = randomise(BatchNorm2d(6), rng), rng.random(6)
+    z[2] = 0
+    x = rng.standard_normal((2, 3, 4, 6))
+    return relative(ag.relu(bn(tensor(x), tensor(z))), z * relu(normalise(x, bn)))
+
+
+@closed_form("networks", "a gated pooling block", "Eq. 1, Fig. 3b", 1e-12)
+def gated_block(rng):
+    """In loops, every gate multiplied where the paper has it: on the features that are read."""
+    block = randomise(PreActivationBlock(5, 6, 2, HardConcrete), rng)
+    block.gate1.log_alpha.data[0] = block.gate2.log_alpha.data[1] = 1.0
+    block.shortcut_gate.log_alpha.data[2] = 1.0
+    h, live = rng.standard_normal((2, 5, 4, 5)), np.array([True, False, True, True, False])
+    h = h * live
+    x = live * relu(normalise(h, block.bn1))
+    z1, z2, zs = (z_by_hand(g) for g in (block.gate1, block.gate2, block.shortcut_gate))
+    inner = z1 * relu(normalise(convolve(x, block.conv1), block.bn2))
+    expected = zs * convolve(x, block.shortcut) + z2 * convolve(inner, block.conv2)
+    found, now = block(Signal(tensor(h), tensor(live).data > 0))
+    return unless((host(now) == ((zs > 0) | (z2 > 0))).all(), relative(found, expected))
+
+
+# --- mixed connectivity ---------------------------------------------------------------------------
+
+
+@closed_form("networks", "scatterAdd", "Supp. 2", 0.0)
+def scatter_add(rng):
+    """h[I_out] + delta there, h elsewhere, bit for bit; and h[I_in]."""
+    h, index = rng.standard_normal((2, 3, 3, 6)), [4, 0, 3]
+    delta = rng.standard_normal((2, 3, 3, 3))
+    expected = h.copy()
+    for k, i in enumerate(index):
+        expected[..., i] = h[..., i] + delta[..., k]
+    found = ag.scatter_add(tensor(h), tensor(delta), index)
+    taken = np.stack([h[..., i] for i in index], axis=-1)
+    return max(relative(found, expected), relative(ag.take(tensor(h), index), taken))
+
+
+@closed_form("networks", "mixed-connectivity block", "Supp. 2", 1e-12)
+def mixed_block(rng):
+    """D = f(h[I_in]) in loops, then added feature by feature."""
+    block = randomise(MixedBlock(5, reads=[0, 2, 3], inner=2, writes=[1, 2, 4]), rng)
+    h = rng.standard_normal((2, 4, 3, 5))
+    x = relu(normalise(h[..., [0, 2, 3]], block.bn1))
+    delta = convolve(relu(normalise(convolve(x, block.conv1), block.bn2)), block.conv2)
+    expected = h.copy()
+    for k, i in enumerate([1, 2, 4]):
+        expected[..., i] += delta[..., k]
+    return relative(block(tensor(h)), expected)
+
+
+@closed_form("networks", "mixed-connectivity pooling block", "Supp. 2, Fig. 3b", 1e-12)
+def mixed_pooling_block(rng):
+    """Shortcut and delta in loops, each written to its own features of the new signal."""
+    arguments = {"reads": [1, 3], "inner": 3, "writes": [0, 1, 5], "shortcut": [1, 4]}
+    block = randomise(MixedBlock(6, stride=2, **arguments), rng)
+    h = rng.standard_normal((2, 5, 4, 4))
+    x = relu(normalise(h[..., [1, 3]], block.bn1))
+    delta = convolve(relu(normalise(convolve(x, block.conv1), block.bn2)), block.conv2)
+    expected = np.zeros((*delta.shape[:3], 6))
+    expected[..., [1, 4]] += convolve(x, block.shortcut)
+    expected[..., [0, 1, 5]] += delta
+    return relative(block(tensor(h)), expected)
+
+
+@closed_form("networks", "the compact network computes the masked one", "Section 4.2", 1e-10)
+def compact_equals_masked(rng):
+    """WRN-10-1 with random weights, statistics and gates, ten times; once with all gates shut."""
+    errors = []
+    for attempt in range(10):
+        model = randomise(nn.wide_resnet(10, 1, 4, (8, 8, 3), HardConcrete), rng)
+        for each in pruning.gates_of(model):
+            assign(
+                each.log_alpha,
+                rng.uniform(-4, rng.choice([-1.7, -1.5, 0, 3]), each.log_alpha.shape),
+            )
+            if attempt == 0:
+                assign(each.log_alpha, -4)
+        x = tensor(rng.standard_normal((2, 8, 8, 3)))
+        with no_grad():
+            errors.append(relative(pruning.compact(model)(x), host(model(x))))
+    return max(errors)
+
+
+@closed_form("networks", "weights start Kaiming-normal, in standard errors", "He et al. 2015", 5.0)
+def kaiming(rng):
+    """73,728 weights of a 3x3 convolution: mean 0, variance 2 / (9 C_in)."""
+    weight = host(Conv2d(64, 128, 3).weight).astype(np.float64)
+    n, variance = weight.size, 2 / (9 * 64)
+    mean = abs(weight.mean()) / math.sqrt(variance / n)
+    return max(mean, abs(weight.var() / variance - 1) / math.sqrt(2 / n))
