@@ -177,8 +177,6 @@ class _Check:
         ]
         kept = self.points[i].copy()
         out = self.fn(*tensors)
-        if not isinstance(out, Tensor):
-            raise TypeError(f"gradcheck needs an fn that gives a Tensor, not {type(out).__name__}")
         if not out.requires_grad:
             raise GradientError("the result does not depend on any of the inputs")
         out.backward(backend.array_module(out.data).asarray(gy))
@@ -205,7 +203,10 @@ class _Check:
         """fn at the inputs, with `point` in place of input i; on the host."""
         with no_grad():
             arguments = [Tensor(point if k == i else p.copy()) for k, p in enumerate(self.points)]
-            value = backend.to_numpy(self.fn(*arguments).data)
+            out = self.fn(*arguments)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"gradcheck needs an fn that gives a Tensor, not {type(out).__name__}")
+        value = backend.to_numpy(out.data)
         if value.dtype != np.float64:
             raise GradientError(f"float64 inputs gave {value.dtype}: fn loses precision")
         return value
