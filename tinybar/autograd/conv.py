@@ -2,15 +2,21 @@
 
     y[n,p,q,k] = bias[k] + sum_{i,j,c} xpad[n, p s + i, q s + j, c] weight[i,j,c,k]
 
-It is linear in x and in weight, so each pullback is the adjoint of a linear map. Three forms
+It is linear in x and in weight, so each pullback is the adjoint of a linear map. Four forms
 compute it, all held to the first one by the tests:
 
     reference   the sum as it stands: one product per kernel offset (i, j)
     gather      the windows copied to the rows of one matrix, one product [im2col, Chellapilla 2006]
     pointwise   a 1x1 kernel without padding: a matrix product over all pixels
+    winograd    3x3 kernels of stride 1, a quarter of the multiplications (`winograd.py`)
+
+A form takes x, weight and the geometry; it gives y and `adjoints(gy, needs)`, which gives gx and
+gweight, None for what is not needed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,8 +24,9 @@ from ..backend import array_module
 from .primitive import primitive
 from .reduction import sum_per_channel
 from .windows import Geometry, crop_image, pad_image, shifted, windows
+from .winograd import TILE, winograd
 
-ALGORITHMS = ("auto", "reference", "gather", "pointwise")
+ALGORITHMS = ("auto", "reference", "gather", "pointwise", "winograd")
 
 
 @primitive(inputs=3)
@@ -34,24 +41,43 @@ def conv2d(
     Raises ValueError where the shapes do not fit, or for an unknown algorithm.
     """
     geometry = _check(x, weight, bias, stride, padding, algorithm)
-    form = _FORMS[choose_algorithm(geometry) if algorithm == "auto" else algorithm]
-    y, to_x, to_weight = form(x, weight, geometry)
+    if algorithm == "auto":
+        algorithm = choose_algorithm(geometry, x.shape, weight.shape)
+    y, adjoints = _FORMS[algorithm](x, weight, geometry)
     if bias is not None:
         y += bias
 
     def pullback(gy):
-        gx = to_x(gy) if needs[0] else None
-        gweight = to_weight(gy) if needs[1] else None
+        gx, gweight = adjoints(gy, needs[:2])
         gbias = sum_per_channel(gy) if bias is not None and needs[2] else None
         return gx, gweight, gbias
 
     return y, pullback
 
 
-def choose_algorithm(geometry: Geometry) -> str:
-    """The form that computes this geometry with the least work."""
-    is_pointwise = geometry.kernel == (1, 1) and geometry.padding == (0, 0)
-    return "pointwise" if is_pointwise else "gather"
+def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) -> str:
+    """The form that measures fastest on a CPU for these shapes.
+
+    Winograd's transforms cost the same whatever the number of channels; from eight channels on,
+    the multiplications it saves are worth more. An image that is not whole tiles wastes a part of
+    the last ones: up to a third of all that is computed pays.
+    """
+    if geometry.kernel == (1, 1) and geometry.padding == (0, 0):
+        return "pointwise"
+    if geometry.kernel == (3, 3) and geometry.stride == (1, 1) and min(weight_shape[2:]) >= 8:
+        oh, ow = geometry.output_size(*x_shape[1:3])
+        computed = -(-oh // TILE) * -(-ow // TILE) * TILE**2
+        if computed <= 1.5 * oh * ow:
+            return "winograd"
+    return "gather"
+
+
+def _separately(to_x: Callable, to_weight: Callable) -> Callable:
+    """The adjoints of a form whose two have nothing in common."""
+    return lambda gy, needs: (
+        to_x(gy) if needs[0] else None,
+        to_weight(gy) if needs[1] else None,
+    )
 
 
 def _reference(x, weight, geometry: Geometry):
@@ -81,7 +107,7 @@ def _reference(x, weight, geometry: Geometry):
             gweight[i, j] = xp.tensordot(pixel, gy, axes=((0, 1, 2), (0, 1, 2)))
         return gweight
 
-    return y, to_x, to_weight
+    return y, _separately(to_x, to_weight)
 
 
 def _gather(x, weight, geometry: Geometry):
@@ -117,7 +143,8 @@ def _gather(x, weight, geometry: Geometry):
         return crop_image(gpadded, geometry.padding)
 
     turnable = geometry.stride == (1, 1) and min(_adjoint_padding(geometry)) >= 0
-    return y, to_x_by_convolution if turnable else to_x_by_scattering, to_weight
+    to_x = to_x_by_convolution if turnable else to_x_by_scattering
+    return y, _separately(to_x, to_weight)
 
 
 def _rows(padded, geometry: Geometry, size: tuple[int, int]):
@@ -154,10 +181,15 @@ def _pointwise(x, weight, geometry: Geometry):
     def to_weight(gy):
         return (pixels.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
 
-    return y, to_x, to_weight
+    return y, _separately(to_x, to_weight)
 
 
-_FORMS = {"reference": _reference, "gather": _gather, "pointwise": _pointwise}
+_FORMS = {
+    "reference": _reference,
+    "gather": _gather,
+    "pointwise": _pointwise,
+    "winograd": winograd,
+}
 
 
 def _check(x, weight, bias, stride, padding, algorithm) -> Geometry:

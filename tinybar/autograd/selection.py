@@ -27,9 +27,7 @@ def take(x, index, axis=-1):
         _add_at(xp, gx, where, axis, gy)
         return (gx,)
 
-    if isinstance(where[axis], slice):
-        return x[where], pullback
-    return xp.take(x, xp.asarray(where[axis]), axis=axis), pullback
+    return _read(xp, x, where, axis), pullback
 
 
 @primitive(inputs=2)
@@ -49,7 +47,7 @@ def scatter_add(x, delta, index, axis=-1):
         )
     y = x.copy()
     _add_at(xp, y, where, axis, delta)
-    return y, lambda gy: (gy, gy[where])
+    return y, lambda gy: (gy, _read(xp, gy, where, axis))
 
 
 def _along(x, index, axis: int) -> tuple:
@@ -69,10 +67,20 @@ def _along(x, index, axis: int) -> tuple:
     return (*(slice(None),) * axis, index)
 
 
+def _read(xp, source, where: tuple, axis: int):
+    """source[where]: a view where `where` is a slice."""
+    index = where[axis]
+    return source[where] if isinstance(index, slice) else xp.take(source, xp.asarray(index), axis)
+
+
 def _add_at(xp, target, where: tuple, axis: int, values) -> None:
     """target[where] += values, entries named twice adding up. In place."""
     index = where[axis]
-    if isinstance(index, slice) or np.unique(index).size == index.size:
+    if isinstance(index, slice):
         target[where] += values
+        return
+    there = (*where[:axis], xp.asarray(index))
+    if np.unique(index).size == index.size:
+        target[there] += values
     else:
-        xp.add.at(target, (*where[:axis], xp.asarray(index)), values)
+        xp.add.at(target, there, values)
