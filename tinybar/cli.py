@@ -122,13 +122,15 @@ def train(preset, out, resume, device, **options):
 
 def _config(given: dict, preset: str | None):
     """The preset's options, replaced by those given. The digits have a preset of their own."""
-    from .config import from_table, load_preset
+    from .config import Config, from_table, load_preset
+    from .data.sources import NAMES
 
     if preset is None and given.get("data", "digits") == "digits":
         preset = "digits"
     table = (load_preset(preset) if preset else {}) | given
-    if Path(str(table.get("data", ""))).is_dir():
-        table["data"] = str(Path(table["data"]).resolve())  # the run may be resumed elsewhere
+    data = str(table.get("data", Config.data))
+    if data and data not in NAMES and Path(data).is_dir():
+        table["data"] = str(Path(data).resolve())  # the run may be resumed elsewhere
     return from_table(table)
 
 

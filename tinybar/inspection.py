@@ -6,6 +6,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from . import backend, blas, data, nn, pruning
@@ -83,25 +84,24 @@ def describe(name: str, image_shape: tuple[int, int, int], classes: int) -> dict
 def layer_table(facts: dict) -> Table:
     """`describe` as a table."""
     h, w, c = facts["image_shape"]
-    table = Table(title=f"{facts['model']} on {h}x{w}x{c} images", show_footer=True)
-    table.add_column("convolution", "all convolutions")
-    for heading in ("kernel", "reads", "writes", "area"):
-        table.add_column(heading, justify="right")
+    title = f"{facts['model']} on {h}x{w}x{c} images"
+    # Narrow, and folded where it still is too wide: no name or number is ever cut short.
+    table = Table(title=title, show_footer=True, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("convolution", "all", overflow="fold")
+    for heading in ("weight", "area"):
+        table.add_column(heading, justify="right", overflow="fold")
     convolutions = sum(layer["params"] for layer in facts["layers"])
     for heading, sum_ in (
         ("volume", facts["volume"]),
         ("FLOPs", facts["flops"]),
         ("parameters", convolutions),
     ):
-        table.add_column(heading, f"{sum_:,}", justify="right")
+        table.add_column(heading, f"{sum_:,}", justify="right", overflow="fold")
     for layer in facts["layers"]:
         table.add_row(
             layer["name"],
-            "x".join(map(str, layer["kernel"])),
-            *(
-                f"{layer[key]:,}"
-                for key in ("reads", "writes", "area", "volume", "flops", "params")
-            ),
+            "x".join(map(str, (*layer["kernel"], layer["reads"], layer["writes"]))),
+            *(f"{layer[key]:,}" for key in ("area", "volume", "flops", "params")),
         )
     table.caption = f"{facts['params']:,} parameters with batch norm and the linear layer"
     return table

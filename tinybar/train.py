@@ -105,9 +105,10 @@ def train(config: Config, dataset: Dataset, folder: RunFolder, listen: Listener)
     run = Run(config, Images(dataset), folder, listen, folder.load_progress())
     if run.progress is not None:
         run.facts = run.progress.facts
-    teacher = train_teacher(run)
-    small = prune(run, teacher)
-    fine_tune(run, small, teacher)
+    with np.errstate(over="ignore", invalid="ignore"):  # the loss tells, in one line
+        teacher = train_teacher(run)
+        small = prune(run, teacher)
+        fine_tune(run, small, teacher)
     save_model(folder.pruned, small, dataset)
     return run.facts
 
