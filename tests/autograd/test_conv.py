@@ -84,10 +84,44 @@ def test_pointwise(stride, size, seed):
     check("pointwise", {"kernel": (1, 1), "stride": stride, "padding": (0, 0)}, size, seed)
 
 
-def test_one_by_one_kernels_are_matrix_products():
-    assert choose_algorithm(Geometry.of(1, 2, 0)) == "pointwise"
-    assert choose_algorithm(Geometry.of(1, 1, 1)) != "pointwise"
-    assert choose_algorithm(Geometry.of((1, 3), 1, 0)) != "pointwise"
+@given(padding=st.tuples(st.integers(0, 3), st.integers(0, 3)), size=sizes, seed=seeds)
+def test_winograd(padding, size, seed):
+    check("winograd", {"kernel": (3, 3), "stride": (1, 1), "padding": padding}, size, seed)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "size", "channels", "expected"),
+    [
+        ((1, 2, 0), 8, 16, "pointwise"),
+        ((1, 1, 1), 8, 16, "gather"),
+        (((1, 3), 1, 0), 8, 16, "gather"),
+        ((3, 1, 1), 8, 16, "winograd"),
+        ((3, 1, 1), 8, 7, "gather"),  # too few channels
+        ((3, 1, 1), 5, 16, "gather"),  # 2x2 tiles of 4x4 for 5x5 pixels
+        ((3, 1, 1), 7, 16, "winograd"),
+        ((3, 2, 1), 8, 16, "gather"),
+    ],
+)
+def test_the_choice_of_algorithm(geometry, size, channels, expected):
+    geometry = Geometry.of(*geometry)
+    weight = (*geometry.kernel, 64, channels)
+    assert choose_algorithm(geometry, (2, size, size, 64), weight) == expected
+    x, w = np.ones((2, size, size, 64)), np.ones(weight)
+    options = {"stride": geometry.stride, "padding": geometry.padding}
+    chosen = ag.conv2d(x, w, **options).data
+    np.testing.assert_array_equal(chosen, ag.conv2d(x, w, **options, algorithm=expected).data)
+
+
+@pytest.mark.parametrize(("n", "c_in", "c_out"), [(0, 2, 2), (2, 0, 3), (2, 3, 0)])
+def test_nothing_to_convolve_by_winograd(n, c_in, c_out):
+    x, weight = np.ones((n, 3, 3, c_in)), np.ones((3, 3, c_in, c_out))
+    y, (gx, gw), _ = forward_backward(
+        lambda x, w: ag.conv2d(x, w, padding=1, algorithm="winograd"), [x, weight]
+    )
+    assert (y.shape, gx.shape, gw.shape) == ((n, 3, 3, c_out), x.shape, weight.shape)
+    assert not y.any()
+    assert not gx.any()
+    assert not gw.any()
 
 
 @pytest.mark.parametrize("algorithm", ["reference", "gather", "pointwise"])
@@ -103,7 +137,7 @@ def test_nothing_to_convolve(algorithm, n, c_in, c_out):
     assert not gw.any()
 
 
-@pytest.mark.parametrize("algorithm", ["reference", "gather"])
+@pytest.mark.parametrize("algorithm", ["reference", "gather", "winograd"])
 def test_large_images_in_float32(algorithm):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((4, 16, 16, 32)), rng.standard_normal((3, 3, 32, 16)) / 17
@@ -125,6 +159,8 @@ def test_large_images_in_float32(algorithm):
         ((1, 3, 3, 2), (1, 1, 2, 4), None, {"stride": 0}, "stride must be >= 1"),
         ((1, 3, 3, 2), (1, 1, 2, 4), None, {"algorithm": "magic"}, "unknown convolution"),
         ((1, 3, 3, 2), (3, 3, 2, 4), None, {"algorithm": "pointwise"}, "needs a 1x1"),
+        ((1, 3, 3, 2), (2, 3, 2, 4), None, {"algorithm": "winograd"}, "needs a 3x3"),
+        ((1, 3, 3, 2), (3, 3, 2, 4), None, {"algorithm": "winograd", "stride": 2}, "stride 1"),
     ],
 )
 def test_what_does_not_fit_is_said(x, w, b, options, text):

@@ -62,6 +62,19 @@ def test_conv2d(algorithm, kernel, stride, padding, with_bias):
     )
 
 
+@pytest.mark.parametrize("size", [(8, 8), (7, 13), (3, 4)])
+@pytest.mark.parametrize("padding", [1, 2, (0, 1)])
+def test_winograd(size, padding):
+    r = rng()
+    arrays = [r.standard_normal((2, *size, 12)), r.standard_normal((3, 3, 12, 9))]
+    compare(
+        lambda *a: ag.conv2d(*a, padding=padding, algorithm="winograd"),
+        lambda x, w: F.conv2d(x, w.permute(3, 2, 0, 1), padding=padding),
+        arrays,
+        images=(0,),
+    )
+
+
 @pytest.mark.parametrize("momentum", [0.1, 0.7])
 @pytest.mark.parametrize("eps", [1e-5, 1e-2])
 @pytest.mark.parametrize("training", [True, False])
