@@ -199,6 +199,7 @@ def test_what_a_killed_write_left_is_swept_up(tmp_path):
     folder = RunFolder.create(tmp_path / "run", Config())
     saved_progress(folder)
     (folder.path / ".checkpoint.safetensors.123.tmp").write_text("half")
+    (folder.path / ".tmpAb3dE9").write_text("half")  # as safetensors calls its own
     RunFolder.open(folder.path).load_progress()
     assert sorted(path.name for path in folder.path.iterdir()) == [
         "checkpoint.safetensors", "config.toml"
