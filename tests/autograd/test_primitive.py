@@ -1,5 +1,6 @@
 """The registry and the calling convention, and what holds for every primitive alike."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -246,3 +247,9 @@ def test_arrays_of_two_devices_do_not_mix():
     there = Tensor(backend.to_device(np.ones(2)))
     with pytest.raises(TypeError, match="two devices"):
         host + there
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].wants_needs])
+def test_the_raw_function_gives_every_gradient_unless_told(name):
+    made = PRIMITIVES[name]
+    assert inspect.signature(made.function).parameters["needs"].default == (True,) * made.inputs

@@ -16,7 +16,7 @@ def test_the_last_window_fits_and_one_more_would_not(kernel, stride, padding, si
     geometry = Geometry.of(kernel, stride, padding)
     padded = [n + 2 * p for n, p in zip(size, padding, strict=True)]
     if any(k > n for k, n in zip(kernel, padded, strict=True)):
-        with pytest.raises(ValueError, match="does not fit"):
+        with pytest.raises(ValueError, match=f"{kernel[0]}x{kernel[1]} kernel does not fit"):
             geometry.output_size(*size)
         return
     for out, s, k, n in zip(geometry.output_size(*size), stride, kernel, padded, strict=True):
