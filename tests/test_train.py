@@ -1,5 +1,6 @@
 """A run from end to end: the contract of its folder, the budget, determinism, interruptions."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -222,6 +223,32 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(method, tmp_path):
         assert without_times(folder) == expected
         for name in facts.keys() - {"seconds"}:
             assert np.array_equal(resumed[name], facts[name]), name
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The metrics of the run whose options the next test changes one by one."""
+    return without_times(run_toy(tmp_path_factory.mktemp("plain") / "run")[0])
+
+
+CHANGES = {
+    "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
+    "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
+    "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", sorted(CHANGES))
+def test_every_option_has_an_effect(option, plain, tmp_path):
+    changed = run_toy(tmp_path / "run", Config(**{**vars(TINY), option: CHANGES[option]}))[0]
+    lines = without_times(changed)
+    first = next(i for i, (a, b) in enumerate(zip(lines, plain, strict=False)) if a != b)
+    of_the_teacher = {"teacher_epochs", "batch_size", "lr", "weight_decay", "seed", "metric"}
+    assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
+
+
+def test_the_options_are_all_tried():
+    assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | {"data", "model"}
 
 
 def test_the_listener_hears_of_every_epoch(tmp_path):
