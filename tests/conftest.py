@@ -5,7 +5,11 @@ import os
 import pytest
 from hypothesis import settings
 
-from tinybar import backend, blas
+from tinybar import accelerate, backend, blas
+
+# The plain forms are what the tests are about; test_accelerate.py holds the compiled ones to them.
+accelerate.enable(False)
+os.environ["TINYBAR_FAST"] = "off"  # for the processes that tests start
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One worker per core: BLAS threads beside them would only wait for each other.

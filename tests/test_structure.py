@@ -19,6 +19,8 @@ LONGEST = 400  # lines of a file
 FLOORS = (
     {"blas"},
     {"backend"},
+    {"compiled"},
+    {"accelerate"},
     {"autograd"},
     {"__init__"},  # tinybar itself: re-exports what is above
     {"nn"},

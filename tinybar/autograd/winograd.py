@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..accelerate import accelerated
 from ..backend import array_module
 from .windows import Geometry, shifted
 
@@ -61,69 +62,79 @@ def winograd(x, weight, geometry: Geometry):
     """The form of `conv2d` for 3x3 kernels of stride 1; any padding, height and width."""
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1):
         raise ValueError(f"winograd needs a 3x3 kernel of stride 1, got {geometry}")
-    xp, (n, _, _, c), k = array_module(x), x.shape, weight.shape[3]
-    oh, ow = geometry.output_size(*x.shape[1:3])
-    tiles = (-(-oh // TILE), -(-ow // TILE))
-    p = n * tiles[0] * tiles[1]
-    b, g, a = (xp.asarray(np.kron(m, m), x.dtype) for m in (B_T, G, A_T))
+    (n, _, _, c), k = x.shape, weight.shape[3]
+    size = geometry.output_size(*x.shape[1:3])
+    tiles = (-(-size[0] // TILE), -(-size[1] // TILE))
+    padding = geometry.padding
 
-    u = (g @ weight.reshape(9, c * k)).reshape(36, c, k)
-    m = _transformed(x, b, geometry, tiles) @ u
-    y = _join((a @ m.reshape(36, p * k)).reshape(16, n, *tiles, k), (oh, ow))
+    gg = _squared(G, x)
+    u = (gg @ weight.reshape(9, c * k)).reshape(36, c, k)
+    m = input_transform(x, padding, tiles) @ u
+    y = output_transform(m, n, tiles, size)
 
     def adjoints(gy, needs):
-        gm = (a.T @ _split(gy, tiles).reshape(16, p * k)).reshape(36, p, k)
+        gm = output_adjoint(gy, tiles)
         gx = gweight = None
         if needs[0]:
             gv = gm @ u.swapaxes(1, 2)
-            gd = (b.T @ gv.reshape(36, p * c)).reshape(6, 6, n, *tiles, c)
-            gx = _scatter(gd, x.shape, geometry, tiles)
+            gx = input_adjoint(gv, x.shape, padding, tiles)
         if needs[1]:
             # The transformed input is 2.25 times the input: made again here rather than kept.
-            gu = _transformed(x, b, geometry, tiles).swapaxes(1, 2) @ gm
-            gweight = (g.T @ gu.reshape(36, c * k)).reshape(weight.shape)
+            gu = input_transform(x, padding, tiles).swapaxes(1, 2) @ gm
+            gweight = (gg.T @ gu.reshape(36, c * k)).reshape(weight.shape)
         return gx, gweight
 
     return y, adjoints
 
 
-def _transformed(x, b, geometry: Geometry, tiles: tuple[int, int]):
-    """V: (36, P, C), the transformed tiles of x."""
+@accelerated
+def input_transform(x, padding: tuple[int, int], tiles: tuple[int, int]):
+    """V = (B^T x B^T) D: (36, P, C), from images x: (N, H, W, C)."""
     xp, (n, h, w, c), (th, tw) = array_module(x), x.shape, tiles
-    ph, pw = geometry.padding
+    ph, pw = padding
     padded = xp.zeros((n, TILE * th + 2, TILE * tw + 2, c), x.dtype)
     padded[:, ph : ph + h, pw : pw + w] = x
     sn, sh, sw, sc = padded.strides
     shape, strides = (6, 6, n, th, tw, c), (sh, sw, sn, TILE * sh, TILE * sw, sc)
     view = xp.lib.stride_tricks.as_strided(padded, shape, strides)
     d = xp.ascontiguousarray(view).reshape(36, n * th * tw * c)
-    return (b @ d).reshape(36, n * th * tw, c)
+    return (_squared(B_T, x) @ d).reshape(36, n * th * tw, c)
 
 
-def _join(y, size: tuple[int, int]):
-    """Outputs of tiles (16, N, TH, TW, K) at their places: (N, OH, OW, K)."""
-    _, n, th, tw, k = y.shape
+@accelerated
+def input_adjoint(gv, shape: tuple[int, ...], padding: tuple[int, int], tiles: tuple[int, int]):
+    """gx: (N, H, W, C) = `shape`; every pixel collects gD from all the tiles that read it."""
+    (n, h, w, c), (ph, pw), (th, tw) = shape, padding, tiles
+    gd = (_squared(B_T, gv).T @ gv.reshape(36, n * th * tw * c)).reshape(6, 6, n, th, tw, c)
+    gpadded = array_module(gv).zeros((n, TILE * th + 2, TILE * tw + 2, c), gv.dtype)
+    for i in range(6):
+        for j in range(6):
+            shifted(gpadded, i, j, (TILE, TILE), tiles)[...] += gd[i, j]
+    return gpadded[:, ph : ph + h, pw : pw + w]
+
+
+@accelerated
+def output_transform(m, n: int, tiles: tuple[int, int], size: tuple[int, int]):
+    """Y = (A^T x A^T) M at its places: (N, OH, OW, K), from m: (36, P, K)."""
+    (th, tw), (oh, ow), k = tiles, size, m.shape[2]
+    y = _squared(A_T, m) @ m.reshape(36, n * th * tw * k)
     places = y.reshape(TILE, TILE, n, th, tw, k).transpose(2, 3, 0, 4, 1, 5)
-    return places.reshape(n, th * TILE, tw * TILE, k)[:, : size[0], : size[1]]
+    return places.reshape(n, th * TILE, tw * TILE, k)[:, :oh, :ow]
 
 
-def _split(gy, tiles: tuple[int, int]):
-    """The adjoint of `_join`: (N, OH, OW, K) to (16, N, TH, TW, K), zeros past the edge."""
+@accelerated
+def output_adjoint(gy, tiles: tuple[int, int]):
+    """gM: (36, P, K), from gy: (N, OH, OW, K); outputs past the edge have no gradient."""
     xp, (n, oh, ow, k), (th, tw) = array_module(gy), gy.shape, tiles
     if (oh, ow) != (th * TILE, tw * TILE):
         padded = xp.zeros((n, th * TILE, tw * TILE, k), gy.dtype)
         padded[:, :oh, :ow] = gy
         gy = padded
     places = gy.reshape(n, th, TILE, tw, TILE, k).transpose(2, 4, 0, 1, 3, 5)
-    return xp.ascontiguousarray(places)
+    rows = xp.ascontiguousarray(places).reshape(16, n * th * tw * k)
+    return (_squared(A_T, gy).T @ rows).reshape(36, n * th * tw, k)
 
 
-def _scatter(gd, shape: tuple[int, ...], geometry: Geometry, tiles: tuple[int, int]):
-    """The adjoint of the gathering of tiles: every pixel collects from all tiles that read it."""
-    (n, h, w, c), (ph, pw) = shape, geometry.padding
-    size = (TILE * tiles[0] + 2, TILE * tiles[1] + 2)
-    gpadded = array_module(gd).zeros((n, *size, c), gd.dtype)
-    for i in range(6):
-        for j in range(6):
-            shifted(gpadded, i, j, (TILE, TILE), tiles)[...] += gd[i, j]
-    return gpadded[:, ph : ph + h, pw : pw + w]
+def _squared(matrix: np.ndarray, like):
+    """The Kronecker square, in the dtype and on the device of `like`."""
+    return array_module(like).asarray(np.kron(matrix, matrix), like.dtype)

@@ -1,0 +1,129 @@
+"""The compiled forms are held to the plain ones; without Numba nothing changes."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar import accelerate
+from tinybar import autograd as ag
+from tinybar.autograd import winograd
+
+numba = pytest.importorskip("numba")
+from tinybar import compiled  # noqa: E402  (needs Numba)
+
+sizes = st.tuples(st.integers(1, 3), st.integers(3, 10), st.integers(3, 10), st.integers(1, 9))
+paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@pytest.fixture(autouse=True)
+def _compiled_forms():
+    accelerate.enable(True)
+    yield
+    accelerate.enable(False)
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype("f4")
+
+
+def tiles_of(shape, padding):
+    size = tuple(n + 2 * p - 2 for n, p in zip(shape[1:3], padding, strict=True))
+    return size, tuple(-(-n // 4) for n in size)
+
+
+def same(function, *arguments):
+    """The compiled form gives what the reference gives, in float64, to float32's rounding."""
+    got = function(*arguments)
+    doubles = [a.astype("f8") if isinstance(a, np.ndarray) else a for a in arguments]
+    expected = function.reference(*doubles)
+    assert got.dtype == np.float32
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6 * abs(expected).max())
+
+
+@given(shape=sizes, padding=paddings, seed=st.integers(0, 99))
+def test_winograd_transforms(shape, padding, seed):
+    size, tiles = tiles_of(shape, padding)
+    n, channels = shape[0], shape[3]
+    tiled = (36, n * tiles[0] * tiles[1], channels)
+    same(winograd.input_transform, normal(seed, *shape), padding, tiles)
+    same(winograd.input_adjoint, normal(seed, *tiled), shape, padding, tiles)
+    same(winograd.output_transform, normal(seed, *tiled), n, tiles, size)
+    same(winograd.output_adjoint, normal(seed, n, *size, channels), tiles)
+
+
+def test_every_kernel_stands_in_for_a_reference():
+    kernels = {name for name, value in vars(compiled).items() if _is_parallel(value)}
+    references = {
+        name
+        for module in (winograd,)
+        for name, value in vars(module).items()
+        if hasattr(value, "reference")
+    }
+    assert kernels == references
+    for name in kernels:
+        reference = next(vars(m)[name] for m in (winograd,) if name in vars(m)).reference
+        assert list(inspect.signature(reference).parameters) == list(
+            inspect.signature(vars(compiled)[name].py_func).parameters
+        )
+
+
+def _is_parallel(value) -> bool:
+    return bool(getattr(value, "targetoptions", {}).get("parallel"))
+
+
+def test_only_float32_is_compiled(monkeypatch):
+    monkeypatch.setattr(accelerate, "_compiled", lambda name: pytest.fail(f"{name} was called"))
+    gy = normal(0, 1, 4, 4, 2)
+    winograd.output_adjoint(gy.astype("f8"), (1, 1))
+    winograd.output_adjoint(gy[:0], (1, 1))
+    accelerate.enable(False)
+    winograd.output_adjoint(gy, (1, 1))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_any_memory_layout(transposed):
+    gy = normal(0, 4, 8, 8, 2)
+    gy = gy.transpose(0, 2, 1, 3) if transposed else gy[::2]
+    same(winograd.output_adjoint, gy, (2, 2))
+
+
+def test_a_convolution_does_not_depend_on_it():
+    x, w = normal(1, 2, 9, 8, 16), normal(2, 3, 3, 16, 8)
+    run = lambda: ag.conv2d(x, w, padding=1, algorithm="winograd").data  # noqa: E731
+    fast = run()
+    accelerate.enable(False)
+    assert not np.array_equal(fast, run())  # they are two ways to compute it
+    np.testing.assert_allclose(fast, run(), rtol=0, atol=1e-5 * abs(fast).max())
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("on", "True"), ("off", "False")])
+def test_the_environment_switches_it_off(setting, expected, monkeypatch):
+    monkeypatch.setenv("TINYBAR_FAST", setting)
+    code = "from tinybar import accelerate; print(accelerate.is_available())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
+def test_without_numba_the_plain_form_is_used(monkeypatch):
+    monkeypatch.setenv("TINYBAR_FAST", "on")
+    code = (
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] == 'numba': raise ModuleNotFoundError(name=name)\n"
+        "import importlib.util as u; found = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'numba' else found(name, *a)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        "import numpy as np\n"
+        "from tinybar import accelerate, autograd as ag\n"
+        "ag.conv2d(np.ones((1, 4, 4, 8), 'f4'), np.ones((3, 3, 8, 8), 'f4'), padding=1)\n"
+        "print(accelerate.is_available(), 'numba' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
