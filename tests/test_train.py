@@ -247,6 +247,26 @@ def test_every_option_has_an_effect(option, plain, tmp_path):
     assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
 
 
+def test_the_weights_decay_while_they_are_pruned(tmp_path):
+    """Without a teacher to learn from, only the decay of that stage itself can matter to it."""
+    stages = []
+    for decay in (0.0, 0.1):
+        config = Config(**{**vars(TINY), "distill": False, "weight_decay": decay})
+        lines = without_times(run_toy(tmp_path / f"{decay}", config)[0])
+        stages.append([line for line in lines if line["stage"] == "prune"])
+    assert stages[0] != stages[1]
+
+
+def test_at_random_the_small_network_starts_from_scratch(tmp_path):
+    """Its weights have the variance of its own fan-in, not that of the full network's."""
+    options = {"method": "random", "epochs": (1, 0, 0), "lr": 1e-12}
+    folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
+    weight = load_model(folder.pruned)[0].blocks[-1].conv2.weight.data
+    fan_in = weight[..., 0].size
+    assert fan_in < 9 * 64
+    assert abs(weight.var() * fan_in / 2 - 1) < 5 * np.sqrt(2 / weight.size)
+
+
 def test_the_options_are_all_tried():
     assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | {"data", "model"}
 
