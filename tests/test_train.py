@@ -280,14 +280,20 @@ def test_the_listener_hears_of_every_epoch(tmp_path):
     assert [record["epochs"] for record in heard] == [2, 2, 2, 2, 2, 2]
 
 
-def test_gates_and_weights_learn_at_their_own_rates(tmp_path):
-    """The teacher's features stay; pruning moves log alpha from U(0, 0.01) past the threshold."""
-    config = Config(**{**vars(TINY), "epochs": (20, 0, 0), "teacher_epochs": 1})
-    folder, facts = run_toy(tmp_path / "run", config)
-    volumes = [line["volume"] for line in metrics_of(folder.path) if line["stage"] == "prune"]
-    assert volumes[0] > facts["budget"]
-    assert volumes[-1] < volumes[0]
-    assert facts["volume"] <= facts["budget"] == facts["volume_full"] // 4
+def test_it_is_the_barrier_that_prunes(tmp_path):
+    """With lambda = 0 the gates stay open, and hard pruning has to drop what is over the budget."""
+    ends = []
+    for weight in (None, 0.0):
+        options = {"epochs": (20, 0, 0), "teacher_epochs": 1, "lambda_": weight}
+        folder, facts = run_toy(tmp_path / f"{weight}", Config(**{**vars(TINY), **options}))
+        volumes = [line["volume"] for line in metrics_of(folder.path) if line["stage"] == "prune"]
+        assert facts["volume"] <= facts["budget"] == facts["volume_full"] // 4
+        assert volumes[0] > facts["budget"]
+        ends.append((volumes[-1], facts["dropped"], facts["budget"]))
+    (pruned, few, budget), (unpruned, many, _) = ends
+    assert pruned < unpruned
+    assert unpruned > 1.5 * budget
+    assert few < many / 4
 
 
 def test_nothing_is_left_to_chance_when_no_epoch_fine_tunes(tmp_path):
