@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from tinybar import accelerate
 from tinybar import autograd as ag
-from tinybar.autograd import winograd
+from tinybar.autograd import norm, winograd
+from tinybar.nn import optim
 
 numba = pytest.importorskip("numba")
 from tinybar import compiled  # noqa: E402  (needs Numba)
 
+MODULES = (winograd, norm, optim)  # where functions are marked @accelerated
 sizes = st.tuples(st.integers(1, 3), st.integers(3, 10), st.integers(3, 10), st.integers(1, 9))
 paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
@@ -36,14 +38,19 @@ def tiles_of(shape, padding):
     return size, tuple(-(-n // 4) for n in size)
 
 
-def same(function, *arguments):
-    """The compiled form gives what the reference gives, in float64, to float32's rounding."""
-    got = function(*arguments)
+def same(function, *arguments, scale=0.0):
+    """The compiled form gives what the reference gives, in float64, to float32's rounding.
+
+    scale: the size of what is added up, where a sum may come out much smaller.
+    """
     doubles = [a.astype("f8") if isinstance(a, np.ndarray) else a for a in arguments]
-    expected = function.reference(*doubles)
-    assert got.dtype == np.float32
-    assert got.shape == expected.shape
-    np.testing.assert_allclose(got, expected, rtol=0, atol=2e-6 * abs(expected).max())
+    got, expected = function(*arguments), function.reference(*doubles)
+    if not isinstance(got, tuple):
+        got, expected = (got,), (expected,)
+    for low, high in zip(got, expected, strict=True):
+        assert low.dtype == np.float32
+        assert low.shape == high.shape
+        np.testing.assert_allclose(low, high, rtol=0, atol=2e-6 * abs(high).max(initial=scale))
 
 
 @given(shape=sizes, padding=paddings, seed=st.integers(0, 99))
@@ -57,17 +64,46 @@ def test_winograd_transforms(shape, padding, seed):
     same(winograd.output_adjoint, normal(seed, n, *size, channels), tiles)
 
 
+@given(rows=st.integers(1, 5000), c=st.integers(1, 70), offset=st.sampled_from([0, 30]))
+def test_batch_norm_with_relu(rows, c, offset):
+    x, gy = normal(0, rows, 1, 1, c) + np.float32(offset), normal(1, rows, 1, 1, c)
+    mean, k, beta = normal(2, c) + np.float32(offset), normal(3, c), normal(4, c)
+    same(norm.moments, x, scale=abs(x).max())
+    same(norm.normalise_relu, x, mean, k, beta)
+    y = norm.normalise_relu.reference(x, mean, k, beta)
+    same(
+        norm.masked_sums,
+        gy,
+        y,
+        x,
+        mean,
+        scale=abs(gy * (abs(x) + abs(mean))).sum(axis=(0, 1, 2)).max(),
+    )
+    same(norm.normalise_relu_adjoint, gy, y, x, mean, k, beta, normal(5, c))
+
+
+def test_adam():
+    shape, options = (30,), (0.9, 0.999, 5e-4, 1e-2, 1.3, 1e-8)
+    p, g, m, v = normal(0, *shape), normal(1, *shape), normal(2, *shape), normal(3, *shape) ** 2
+    fast, plain = ([a.copy() for a in (p, g, m, v)] for _ in range(2))
+    optim.adam_update(*fast, *options)
+    optim.adam_update.reference(*plain, *options)
+    for low, high, before in zip(fast, plain, (p, g, m, v), strict=True):
+        np.testing.assert_allclose(low, high, rtol=1e-5, atol=1e-7)
+        assert (before is g) == np.array_equal(low, before)
+
+
 def test_every_kernel_stands_in_for_a_reference():
     kernels = {name for name, value in vars(compiled).items() if _is_parallel(value)}
     references = {
         name
-        for module in (winograd,)
+        for module in MODULES
         for name, value in vars(module).items()
         if hasattr(value, "reference")
     }
     assert kernels == references
     for name in kernels:
-        reference = next(vars(m)[name] for m in (winograd,) if name in vars(m)).reference
+        reference = next(vars(m)[name] for m in MODULES if name in vars(m)).reference
         assert list(inspect.signature(reference).parameters) == list(
             inspect.signature(vars(compiled)[name].py_func).parameters
         )

@@ -189,3 +189,104 @@ def output_adjoint(gy, tiles):
                     gm[6 * i + 2, tile, k], gm[6 * i + 3, tile, k] = m2, m3
                     gm[6 * i + 4, tile, k], gm[6 * i + 5, tile, k] = m4, m5
     return gm
+
+
+# --- batch norm with ReLU (autograd/norm.py) -----------------------------------------------------
+
+
+@inline
+def _blocks(rows, channels):
+    """(number of blocks, rows of a block): blocks that fit in a core's cache."""
+    size = max(16, 16384 // channels)
+    return (rows + size - 1) // size, size
+
+
+@kernel
+def moments(x):
+    """Mean and biased variance per channel, by blocks whose moments are then joined."""
+    rows, c = x.size // x.shape[-1], x.shape[-1]
+    x = x.reshape(rows, c)
+    blocks, size = _blocks(rows, c)
+    sums, squares = np.zeros((blocks, c), x.dtype), np.zeros((blocks, c), x.dtype)
+    for block in numba.prange(blocks):
+        first, last = block * size, min(rows, (block + 1) * size)
+        total, square = sums[block], squares[block]
+        for r in range(first, last):
+            for k in range(c):
+                total[k] += x[r, k]
+        scale = x.dtype.type(1 / (last - first))
+        for r in range(first, last):
+            for k in range(c):
+                d = x[r, k] - total[k] * scale
+                square[k] += d * d
+    mean, var = np.zeros(c), np.zeros(c)
+    for block in range(blocks):
+        mean += sums[block]
+    mean /= rows
+    for block in range(blocks):
+        n = min(rows, (block + 1) * size) - block * size
+        var += squares[block] + n * (sums[block] / n - mean) ** 2
+    return mean.astype(x.dtype), (var / rows).astype(x.dtype)
+
+
+@kernel
+def normalise_relu(x, mean, k, beta):
+    """max(0, k (x - mean) + beta)."""
+    c = x.shape[-1]
+    y = np.empty(x.shape, x.dtype)
+    xs, ys = x.reshape(x.size // c, c), y.reshape(x.size // c, c)
+    for r in numba.prange(xs.shape[0]):
+        for i in range(c):
+            ys[r, i] = max(x.dtype.type(0), k[i] * (xs[r, i] - mean[i]) + beta[i])
+    return y
+
+
+@kernel
+def masked_sums(gy, y, x, mean):
+    """sum g and sum g (x - mean) per channel, with g = gy where y > 0."""
+    rows, c = x.size // x.shape[-1], x.shape[-1]
+    gs, ys, xs = gy.reshape(rows, c), y.reshape(rows, c), x.reshape(rows, c)
+    blocks, size = _blocks(rows, c)
+    plain, centred = np.zeros((blocks, c), x.dtype), np.zeros((blocks, c), x.dtype)
+    for block in numba.prange(blocks):
+        total, product = plain[block], centred[block]
+        for r in range(block * size, min(rows, (block + 1) * size)):
+            for k in range(c):
+                g = gs[r, k] if ys[r, k] > 0 else x.dtype.type(0)
+                total[k] += g
+                product[k] += g * (xs[r, k] - mean[k])
+    sums, products = np.zeros(c), np.zeros(c)
+    for block in range(blocks):
+        sums += plain[block]
+        products += centred[block]
+    return sums.astype(x.dtype), products.astype(x.dtype)
+
+
+@kernel
+def normalise_relu_adjoint(gy, y, x, mean, k, shift, slope):
+    """k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    c = x.shape[-1]
+    gx = np.empty(x.shape, x.dtype)
+    gs, ys = gy.reshape(x.size // c, c), y.reshape(x.size // c, c)
+    xs, out = x.reshape(x.size // c, c), gx.reshape(x.size // c, c)
+    for r in numba.prange(xs.shape[0]):
+        for i in range(c):
+            g = gs[r, i] if ys[r, i] > 0 else x.dtype.type(0)
+            out[r, i] = k[i] * (g - shift[i] - slope[i] * (xs[r, i] - mean[i]))
+    return gx
+
+
+# --- Adam (nn/optim.py) --------------------------------------------------------------------------
+
+
+@kernel
+def adam_update(p, g, m, v, b1, b2, decay, rate, scale, eps):
+    """p, m and v in place; see the reference."""
+    of = p.dtype.type  # constants are worked out in float64, then rounded once
+    old1, new1, old2, new2 = of(b1), of(1 - b1), of(b2), of(1 - b2)
+    decay, rate, scale, eps = of(decay), of(rate), of(scale), of(eps)
+    for i in numba.prange(p.size):
+        grad = g[i] + decay * p[i]
+        m[i] = old1 * m[i] + new1 * grad
+        v[i] = old2 * v[i] + new2 * (grad * grad)
+        p[i] -= rate * m[i] / (np.sqrt(v[i]) * scale + eps)

@@ -178,6 +178,29 @@ def _(rng):
         )
 
 
+@case("batch_norm_relu")
+def _(rng):
+    for lead, training in (((2, 3, 2), True), ((7,), True), ((2, 2, 3), False), ((1,), False)):
+        c = int(rng.integers(2, 5))
+        running = backend.to_device(away(rng, c)), backend.to_device(positive(rng, c))
+        # Two clusters of x, at equal distances from their mean, and a small beta: no y is near 0.
+        x = 2 * _signs_of_mean_zero(rng, lead, c) + 0.2 * rng.standard_normal((*lead, c))
+        if not training:
+            x = x * np.sqrt(backend.to_numpy(running[1])) + backend.to_numpy(running[0])
+        yield Problem(
+            f"{'training' if training else 'evaluation'}, x {x.shape}",
+            lambda x, g, b, r=running, t=training: ag.batch_norm_relu(x, g, b, *r, training=t),
+            (x, away(rng, c, least=1.0), away(rng, c, least=0.1, most=0.2)),
+        )
+
+
+def _signs_of_mean_zero(rng, lead, c):
+    """+1 and -1 in about equal numbers per channel, in random order: (*lead, c)."""
+    signs = np.resize([1.0, -1.0], (int(np.prod(lead)), c))
+    signs[1::2] = -signs[0::2][: len(signs[1::2])]
+    return rng.permutation(signs).reshape(*lead, c)
+
+
 def _softmax_case(fn):
     def problems(rng):
         for shape, axis in (((4,), -1), ((2, 5), -1), ((3, 2), 0), ((2, 3, 2), 1), ((1, 1), 1)):

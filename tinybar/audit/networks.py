@@ -76,7 +76,7 @@ def gate_on_batch_norm(rng):
     bn, z = randomise(BatchNorm2d(6), rng), rng.random(6)
     z[2] = 0
     x = rng.standard_normal((2, 3, 4, 6))
-    return relative(ag.relu(bn(tensor(x), tensor(z))), z * relu(normalise(x, bn)))
+    return relative(bn.relu(tensor(x), tensor(z)), z * relu(normalise(x, bn)))
 
 
 @closed_form("networks", "a gated pooling block", "Eq. 1, Fig. 3b", 1e-12)

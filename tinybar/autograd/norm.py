@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..accelerate import accelerated
 from ..backend import array_module
 from .primitive import primitive
 from .reduction import sum_per_channel
@@ -24,8 +25,7 @@ def batch_norm(
     for fewer than two values per channel in training.
 
     The arrays of x's size cost the time, so the code joins factors per channel before it touches
-    one: with xc = x - mean, y = k xc + beta, k = gamma/s. In evaluation xc is not formed at all:
-    y = k x + c, c = beta - k mean.
+    one: y = k (x - mean) + beta with k = gamma/s; in evaluation y = k x + (beta - k mean).
     """
     _check(x, gamma, beta, running_mean, running_var, training)
     form = _of_the_batch if training else _of_the_running_statistics
@@ -33,22 +33,19 @@ def batch_norm(
 
 
 def _of_the_batch(x, gamma, beta, running_mean, running_var, momentum, eps, needs):
-    xp, m = array_module(x), x.size // x.shape[-1]
-    mean = sum_per_channel(x) / m
-    xc = x - mean
-    var = sum_per_channel(xc * xc) / m
-    _update(running_mean, mean, momentum)
-    _update(running_var, var * (m / (m - 1)), momentum)
-    s = xp.sqrt(var + eps)
+    m = x.size // x.shape[-1]
+    mean, s = _batch_statistics(x, running_mean, running_var, momentum, eps)
     k = gamma / s
-    y = xc * k
+    y = x - mean
+    y *= k
     y += beta
 
     def pullback(gy):
-        gbeta, ggamma = sum_per_channel(gy), sum_per_channel(gy * xc) / s
+        gx = x - mean
+        gbeta, ggamma = sum_per_channel(gy), sum_per_channel(gy * gx) / s
         if not needs[0]:
             return None, ggamma, gbeta
-        gx = xc * (ggamma / s / -m)
+        gx *= ggamma / s / -m
         gx -= gbeta / m
         gx += gy
         gx *= k
@@ -58,9 +55,7 @@ def _of_the_batch(x, gamma, beta, running_mean, running_var, momentum, eps, need
 
 
 def _of_the_running_statistics(x, gamma, beta, running_mean, running_var, momentum, eps, needs):
-    xp = array_module(x)
-    mean = running_mean.astype(x.dtype)  # a copy: training may go on before the pullback is called
-    s = xp.sqrt(running_var.astype(x.dtype) + eps)
+    mean, s = _running_statistics(x, running_mean, running_var, eps)
     k = gamma / s
     y = x * k
     y += beta - mean * k
@@ -72,6 +67,87 @@ def _of_the_running_statistics(x, gamma, beta, running_mean, running_var, moment
         return gx, ggamma, gbeta
 
     return y, pullback
+
+
+@primitive(inputs=3)
+def batch_norm_relu(
+    x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5,
+    *, needs=(True, True, True),
+):  # fmt: skip
+    """y = max(0, batch_norm(x)).   As batch_norm, for g = gy where y > 0 (else 0) in place of gy.
+
+    The arguments, the running statistics and what is raised are those of batch_norm. In two passes
+    over x, forward and backward, and with nothing kept but x and y.
+    """
+    _check(x, gamma, beta, running_mean, running_var, training)
+    m = x.size // x.shape[-1]
+    if training:
+        mean, s = _batch_statistics(x, running_mean, running_var, momentum, eps)
+    else:
+        mean, s = _running_statistics(x, running_mean, running_var, eps)
+    k = gamma / s
+    y = normalise_relu(x, mean, k, beta)
+
+    def pullback(gy):
+        gbeta, products = masked_sums(gy, y, x, mean)
+        ggamma = products / s
+        if not needs[0]:
+            return None, ggamma, gbeta
+        share = 1 / m if training else 0.0  # the running statistics do not depend on x
+        gx = normalise_relu_adjoint(gy, y, x, mean, k, gbeta * share, ggamma / s * share)
+        return gx, ggamma, gbeta
+
+    return y, pullback
+
+
+@accelerated
+def normalise_relu(x, mean, k, beta):
+    """max(0, k (x - mean) + beta)."""
+    y = x - mean
+    y *= k
+    y += beta
+    return array_module(x).maximum(y, 0, out=y)
+
+
+@accelerated
+def masked_sums(gy, y, x, mean):
+    """(sum g, sum g (x - mean)) per channel, with g = gy where y > 0."""
+    g = gy * (y > 0)
+    return sum_per_channel(g), sum_per_channel(g * (x - mean))
+
+
+@accelerated
+def normalise_relu_adjoint(gy, y, x, mean, k, shift, slope):
+    """k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    gx = x - mean
+    gx *= -slope
+    gx -= shift
+    gx += gy * (y > 0)
+    gx *= k
+    return gx
+
+
+@accelerated
+def moments(x):
+    """(mean, biased variance) per channel."""
+    m = x.size // x.shape[-1]
+    mean = sum_per_channel(x) / m
+    xc = x - mean
+    return mean, sum_per_channel(xc * xc) / m
+
+
+def _batch_statistics(x, running_mean, running_var, momentum: float, eps: float):
+    """(mean, s) of the batch, after the running ones have moved towards it."""
+    m = x.size // x.shape[-1]
+    mean, var = moments(x)
+    _update(running_mean, mean, momentum)
+    _update(running_var, var * (m / (m - 1)), momentum)
+    return mean, array_module(x).sqrt(var + eps)
+
+
+def _running_statistics(x, running_mean, running_var, eps: float):
+    """(mean, s) that training left, copied: it may go on before the pullback is called."""
+    return running_mean.astype(x.dtype), array_module(x).sqrt(running_var.astype(x.dtype) + eps)
 
 
 def _update(running, new, momentum: float) -> None:

@@ -82,9 +82,9 @@ class PreActivationBlock(Module):
 
     def forward(self, signal: Signal) -> Signal:
         h, live = signal
-        x = ag.relu(self.bn1(h, live))
+        x = self.bn1.relu(h, live)
         z1, z2 = sample(self.gate1), sample(self.gate2)
-        inner = ag.relu(self.bn2(self.conv1(x), z1))
+        inner = self.bn2.relu(self.conv1(x), z1)
         delta = self.conv2(inner, z2)
         if self.shortcut is not None:
             z = sample(self.shortcut_gate)
@@ -141,12 +141,12 @@ class MixedBlock(Module):
         self.shortcut = None if shortcut is None else Conv2d(len(reads), len(shortcut), 1, stride)
 
     def forward(self, h: Tensor) -> Tensor:
-        x = ag.relu(self.bn1(ag.take(h, self.reads)))
+        x = self.bn1.relu(ag.take(h, self.reads))
         if self.shortcut is not None:
             h = spread(self.shortcut(x), self.width, self.shortcut_writes)
         if self.conv1 is None:
             return h
-        delta = self.conv2(ag.relu(self.bn2(self.conv1(x))))
+        delta = self.conv2(self.bn2.relu(self.conv1(x)))
         if len(self.writes) == self.width:
             return h + delta
         return ag.scatter_add(h, delta, self.writes)

@@ -72,19 +72,23 @@ class BatchNorm2d(Module):
         self.running_mean = backend.to_device(np.zeros(channels, np.float32))
         self.running_var = backend.to_device(np.ones(channels, np.float32))
 
-    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """gate: (C,) factors z >= 0 of the output, or None.
+    def forward(self, x: Tensor) -> Tensor:
+        return ag.batch_norm(x, self.gamma, self.beta, *self._settings())
 
-        z (gamma xh + beta) = (z gamma) xh + (z beta), and z relu(y) = relu(z y) for z >= 0: a gate
-        behind the ReLU that follows is a gate on gamma and beta, and costs nothing.
+    def relu(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """z relu(self(x)).   gate: z, (C,) factors >= 0, or None.
+
+        z (gamma xh + beta) = (z gamma) xh + (z beta), and z relu(y) = relu(z y) for z >= 0: the
+        gate behind the ReLU is a gate on gamma and beta, and costs nothing.
         """
         gamma, beta = self.gamma, self.beta
         if gate is not None:
             gamma, beta = gamma * gate, beta * gate
-        return ag.batch_norm(
-            x, gamma, beta, self.running_mean, self.running_var,
-            self.training, self.momentum, self.eps,
-        )  # fmt: skip
+        return ag.batch_norm_relu(x, gamma, beta, *self._settings())
+
+    def _settings(self) -> tuple:
+        running = self.running_mean, self.running_var
+        return (*running, self.training, self.momentum, self.eps)
 
 
 class Linear(Module):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from .. import backend
+from ..accelerate import accelerated
 from ..autograd import Tensor
 
 _OPTIONS = ("lr", "weight_decay", "betas", "eps")
@@ -84,18 +85,31 @@ class Adam:
 
 def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
     """The formula of Adam's docstring, in place."""
-    xp, (b1, b2) = backend.array_module(p.data), betas
-    g = p.grad + weight_decay * p.data if weight_decay else p.grad
+    b1, b2 = betas
+    rate, scale = lr / (1 - b1**t), 1 / math.sqrt(1 - b2**t)
+    if p.data.flags.c_contiguous:
+        flat = (array.reshape(-1) for array in (p.data, p.grad, m, v))
+        adam_update(*flat, b1, b2, weight_decay, rate, scale, eps)
+    else:  # a flat view of another layout would be a copy
+        adam_update.reference(p.data, p.grad, m, v, b1, b2, weight_decay, rate, scale, eps)
+
+
+@accelerated
+def adam_update(p, g, m, v, b1, b2, decay, rate, scale, eps):
+    """m, v and p in place:  p -= rate m / (scale sqrt(v) + eps).   Arrays of one shape."""
+    if decay:
+        g = g + decay * p
     m *= b1
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * (g * g)
+    xp = backend.array_module(p)
     step = xp.sqrt(v, out=xp.empty_like(v))  # without out, of a single number no array
-    step *= 1 / math.sqrt(1 - b2**t)
+    step *= scale
     step += eps
     xp.divide(m, step, out=step)
-    step *= lr / (1 - b1**t)
-    p.data -= step
+    step *= rate
+    p -= step
 
 
 def _group(entry: Mapping, defaults: dict) -> dict:

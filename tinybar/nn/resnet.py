@@ -38,7 +38,7 @@ class ResidualNetwork(Module):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
 
     def head(self, h: Tensor, live=None) -> Tensor:
-        x = ag.relu(self.bn(h, live))
+        x = self.bn.relu(h, live)
         return self.linear(ag.global_avg_pool2d(x))
 
     def signal_size(self) -> tuple[int, int]:
