@@ -92,27 +92,28 @@ def slopes_of_distillation(rng):
 
 @closed_form("updates", "batch norm normalises by the batch", "Ioffe & Szegedy 2015", 1e-12)
 def batch_norm_of_a_batch(rng):
-    """Mean and biased variance by math.fsum, channel by channel."""
+    """Mean and biased variance by math.fsum, channel by channel; alone, and before a ReLU."""
     x, eps = 2 * rng.standard_normal((4, 3, 5, 2)) + 1, 1e-5
     layer = nn.BatchNorm2d(2).astype(np.float64).train()
-    found, expected = layer(tensor(x)), np.empty_like(x)
+    expected = np.empty_like(x)
     for c in range(2):
         values = x[..., c].ravel().tolist()
         mean = math.fsum(values) / 60
         variance = math.fsum((v - mean) ** 2 for v in values) / 60
         expected[..., c] = (x[..., c] - mean) / math.sqrt(variance + eps)
-    return relative(found, expected)
+    rectified = relative(layer.relu(tensor(x)), np.maximum(expected, 0))
+    return max(relative(layer(tensor(x)), expected), rectified)
 
 
 @closed_form("updates", "running statistics of batch norm", "Ioffe & Szegedy 2015", 1e-12)
 def running_statistics(rng):
-    """Three batches: r <- 0.9 r + 0.1 new, of the mean and the unbiased variance."""
+    """Four batches: r <- 0.9 r + 0.1 new, of the mean and the unbiased variance."""
     layer = nn.BatchNorm2d(2).astype(np.float64).train()
     means, variances = [0.0, 0.0], [1.0, 1.0]
-    for _ in range(3):
+    for normalise in (layer, layer.relu, layer, layer.relu):
         x = 2 * rng.standard_normal((4, 3, 2, 2)) + 1
         with no_grad():
-            layer(tensor(x))
+            normalise(tensor(x))
         for c in range(2):
             values = x[..., c].ravel().tolist()
             mean = math.fsum(values) / 24

@@ -1,0 +1,353 @@
+"""The audit has teeth: for every closed form, an error planted in what it checks fails its row.
+
+Most are errors of one per cent; those below, in MISTAKES, are such as one makes in earnest.
+"""
+
+import math
+
+import pytest
+
+import tinybar.autograd.gates
+import tinybar.nn.blocks
+import tinybar.nn.gates
+import tinybar.nn.layers
+import tinybar.nn.optim
+import tinybar.pruning.compaction
+import tinybar.pruning.cost
+from tinybar import nn, pruning
+from tinybar.audit import gates as audit_gates
+from tinybar.audit.checks import CLOSED_FORMS
+from tinybar.autograd import PRIMITIVES
+from tinybar.pruning import bar
+
+# --- ways to plant an error -----------------------------------------------------------------------
+
+
+def output(*names, by=1.01):
+    """Multiply what these primitives give."""
+
+    def plant(patch):
+        for name in names:
+            function = PRIMITIVES[name].function
+
+            def mutated(*args, function=function, **options):
+                y, pullback = function(*args, **options)
+                return y * by, pullback
+
+            patch.setattr(PRIMITIVES[name], "function", mutated)
+
+    return plant
+
+
+def pullback(name, by=1.01):
+    """Multiply the gradients of this primitive."""
+
+    def plant(patch):
+        function = PRIMITIVES[name].function
+
+        def mutated(*args, **options):
+            y, right = function(*args, **options)
+            return y, lambda gy: tuple(gx if gx is None else gx * by for gx in right(gy))
+
+        patch.setattr(PRIMITIVES[name], "function", mutated)
+
+    return plant
+
+
+def result(module, name, change=lambda y: y * 1.01):
+    """Change what module.name gives."""
+
+    def plant(patch):
+        function = getattr(module, name)
+        patch.setattr(module, name, lambda *args, **options: change(function(*args, **options)))
+
+    return plant
+
+
+def replace(module, name, value):
+    """Replace module.name."""
+    return lambda patch: patch.setattr(module, name, value)
+
+
+def after(owner, name, change):
+    """Let `change(self)` follow the method."""
+
+    def plant(patch):
+        method = getattr(owner, name)
+
+        def mutated(self, *args, **options):
+            method(self, *args, **options)
+            change(self)
+
+        patch.setattr(owner, name, mutated)
+
+    return plant
+
+
+def running_statistics(change):
+    """Let `change(running_mean, running_var, x)` follow every batch norm."""
+
+    def plant(patch):
+        function = PRIMITIVES["batch_norm"].function
+
+        def mutated(x, gamma, beta, running_mean, running_var, *args, **options):
+            made = function(x, gamma, beta, running_mean, running_var, *args, **options)
+            change(running_mean, running_var, x)
+            return made
+
+        patch.setattr(PRIMITIVES["batch_norm"], "function", mutated)
+
+    return plant
+
+
+def adam(change):
+    """Change what an update of Adam is told; change(p, options) -> options."""
+
+    def plant(patch):
+        update = tinybar.nn.optim._update
+
+        def mutated(p, m, v, t, **options):
+            update(p, m, v, t, **change(p, options))
+
+        patch.setattr(tinybar.nn.optim, "_update", mutated)
+
+    return plant
+
+
+def _raise(array, by):
+    array.data = array.data * by
+
+
+BETA = audit_gates.BETA
+BETA_OFF = replace(tinybar.autograd.gates, "BETA", 1.02 * BETA)
+BARRIER = result(pruning, "barrier")
+TRANSITION = result(pruning, "transition")
+BUDGET = result(pruning, "budget", lambda margins: tuple(1.01 * margin for margin in margins))
+PRESSURE = replace(bar, "PRESSURE", 1.01 * bar.PRESSURE)
+BATCH_NORM = output(*(name for name in PRIMITIVES if name.startswith("batch_norm")))
+ONE_NEURON = result(pruning, "volume", lambda volume: volume + 1)
+ONE_PRODUCT = result(pruning, "flops", lambda flops: flops + 2)
+
+
+def falling_barrier(patch):
+    """Every other neuron 1 % higher: no longer monotone."""
+    right = pruning.barrier
+    patch.setattr(pruning, "barrier", lambda v, a, b: right(v, a, b) * (1.01 if int(v) % 2 else 1))
+
+
+def one_feature_too_few(patch):
+    """Hard pruning stops a little early."""
+    right = pruning.enforce_budget
+    patch.setattr(
+        pruning, "enforce_budget", lambda model, cost, target: right(model, cost, 1.01 * target + 8)
+    )
+
+
+MUTATIONS = {
+    "density = derivative of the distribution": result(audit_gates, "density"),
+    "density integrates to 1": result(audit_gates, "density"),
+    "P(z > 0), from the distribution": output("probability_active"),
+    "P(z > 0), by quadrature": output("probability_active"),
+    "sampled frequencies, in standard errors": BETA_OFF,
+    "samples are the inverse of the distribution": BETA_OFF,
+    "z at the mean noise": output("hard_concrete"),
+    "log alpha at which a feature dies": BETA_OFF,
+    "gradient of L_HC = p (1 - p)": pullback("probability_active"),
+    "a vital gate keeps its best feature": replace(tinybar.nn.gates, "FLOOR", 0.01),
+    "log alpha starts in U(0, 0.01), in standard errors": after(
+        nn.HardConcrete, "__init__", lambda gate: _raise(gate.log_alpha, 1.01)
+    ),
+    "f = g(c) = c^2 / (1 - c)": BARRIER,
+    "pole at b, infinite past it": BARRIER,
+    "f(a) = f'(a) = 0 from both sides": BARRIER,
+    "slope between a and b": BARRIER,
+    "rises with V, and as b falls (violations)": falling_barrier,
+    "L_BAR = L_S f, f constant for the gradient": result(bar, "bar_loss"),
+    "finite penalty at the first iteration": PRESSURE,
+    "finite penalty past the budget": PRESSURE,
+    "T(0) = 0 and T(1) = 1": TRANSITION,
+    "sigmoidal transition": TRANSITION,
+    "slope of the sigmoidal transition": TRANSITION,
+    "d -> 0 gives the linear transition": TRANSITION,
+    "exponential schedule": TRANSITION,
+    "b goes from V_F to B, a = B - V_F / 10,000": BUDGET,
+    "b on its way": BUDGET,
+    "WRN-28-12: V = 3,112,960, 15,087,796,224 FLOPs": ONE_NEURON,
+    "volume and FLOPs of a pruned network": ONE_NEURON,
+    "the same with regular connectivity": ONE_PRODUCT,
+    "volume and FLOPs are what the compact arrays say": ONE_PRODUCT,
+    "hard pruning keeps the budget (neurons over it)": one_feature_too_few,
+    "expected volume L_S": result(pruning, "expected_volume"),
+    "gradient of L_S = A p (1 - p)": pullback("probability_active"),
+    "L_S is the expectation of V": output("probability_active"),
+    "L_S of the FLOP metric is the expectation of the FLOPs": output("probability_active"),
+    "distillation": result(nn, "distillation_loss"),
+    "gradient of distillation": pullback("cross_entropy"),
+    "slopes of distillation": pullback("cross_entropy"),
+    "cross-entropy of labels": output("cross_entropy"),
+    "batch norm normalises by the batch": BATCH_NORM,
+    "running statistics of batch norm": running_statistics(
+        lambda mean, var, x: mean.__imul__(1.01)
+    ),
+    "Adam, five steps": adam(lambda p, options: options | {"lr": 1.01 * options["lr"]}),
+    "a gate multiplies feature maps": output("hard_concrete"),
+    "a gate on a convolution's weight gates its output": output("conv2d"),
+    "a gate on gamma and beta gates relu(bn(x))": BATCH_NORM,
+    "a gated pooling block": output("conv2d"),
+    "scatterAdd": output("scatter_add"),
+    "mixed-connectivity block": output("scatter_add"),
+    "mixed-connectivity pooling block": output("scatter_add"),
+    "the compact network computes the masked one": result(tinybar.pruning.compaction, "_values"),
+    "weights start Kaiming-normal, in standard errors": result(
+        tinybar.nn.layers, "kaiming_normal", lambda weight: 1.02 * weight
+    ),
+}
+
+
+def test_there_is_a_mutation_for_every_closed_form():
+    assert set(MUTATIONS) == set(CLOSED_FORMS)
+
+
+@pytest.mark.parametrize("name", CLOSED_FORMS)
+def test_an_error_of_a_hundredth_is_found(name, monkeypatch):
+    MUTATIONS[name](monkeypatch)
+    row = CLOSED_FORMS[name].run()
+    assert not row.passed, row
+
+
+# --- mistakes one makes in earnest ----------------------------------------------------------------
+
+
+def kink(patch):
+    """A barrier that leaves 0 with a slope."""
+    right = pruning.barrier
+
+    def mutated(v, a, b):
+        return right(v, a, b) + 1e-3 * max(0.0, (v - a) / (b - a))
+
+    patch.setattr(pruning, "barrier", mutated)
+
+
+def without_cap(patch):
+    """The barrier as it is, infinite."""
+    right = bar.BudgetAwareRegularizer.__init__
+
+    def mutated(self, *args, **options):
+        right(self, *args, **options)
+        self.cap = math.inf
+
+    patch.setattr(bar.BudgetAwareRegularizer, "__init__", mutated)
+
+
+def start_at_v_f(patch):
+    """No tolerance: f is at its cap from the first iteration."""
+    right = bar.BudgetAwareRegularizer.__init__
+
+    def mutated(self, *args, **options):
+        right(self, *args, **options)
+        self.tolerance = 0.0
+
+    patch.setattr(bar.BudgetAwareRegularizer, "__init__", mutated)
+
+
+def reads_the_sum(patch):
+    """A residual feature counted once for every gate that writes it, not once at most."""
+    right = tinybar.pruning.cost._expected_reads
+
+    def mutated(site):
+        gates = [source.gate for source in site.reads]
+        if not gates or None in gates:
+            return right(site)
+        widths = [tinybar.pruning.cost.total(gate.probability_active()) for gate in gates]
+        return sum(widths[1:], widths[0])
+
+    patch.setattr(tinybar.pruning.cost, "_expected_reads", mutated)
+
+
+def decoupled_decay(p, options):
+    """AdamW."""
+    p.data -= options["lr"] * options["weight_decay"] * p.data
+    return options | {"weight_decay": 0.0}
+
+
+def biased_variance(mean, var, x):
+    m = x.size // x.shape[-1]
+    var += 0.1 * (x.reshape(-1, x.shape[-1]).var(axis=0) * (1 - m / (m - 1)))
+
+
+def temperature_once(patch):
+    """T where Section 3.5 has T^2."""
+    right, paper = nn.distillation_loss, 4.0
+
+    def mutated(student, teacher, labels, alpha=0.9, temperature=paper):
+        hard = right(student, teacher, labels, 0.0, temperature)
+        soft = right(student, teacher, labels, 1.0, temperature)
+        return (1 - alpha) * hard + (alpha / temperature) * soft
+
+    patch.setattr(nn, "distillation_loss", mutated)
+
+
+def scatter_backwards(patch):
+    """The delta's features in another order than the index."""
+    right = PRIMITIVES["scatter_add"].function
+    patch.setattr(
+        PRIMITIVES["scatter_add"],
+        "function",
+        lambda x, delta, index, axis=-1: right(x, delta, list(index)[::-1], axis),
+    )
+
+
+def clamped_gate_keeps_its_slope(patch):
+    right = nn.HardConcrete.location
+
+    def mutated(self):
+        made = right(self)
+        return self.log_alpha + (made - self.log_alpha).detach()
+
+    patch.setattr(nn.HardConcrete, "location", mutated)
+
+
+def all_live(z):
+    return None if z is None else z.data > -1
+
+
+MISTAKES = {
+    "the barrier has a kink at a": ("f(a) = f'(a) = 0 from both sides", kink),
+    "the barrier has no cap": ("finite penalty past the budget", without_cap),
+    "b starts at V_F": ("finite penalty at the first iteration", start_at_v_f),
+    "z-bar without beta": (
+        "log alpha at which a feature dies",
+        replace(tinybar.autograd.gates, "BETA", 1.0),
+    ),
+    "a clamped gate keeps its slope": (
+        "gradient of L_S = A p (1 - p)",
+        clamped_gate_keeps_its_slope,
+    ),
+    "no live mask": (
+        "the compact network computes the masked one",
+        replace(tinybar.nn.blocks, "is_open", all_live),
+    ),
+    "no live mask, in a block": (
+        "a gated pooling block",
+        replace(tinybar.nn.blocks, "is_open", all_live),
+    ),
+    "FLOPs read the sum of a signal's gates": (
+        "L_S of the FLOP metric is the expectation of the FLOPs",
+        reads_the_sum,
+    ),
+    "weight decay is decoupled": ("Adam, five steps", adam(decoupled_decay)),
+    "the running variance is biased": (
+        "running statistics of batch norm",
+        running_statistics(biased_variance),
+    ),
+    "T instead of T^2": ("gradient of distillation", temperature_once),
+    "delta scattered backwards": ("mixed-connectivity block", scatter_backwards),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(mistake, monkeypatch):
+    name, plant = MISTAKES[mistake]
+    assert CLOSED_FORMS[name].run().passed
+    plant(monkeypatch)
+    assert not CLOSED_FORMS[name].run().passed
