@@ -1,0 +1,156 @@
+"""What is timed, and by which engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import backend, nn
+from ..checkpoint import load_model
+from .networks.small import SmallNet
+
+KINDS = ("step", "infer")
+SMALL = "small"  # the one network that every engine runs, see networks/small.py
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time.
+
+    kind: "step" (forward, cross-entropy, backward, Adam with weight decay, in training mode) or
+    "infer" (forward, no gradients, evaluation mode).
+    network: wrn-D-K, "small", or the path of a network that a run saved (tinybar alone).
+    image_shape: (H, W, C). gated: with hard-concrete gates, sampled anew at every step.
+    Raises ValueError, naming the option, for a value out of range.
+    """
+
+    kind: str = "step"
+    network: str = "wrn-16-1"
+    image_shape: tuple[int, int, int] = (32, 32, 3)
+    classes: int = 10
+    batch_size: int = 64
+    gated: bool = False
+    threads: int = field(default_factory=processors)
+
+    def __post_init__(self):
+        object.__setattr__(self, "image_shape", tuple(self.image_shape))
+        if self.kind not in KINDS:
+            raise ValueError(f"--case {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
+        if self.batch_size < 1:
+            raise ValueError(f"--batch-size must be at least 1, got {self.batch_size}")
+        if not 1 <= self.threads <= processors():
+            raise ValueError(
+                f"--threads must be from 1 to {processors()}, the processors there are; "
+                f"got {self.threads}"
+            )
+        if self.network == SMALL:
+            self._check_small()
+
+    def _check_small(self) -> None:
+        h, w, _ = self.image_shape
+        if self.gated:
+            raise ValueError(f"the network {SMALL!r} has no gates: use wrn-D-K with --gated")
+        if min(self.image_shape) < 1 or h % 4 or w % 4 or self.classes < 2:
+            raise ValueError(
+                f"the network {SMALL!r} needs an image height and width that are multiples of 4, "
+                f"and 2 classes: got --image-shape {self.image_shape}, --classes {self.classes}"
+            )
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the network is a file."""
+        return self.network.endswith(".safetensors")
+
+    def build(self) -> nn.Module:
+        """The network of tinybar, with the same random weights in every process.
+
+        Raises ValueError for a name that is unknown, or a network that cannot be.
+        """
+        if self.is_saved:
+            return load_model(Path(self.network))[0]
+        backend.seed(0)
+        if self.network == SMALL:
+            return SmallNet(self.image_shape[2], self.classes)
+        gate = nn.HardConcrete if self.gated else None
+        return nn.build(self.network, self.classes, self.image_shape, gate)
+
+    def as_dict(self) -> dict:
+        """Fit for JSON."""
+        return dataclasses.asdict(self) | {"image_shape": list(self.image_shape)}
+
+    def title(self) -> str:
+        """The case in a line."""
+        name = Path(self.network).name if self.is_saved else self.network
+        what = {"step": "training step", "infer": "inference"}[self.kind]
+        gates = " with gates" if self.gated else ""
+        size = "x".join(map(str, self.image_shape))
+        threads = f"{self.threads} thread" + "s" * (self.threads > 1)
+        return f"{what} of {name}{gates}, batch {self.batch_size} of {size}, {threads}"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What can run a case.
+
+    module: in networks/. needs: the modules that must be installed. environ: of its process.
+    runs_all: whether it runs the wide residual networks, or the small network alone.
+    """
+
+    module: str
+    needs: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    runs_all: bool = True
+
+
+# The process of a peer also imports tinybar, for the initial weights. What tinybar does there for
+# OpenBLAS and the allocator is switched off: the peer is timed as its users have it.
+_UNTOUCHED = {"TINYBAR_OPENBLAS": "default", "TINYBAR_MALLOC": "default"}
+
+ENGINES = {
+    "tinybar": Engine("ours"),
+    "tinybar-numpy": Engine("ours", environ={"TINYBAR_FAST": "off"}),  # without compiled kernels
+    "torch": Engine("torch_peer", ("torch",), _UNTOUCHED),
+    "autograd": Engine("autograd_peer", ("autograd",), _UNTOUCHED, runs_all=False),
+    "tinygrad": Engine("tinygrad_peer", ("tinygrad",), _UNTOUCHED, runs_all=False),
+}
+PEERS = tuple(name for name in ENGINES if name != "tinybar")
+
+
+def choose_peers(wish: str | None, network: str) -> tuple[list[str], list[str]]:
+    """(peers to run, peers not installed) for a list such as "torch,autograd", or None.
+
+    None: all foreign engines that can run the network; those not installed are only reported.
+    Raises ValueError for one asked for that is unknown, not installed, or cannot run the network.
+    """
+    if wish is None:
+        able = [n for n in PEERS if ENGINES[n].needs and _can_run(n, network)]
+        return [n for n in able if is_installed(n)], [n for n in able if not is_installed(n)]
+    names = list(dict.fromkeys(name.strip() for name in wish.split(",") if name.strip()))
+    for name in names:
+        if name not in PEERS:
+            raise ValueError(f"unknown peer {name!r}: use {', '.join(PEERS)}")
+        if not _can_run(name, network):
+            raise ValueError(f"the peer {name} only runs the network {SMALL!r}, not {network!r}")
+        if not is_installed(name):
+            raise ValueError(f"the peer {name} is not installed: pip install {name}")
+    return names, []
+
+
+def is_installed(name: str) -> bool:
+    """Whether everything that the engine needs can be imported."""
+    return all(importlib.util.find_spec(module) is not None for module in ENGINES[name].needs)
+
+
+def _can_run(name: str, network: str) -> bool:
+    return network == SMALL or ENGINES[name].runs_all

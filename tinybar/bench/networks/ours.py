@@ -1,0 +1,78 @@
+"""tinybar, with or without its compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ... import __version__, accelerate, blas, nn
+from ... import autograd as ag
+from ...autograd import Tensor, no_grad
+from . import inputs
+from .inputs import Convolution
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that compute, and the kernels they chose."""
+    import numpy
+
+    found = {"tinybar": __version__, "numpy": numpy.__version__}
+    if accelerate.is_available():
+        import numba
+
+        found["numba"] = numba.__version__
+    facts = blas.status()
+    return found | {"blas": f"{facts['blas']} {facts['blas_version']} {facts['blas_architecture']}"}
+
+
+def prepare(case) -> Callable[[], Tensor]:
+    """The step to time."""
+    model = case.build()
+    images, labels = inputs.batch(case)
+    x = Tensor(images)
+    if case.kind == "infer":
+        model.eval()
+
+        def infer():
+            with no_grad():
+                return model(x)
+
+        return infer
+
+    model.train()
+    optimizer = nn.Adam(_groups(model), inputs.LEARNING_RATE)
+
+    def step():
+        loss = ag.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _groups(model) -> list[dict]:
+    """Weight decay on the weights, not on the gates (Supp. 3)."""
+    named = list(model.named_parameters())
+    gates = [p for name, p in named if name.endswith("log_alpha")]
+    others = [p for name, p in named if not name.endswith("log_alpha")]
+    return [{"params": others, "weight_decay": inputs.WEIGHT_DECAY}, {"params": gates}]
+
+
+def prepare_convolution(
+    shapes: Convolution, part: str, threads: int, algorithm: str
+) -> Callable[[], object]:
+    """One of `inputs.PARTS` of a convolution, by one algorithm."""
+    x, weight, gy = shapes.arrays()
+    needs = {"data": (True, False, False), "weight": (False, True, False)}
+    needs = needs.get(part, (True, True, False))
+
+    def forward():
+        return ag.conv2d.function(
+            x, weight, None, shapes.stride, shapes.padding, algorithm=algorithm, needs=needs
+        )
+
+    if part == "forward":
+        return forward
+    _, pullback = forward()
+    return lambda: pullback(gy)

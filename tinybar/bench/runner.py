@@ -1,0 +1,132 @@
+"""The processes of the engines, and the turns they take: only one computes at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from .case import ENGINES, Case
+from .timing import Turn, interleave
+
+WARM_UP = 0.5  # seconds
+THREAD_VARIABLES = (
+    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "NUM_CPU_THREADS",  # tinygrad's
+)  # fmt: skip
+
+Listener = Callable[[str], None]  # is told, in a line, what goes on
+
+
+class WorkerError(RuntimeError):
+    """An engine could not do what it was asked for, or its process died."""
+
+
+class Worker:
+    """The process of one engine; see `worker.py` for what it can be asked. Use as a context."""
+
+    def __init__(self, engine: str, threads: int):
+        self.engine = engine
+        self.environ = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        self.environ |= ENGINES[engine].environ
+
+    def __enter__(self) -> Worker:
+        self._errors = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker", self.engine],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            env=self.environ, text=True, encoding="utf-8",
+        )  # fmt: skip
+        try:
+            self.hello = self._reply()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        process = self._process
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stdin):
+            with suppress(BrokenPipeError):  # a request it did not live to read
+                stream.close()
+        self._errors.close()
+
+    def ask(self, do: str, **request) -> dict:
+        """The answer to a request. WorkerError if it fails, or the process is no more."""
+        with suppress(BrokenPipeError):  # the missing reply tells
+            self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
+            self._process.stdin.flush()
+        return self._reply()
+
+    def run(self, name: str) -> Callable[[int, int], list[float]]:
+        """The `run` of a Turn, for what was prepared under that name."""
+        return lambda steps, unmeasured: self.ask(
+            "run", name=name, steps=steps, unmeasured=unmeasured
+        )["seconds"]
+
+    def _reply(self) -> dict:
+        line = self._process.stdout.readline()
+        if not line:
+            raise WorkerError(f"the process of {self.engine} {self._cause_of_death()}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise WorkerError(f"{self.engine}: {reply['error']}")
+        return reply
+
+    def _cause_of_death(self) -> str:
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        said = f": {lines[-1].strip()}" if lines else ""
+        if code < 0:
+            memory = ", perhaps for want of memory" if code == -9 else ""
+            return f"was killed by signal {-code}{memory}{said}"
+        return f"ended with exit code {code}{said}"
+
+
+@dataclass
+class Measured:
+    """What one process did: times in seconds, memory in bytes (None where it cannot be told)."""
+
+    engine: str
+    case: Case
+    versions: dict[str, str]
+    rounds: list[list[float]]
+    resident: int | None  # after the imports
+    peak: int | None
+
+
+def compare(
+    contenders: Mapping[str, tuple[str, Case]], seconds: float, listen: Listener = lambda line: None
+) -> dict[str, Measured]:
+    """Time contenders, each (engine, case), in turns, for `seconds` in all; by name.
+
+    Each has a process of its own, so that each has its own peak memory and its own libraries.
+    """
+    with ExitStack() as stack:
+        workers, turns = {}, {}
+        for name, (engine, case) in contenders.items():
+            listen(f"{name}: warming up")
+            workers[name] = worker = stack.enter_context(Worker(engine, case.threads))
+            warm = worker.ask("prepare", name=name, case=case.as_dict(), seconds=WARM_UP)
+            turns[name] = Turn(worker.run(name), warm["step"])
+        listen("taking turns")
+        rounds = interleave(turns, seconds)
+        return {
+            name: Measured(
+                engine=engine,
+                case=case,
+                versions=workers[name].hello["versions"],
+                rounds=rounds[name],
+                resident=workers[name].hello["resident"],
+                peak=workers[name].ask("peak")["peak"],
+            )
+            for name, (engine, case) in contenders.items()
+        }

@@ -1,0 +1,78 @@
+"""Medians and quartiles of times, ratios of two engines, and the rounds they are measured in."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+TURN = 0.25  # seconds that an engine computes before the next one has its turn
+LEAST_ROUNDS = 5
+LONG = 0.5  # seconds; a step this long does not feel what happened before it
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Median, lower and upper quartile, fastest, and number of the times; in their unit."""
+
+    median: float
+    lower: float
+    upper: float
+    fastest: float
+    count: int
+
+
+def summarise(times: Sequence[float]) -> Summary:
+    """The Summary of some times. ValueError unless there is one, and all are finite and > 0."""
+    if not times or not all(math.isfinite(t) and t > 0 for t in times):
+        raise ValueError(f"times are positive numbers, at least one; got {list(times)[:5]}")
+    ordered = sorted(times)
+    middle = median(ordered)
+    lower = upper = middle
+    if len(ordered) > 1:
+        lower, _, upper = quantiles(ordered, n=4, method="inclusive")
+    # Interpolation rounds: equal times may come out an ulp apart.
+    return Summary(middle, min(lower, middle), max(upper, middle), ordered[0], len(ordered))
+
+
+def speed_ratio(ours: list[list[float]], theirs: list[list[float]]) -> tuple[float, float, float]:
+    """(ratio, lower, upper) of speeds, ours : theirs; above 1, ours is faster.
+
+    ours, theirs: the times of every round. ratio: of the medians of all times. lower, upper: the
+    quartiles of the rounds' own ratios: a round compares what the machine did at nearly one moment.
+    """
+    rounds = [median(b) / median(a) for a, b in zip(ours, theirs, strict=True)]
+    spread = summarise(rounds)
+    ratio = median([t for r in theirs for t in r]) / median([t for r in ours for t in r])
+    return ratio, spread.lower, spread.upper
+
+
+@dataclass
+class Turn:
+    """One engine's part of a round.
+
+    run: (steps, unmeasured) -> the seconds of `steps` steps, after `unmeasured` ones before them.
+    step: about how many seconds a step takes.
+    """
+
+    run: Callable[[int, int], list[float]]
+    step: float
+
+
+def interleave(turns: Mapping[str, Turn], seconds: float) -> dict[str, list[list[float]]]:
+    """The times of every round, by name. All take turns, for `seconds` and at least five rounds.
+
+    A turn is as many steps as fit into a quarter of a second. Unless a step is long, one goes
+    unmeasured before them: caches, clocks and sleeping threads are as others left them.
+    """
+    rounds: dict[str, list[list[float]]] = {name: [] for name in turns}
+    end = time.perf_counter() + seconds
+    done = 0
+    while done < LEAST_ROUNDS or time.perf_counter() < end:
+        for name, turn in turns.items():
+            steps = max(1, round(TURN / turn.step))
+            rounds[name].append(turn.run(steps, int(turn.step < LONG)))
+        done += 1
+    return rounds

@@ -1,0 +1,108 @@
+"""The process of one engine: `python -m tinybar.bench.worker ENGINE`, started by `runner`.
+
+It reads requests from its standard input and answers on its standard output, one JSON object a
+line; it computes only while a request waits for its answer. What libraries print goes to stderr.
+
+    (at the start)                                  {versions, resident}  bytes after the imports
+    {do: prepare, name, case, seconds}              {step}                seconds of a warm step
+    {do: prepare, name, convolution, part, threads, algorithm, seconds}   {step}
+    {do: run, name, steps, unmeasured}              {seconds: [...]}
+    {do: forget}                                    {}                    all that was prepared
+    {do: peak}                                      {peak}                bytes since `prepare`
+
+A request that fails is answered with {error}. The process ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from . import memory
+from .case import ENGINES, Case
+from .networks.inputs import Convolution
+
+WARM_STEPS = 3  # at least; compilers and caches of primitives are done by then
+
+
+class Worker:
+    """What the requests act on."""
+
+    def __init__(self, engine: str):
+        self.module = importlib.import_module(f".networks.{ENGINES[engine].module}", __package__)
+        self.steps: dict[str, Callable[[], object]] = {}
+
+    def hello(self) -> dict:
+        return {"versions": self.module.versions(), "resident": memory.resident()}
+
+    def prepare(self, name: str, seconds: float, case=None, convolution=None, **options) -> dict:
+        if case is not None:
+            step = self.module.prepare(Case(**case))
+        else:
+            step = self.module.prepare_convolution(Convolution.of(convolution), **options)
+        memory.restart_peak()
+        self.steps[name] = step
+        end, times = time.perf_counter() + seconds, []
+        while len(times) < WARM_STEPS or time.perf_counter() < end:
+            times += _timed(step, 1)
+        return {"step": min(times)}
+
+    def run(self, name: str, steps: int, unmeasured: int) -> dict:
+        step = self.steps[name]
+        _timed(step, unmeasured)
+        return {"seconds": _timed(step, steps)}
+
+    def forget(self) -> dict:
+        self.steps.clear()
+        return {}
+
+    def peak(self) -> dict:
+        return {"peak": memory.peak()}
+
+
+def _timed(step: Callable[[], object], steps: int) -> list[float]:
+    """Seconds of each of `steps` steps."""
+    times = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _answer(replies, make: Callable[[], dict]) -> bool:
+    """Write what `make` returns, or the error it raises; whether there was none."""
+    try:
+        reply = make()
+    except Exception as error:  # whatever it is, it is the parent's to tell
+        message = " ".join(str(error).split())
+        reply = {"error": f"{type(error).__name__}: {message}" if message else repr(error)}
+    print(json.dumps(reply), file=replies, flush=True)
+    return "error" not in reply
+
+
+def main() -> None:
+    """Serve the requests of one parent."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
+        os.dup2(2, 1)  # no print of a library may look like an answer
+        worker = None
+
+        def start() -> dict:
+            nonlocal worker
+            worker = Worker(sys.argv[1])
+            return worker.hello()
+
+        if not _answer(replies, start):
+            return
+        for line in sys.stdin:
+            request = json.loads(line)
+            handle = getattr(worker, request.pop("do"))
+            _answer(replies, lambda handle=handle, request=request: handle(**request))
+
+
+if __name__ == "__main__":
+    main()
