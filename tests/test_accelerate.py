@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from tinybar import accelerate
 from tinybar import autograd as ag
-from tinybar.autograd import norm, winograd
+from tinybar.autograd import conv, norm, winograd
+from tinybar.autograd.windows import Geometry
 from tinybar.nn import optim
 
 numba = pytest.importorskip("numba")
 from tinybar import compiled  # noqa: E402  (needs Numba)
 
-MODULES = (winograd, norm, optim)  # where functions are marked @accelerated
+MODULES = (conv, winograd, norm, optim)  # where functions are marked @accelerated
 sizes = st.tuples(st.integers(1, 3), st.integers(3, 10), st.integers(3, 10), st.integers(1, 9))
 paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
@@ -62,6 +63,20 @@ def test_winograd_transforms(shape, padding, seed):
     same(winograd.input_adjoint, normal(seed, *tiled), shape, padding, tiles)
     same(winograd.output_transform, normal(seed, *tiled), n, tiles, size)
     same(winograd.output_adjoint, normal(seed, n, *size, channels), tiles)
+
+
+@given(
+    shape=sizes,
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=paddings,
+)
+def test_windows_as_rows(shape, kernel, stride, padding):
+    geometry = Geometry(kernel, stride, padding)
+    size = geometry.output_size(*shape[1:3])
+    same(conv.gather_rows, normal(0, *shape), *geometry, size)
+    rows = (shape[0] * size[0] * size[1], kernel[0] * kernel[1] * shape[3])
+    same(conv.scatter_rows, normal(0, *rows), shape, *geometry, size)
 
 
 @given(rows=st.integers(1, 5000), c=st.integers(1, 70), offset=st.sampled_from([0, 30]))

@@ -191,6 +191,52 @@ def output_adjoint(gy, tiles):
     return gm
 
 
+# --- windows as rows (autograd/conv.py) ----------------------------------------------------------
+
+
+@kernel
+def gather_rows(x, kernel, stride, padding, size):
+    """The windows of x as the rows of a matrix."""
+    (n, h, w, c), (kh, kw), (sh, sw) = x.shape, kernel, stride
+    (ph, pw), (oh, ow) = padding, size
+    rows = np.empty((n * oh * ow, kh * kw * c), x.dtype)
+    for line in numba.prange(n * oh):
+        image, top = line // oh, (line % oh) * sh - ph
+        for q in range(ow):
+            left, row = q * sw - pw, line * ow + q
+            for i in range(kh):
+                for j in range(kw):
+                    at = (i * kw + j) * c
+                    if 0 <= top + i < h and 0 <= left + j < w:
+                        for k in range(c):
+                            rows[row, at + k] = x[image, top + i, left + j, k]
+                    else:
+                        for k in range(c):
+                            rows[row, at + k] = 0
+    return rows
+
+
+@kernel
+def scatter_rows(grows, shape, kernel, stride, padding, size):
+    """The adjoint of `gather_rows`."""
+    (n, h, w, c), (kh, kw), (sh, sw) = shape, kernel, stride
+    (ph, pw), (oh, ow) = padding, size
+    gx = np.zeros((n, h, w, c), grows.dtype)
+    for image in numba.prange(n):  # windows overlap: an image is one core's
+        for p in range(oh):
+            for q in range(ow):
+                top, left, row = p * sh - ph, q * sw - pw, (image * oh + p) * ow + q
+                for i in range(kh):
+                    if not 0 <= top + i < h:
+                        continue
+                    for j in range(kw):
+                        at = (i * kw + j) * c
+                        if 0 <= left + j < w:
+                            for k in range(c):
+                                gx[image, top + i, left + j, k] += grows[row, at + k]
+    return gx
+
+
 # --- batch norm with ReLU (autograd/norm.py) -----------------------------------------------------
 
 

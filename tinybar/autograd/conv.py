@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..accelerate import accelerated
 from ..backend import array_module
 from .primitive import primitive
 from .reduction import sum_per_channel
@@ -115,43 +116,51 @@ def _gather(x, weight, geometry: Geometry):
 
     gweight = rows^T gy.  gx: for stride 1 again a convolution, of gy padded by K - 1 - padding
     with the kernel turned by 180 degrees and its channels exchanged; else the rows' gradient
-    gy weight^T is added back, offset by offset, where the rows were read.
+    gy weight^T is added back where the rows were read. The rows are KH KW / (stride^2) times as
+    large as x: gathered again for gweight rather than kept.
     """
-    xp, (kh, kw, c_in, c_out), shape = array_module(x), weight.shape, x.shape
-    size = geometry.output_size(*shape[1:3])
-    outputs = shape[0] * size[0] * size[1]
-    padded = pad_image(x, geometry.padding)
-    rows, padded_shape = _rows(padded, geometry, size), padded.shape
+    xp, (kh, kw, c_in, c_out) = array_module(x), weight.shape
+    size = geometry.output_size(*x.shape[1:3])
+    outputs = x.shape[0] * size[0] * size[1]
     matrix = weight.reshape(kh * kw * c_in, c_out)
-    y = (rows @ matrix).reshape(shape[0], *size, c_out)
+    y = (gather_rows(x, *geometry, size) @ matrix).reshape(x.shape[0], *size, c_out)
 
     def to_weight(gy):
+        rows = gather_rows(x, *geometry, size)
         return (rows.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
 
     def to_x_by_convolution(gy):
         around = Geometry(geometry.kernel, (1, 1), _adjoint_padding(geometry))
         turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
-        grows = _rows(pad_image(gy, around.padding), around, shape[1:3])
-        return (grows @ turned.reshape(kh * kw * c_out, c_in)).reshape(shape)
+        grows = gather_rows(gy, *around, x.shape[1:3])
+        return (grows @ turned.reshape(kh * kw * c_out, c_in)).reshape(x.shape)
 
     def to_x_by_scattering(gy):
-        grows = (gy.reshape(outputs, c_out) @ matrix.T).reshape(shape[0], *size, kh, kw, c_in)
-        gpadded = xp.zeros(padded_shape, gy.dtype)
-        for i in range(kh):
-            for j in range(kw):
-                shifted(gpadded, i, j, geometry.stride, size)[...] += grows[:, :, :, i, j]
-        return crop_image(gpadded, geometry.padding)
+        return scatter_rows(gy.reshape(outputs, c_out) @ matrix.T, x.shape, *geometry, size)
 
     turnable = geometry.stride == (1, 1) and min(_adjoint_padding(geometry)) >= 0
-    to_x = to_x_by_convolution if turnable else to_x_by_scattering
-    return y, _separately(to_x, to_weight)
+    return y, _separately(to_x_by_convolution if turnable else to_x_by_scattering, to_weight)
 
 
-def _rows(padded, geometry: Geometry, size: tuple[int, int]):
-    """The windows copied to a matrix (N OH OW, KH KW C)."""
-    n, c = padded.shape[0], padded.shape[3]
-    (kh, kw), (oh, ow) = geometry.kernel, size
-    return windows(padded, geometry, size).reshape(n * oh * ow, kh * kw * c)
+@accelerated
+def gather_rows(x, kernel, stride, padding, size):
+    """The windows of x as the rows of a matrix: (N OH OW, KH KW C)."""
+    n, c = x.shape[0], x.shape[3]
+    (kh, kw), (oh, ow) = kernel, size
+    view = windows(pad_image(x, padding), Geometry(kernel, stride, padding), size)
+    return view.reshape(n * oh * ow, kh * kw * c)
+
+
+@accelerated
+def scatter_rows(grows, shape, kernel, stride, padding, size):
+    """The adjoint of `gather_rows`: gx: (N, H, W, C) = `shape`, from grows: (N OH OW, KH KW C)."""
+    (n, h, w, c), (kh, kw), (ph, pw) = shape, kernel, padding
+    grows = grows.reshape(n, *size, kh, kw, c)
+    gpadded = array_module(grows).zeros((n, h + 2 * ph, w + 2 * pw, c), grows.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            shifted(gpadded, i, j, stride, size)[...] += grows[:, :, :, i, j]
+    return crop_image(gpadded, padding)
 
 
 def _adjoint_padding(geometry: Geometry) -> tuple[int, int]:
