@@ -64,8 +64,8 @@ def worked_example() -> nn.WideResNet:
         gates += [block.shortcut_gate, block.gate1, block.gate2]
     for gate, alive in zip(gates, itertools.chain(*ALIVE), strict=True):
         if gate is not None:
-            assign(gate.log_alpha, SHUT)
-            gate.log_alpha.data[sorted(alive)] = OPEN
+            is_open = np.isin(np.arange(gate.log_alpha.size), sorted(alive))
+            assign(gate.log_alpha, np.where(is_open, OPEN, SHUT))
     return model
 
 
