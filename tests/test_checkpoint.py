@@ -199,11 +199,17 @@ def test_what_a_killed_write_left_is_swept_up(tmp_path):
     folder = RunFolder.create(tmp_path / "run", Config())
     saved_progress(folder)
     (folder.path / ".checkpoint.safetensors.123.tmp").write_text("half")
-    (folder.path / ".tmpAb3dE9").write_text("half")  # as safetensors calls its own
     RunFolder.open(folder.path).load_progress()
     assert sorted(path.name for path in folder.path.iterdir()) == [
         "checkpoint.safetensors", "config.toml"
     ]  # fmt: skip
+
+
+def test_saved_arrays_are_as_readable_as_other_files(tmp_path):
+    save_arrays(tmp_path / "a.safetensors", {"a": np.zeros(2)}, {})
+    (tmp_path / "b").write_text("")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
 
 
 def test_checkpoints_that_cannot_be_used(tmp_path):

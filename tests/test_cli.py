@@ -145,6 +145,10 @@ def test_a_foreign_network(run, capsys):
     fails_with_one_line(capsys, ["eval", "run"], 2, "was not written by tinybar")
 
 
+def test_the_teacher_of_a_single_file(run, capsys):
+    fails_with_one_line(capsys, ["eval", "run/pruned.safetensors", "--teacher"], 2, "run's folder")
+
+
 def unfinished(path, **options) -> RunFolder:
     """A run that was stopped before its first epoch."""
     return RunFolder.create(path, Config(model="wrn-10-1", **options))

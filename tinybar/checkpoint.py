@@ -159,9 +159,8 @@ class RunFolder:
         Lines that metrics.jsonl got after that point are cut off: they will be written again.
         Temporary files of a process that was killed while it wrote are removed.
         """
-        for pattern in (".*.tmp", ".tmp*"):  # ours, and those of safetensors
-            for leftover in self.path.glob(pattern):
-                leftover.unlink(missing_ok=True)
+        for leftover in self.path.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
         if not self._checkpoint.exists():
             self._cut_metrics(0)
             return None

@@ -110,10 +110,10 @@ def train(preset, out, resume, device, **options):
     try:
         with Display(console, budget, config.metric) as display:
             facts = run(config, dataset, folder, display)
+        outcome = report.finish(config, dataset, folder, facts)
     except KeyboardInterrupt:
         click.echo(f"interrupted: go on with `tinybar train --resume {folder.path}`", err=True)
         sys.exit(INTERRUPTED)
-    outcome = report.finish(config, dataset, folder, facts)
     console.print(report.closing(outcome, facts["features"]))
     console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)
     if outcome[config.metric] > budget:  # cannot be: the budget is enforced
@@ -225,6 +225,48 @@ def audit(seed, as_json, device):
         Console().print(report(rows))
     if not all(row.passed for row in rows):
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("model", required=False)
+@click.option("--case", "kind", metavar="step|infer", help="Training step, or inference.")
+@click.option("--image-shape", type=int, nargs=3, metavar="H W C", help="32 32 3 if unset.")
+@click.option("--classes", type=int, help="10 if unset.")
+@click.option("--batch-size", type=int, default=64, show_default=True)
+@click.option("--gated", is_flag=True, help="With hard-concrete gates, in all engines.")
+@click.option("--threads", type=int, help="All processors if unset.")
+@click.option("--peers", metavar="LIST", help="Of torch, autograd, tinygrad, tinybar-numpy.")
+@click.option("--run", type=click.Path(path_type=Path), help="A run's compact and full network.")
+@click.option("--layers", is_flag=True, help="Every convolution by every algorithm.")
+@click.option("--seconds", type=float, help="Of measuring: 10 if unset, 60 with --layers.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
+def bench(json_file, **options):
+    """Time tinybar beside PyTorch and others, turn by turn: a training step of wrn-16-1.
+
+    MODEL is a name such as wrn-28-12, or small, a network that all peers can run. Every engine
+    has a process of its own; the peers are those that are installed. On the CPU.
+
+    \b
+    Examples:
+      tinybar bench
+      tinybar bench wrn-28-12 --batch-size 16 --gated --peers torch,tinybar-numpy
+      tinybar bench wrn-16-4 --layers --json layers.json
+      tinybar bench --run runs/tiny
+    """
+    from rich.console import Console
+
+    from .bench.command import execute
+    from .bench.table import render
+    from .files import write_json
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
+    console = Console()
+    with console.status("starting") as status:
+        facts = execute(**options, listen=status.update)
+    console.print(render(facts), highlight=False)
+    if json_file is not None:
+        write_json(json_file, facts)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,11 +14,16 @@ import numpy as np
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file under a temporary name beside `path`, then rename it to `path`."""
+    """Let `write` make a file under a temporary name beside `path`, then rename it to `path`.
+
+    Raises OSError, naming the path, where it cannot be written: a full disk, say.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -35,15 +40,11 @@ def write_json(path: Path, value) -> None:
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) -> None:
     """Arrays by name, and `about`: what JSON can hold."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    header = {"tinybar": json.dumps(about)}
-    try:
-        write_whole(path, lambda temporary: save_file(contiguous, temporary, header))
-    except SafetensorError as error:  # how the library reports a full disk
-        raise OSError(f"cannot write {path}: {error}") from error
+    content = save(contiguous, {"tinybar": json.dumps(about)})
+    write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
 def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:

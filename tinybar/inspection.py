@@ -23,6 +23,8 @@ def saved_network(run: Path, teacher: bool = False) -> tuple[Module, dict]:
     if run.is_dir():
         folder = RunFolder.open(run)
         run = folder.teacher if teacher else folder.pruned
+    elif teacher:
+        raise ValueError(f"--teacher needs a run's folder, and {run} is not one")
     return load_model(run)
 
 
