@@ -116,7 +116,7 @@ def compare(
             listen(f"{name}: warming up")
             workers[name] = worker = stack.enter_context(Worker(engine, case.threads))
             warm = worker.ask("prepare", name=name, case=case.as_dict(), seconds=WARM_UP)
-            turns[name] = Turn(worker.run(name), warm["step"])
+            turns[name] = Turn(worker.run(name), warm["step"], name)
         listen("taking turns")
         rounds = interleave(turns, seconds)
         return {

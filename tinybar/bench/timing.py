@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import TypeVar
 
-TURN = 0.25  # seconds that an engine computes before the next one has its turn
+Key = TypeVar("Key")
+
+TURN = 0.25  # seconds at most that an engine computes before the next one has its turn
 LEAST_ROUNDS = 5
+REST = 0.05  # seconds; OpenBLAS's idle threads spin for half of that before they sleep
 LONG = 0.5  # seconds; a step this long does not feel what happened before it
 
 
@@ -51,28 +55,32 @@ def speed_ratio(ours: list[list[float]], theirs: list[list[float]]) -> tuple[flo
 
 @dataclass
 class Turn:
-    """One engine's part of a round.
+    """One contender's part of a round.
 
     run: (steps, unmeasured) -> the seconds of `steps` steps, after `unmeasured` ones before them.
-    step: about how many seconds a step takes.
+    step: about how many seconds a step takes. process: by which it is run.
     """
 
     run: Callable[[int, int], list[float]]
     step: float
+    process: str
 
 
-def interleave(turns: Mapping[str, Turn], seconds: float) -> dict[str, list[list[float]]]:
+def interleave(turns: Mapping[Key, Turn], seconds: float) -> dict[Key, list[list[float]]]:
     """The times of every round, by name. All take turns, for `seconds` and at least five rounds.
 
-    A turn is as many steps as fit into a quarter of a second. Unless a step is long, one goes
-    unmeasured before them: caches, clocks and sleeping threads are as others left them.
+    A turn is as many steps as fit into a quarter of a second, or into its part of five rounds if
+    that is less. It begins when the threads of the process before are at rest. Unless a step is
+    long, one goes unmeasured before: caches, clocks and sleeping threads are as others left them.
     """
-    rounds: dict[str, list[list[float]]] = {name: [] for name in turns}
-    end = time.perf_counter() + seconds
-    done = 0
+    rounds: dict[Key, list[list[float]]] = {name: [] for name in turns}
+    length = min(TURN, seconds / (LEAST_ROUNDS * len(turns)))
+    end, done, last = time.perf_counter() + seconds, 0, None
     while done < LEAST_ROUNDS or time.perf_counter() < end:
         for name, turn in turns.items():
-            steps = max(1, round(TURN / turn.step))
+            if turn.process != last:
+                time.sleep(REST)
+            steps, last = max(1, round(length / turn.step)), turn.process
             rounds[name].append(turn.run(steps, int(turn.step < LONG)))
         done += 1
     return rounds

@@ -1,0 +1,101 @@
+"""What is shown: results as tables."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from .networks.inputs import PARTS
+
+
+def render(facts: dict) -> Group:
+    """The tables of `results.bench`, `bench_run` or `bench_layers`, and the lines around them."""
+    versions = facts.get("versions") or {
+        name: engine["versions"] for name, engine in facts["engines"].items()
+    }
+    lines = [_machine(facts), *dict.fromkeys(_versions(found) for found in versions.values())]
+    if "run" in facts:
+        lines.append(_share(facts["run"]))
+    lines += [f"not installed: {', '.join(facts['missing'])}"] * bool(facts["missing"])
+    table = _layers(facts) if "layers" in facts else _engines(facts)
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _table(title: str, headings: tuple[str, ...]) -> Table:
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for k, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if k else "left", overflow="fold")
+    return table
+
+
+def _engines(facts: dict) -> Table:
+    batch = facts["case"]["batch_size"]
+    headings = ("", f"ms for {batch} (quartiles)", "images/s", "peak MiB", "ratio (quartiles)")
+    table = _table(facts["title"], headings)
+    for name, engine in facts["engines"].items():
+        ratio = facts["ratios"].get(name)
+        table.add_row(
+            name,
+            f"{engine['median_ms']:.4g} ({engine['lower_ms']:.4g}-{engine['upper_ms']:.4g})",
+            f"{engine['images_per_second']:.4g}",
+            "?" if engine["peak_bytes"] is None else f"{engine['peak_bytes'] / 2**20:.0f}",
+            ratio_text(ratio) if ratio else "",
+        )
+    first = next(iter(set(facts["engines"]) - set(facts["ratios"])))
+    if facts["ratios"]:
+        table.caption = f"ratio: images/s of {first} : this one; above 1, {first} is faster"
+    return table
+
+
+def ratio_text(ratio: dict) -> str:
+    """The ratio and its quartiles."""
+    return f"{ratio['ratio']:.2f} ({ratio['lower']:.2f}-{ratio['upper']:.2f})"
+
+
+def _layers(facts: dict) -> Table:
+    """Milliseconds of each part; the rate is that of the forward and the whole backward pass."""
+    table = _table(f"convolutions: {facts['title']}", ("", *PARTS, "GFLOP/s"))
+    for layer in facts["layers"]:
+        x, w = ("x".join(map(str, layer[key])) for key in ("x", "weight"))
+        name = layer["names"][0]
+        times = f"{len(layer['names'])} times, " if len(layer["names"]) > 1 else ""
+        table.add_section()
+        table.add_row(Text(f"{times}{name}: {x} * {w} /{layer['stride'][0]}", "bold"))
+        for entry in sorted(layer["times"], key=_whole):
+            is_ours = entry["engine"] != "torch"
+            label = f"{entry['engine']} {entry['algorithm']}" if is_ours else entry["engine"]
+            chosen = " *" if is_ours and entry["algorithm"] == layer["chosen"] else ""
+            rate = 3 * layer["flops"] / _whole(entry) / 1e6
+            cells = (f"{entry[part]['median_ms']:.3g}" for part in PARTS)
+            table.add_row(f"  {label}{chosen}", *cells, f"{rate:.0f}")
+    table.caption = (
+        "ms; backward: data and weight together; * tinybar's choice; GFLOP/s: the direct "
+        "algorithm's operations, forward and backward, over their time"
+    )
+    return table
+
+
+def _whole(entry: dict) -> float:
+    """Milliseconds of forward and backward pass."""
+    return entry["forward"]["median_ms"] + entry["backward"]["median_ms"]
+
+
+def _machine(facts: dict) -> str:
+    machine = facts["machine"]
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}, {facts['date']}"
+    )
+
+
+def _versions(found: dict) -> str:
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
+def _share(run: dict) -> str:
+    return (
+        f"{run['flop_factor']:.1f} times fewer FLOPs ({run['flops']:,} of {run['flops_full']:,}), "
+        f"{run['speedup']:.2f} times faster: {100 * run['share']:.0f} % of the reduction"
+    )
