@@ -74,6 +74,7 @@ def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener
     versions = measure(layers, ["tinybar", *names], case.threads, seconds / len(layers), listen)
     return {
         **_header(case, seconds),
+        "title": f"convolutions of {case.title().partition(' of ')[2]}",
         "versions": versions,
         "layers": [_layer(layer) for layer in layers],
         "missing": missing,

@@ -56,13 +56,13 @@ def ratio_text(ratio: dict) -> str:
 
 def _layers(facts: dict) -> Table:
     """Milliseconds of each part; the rate is that of the forward and the whole backward pass."""
-    table = _table(f"convolutions: {facts['title']}", ("", *PARTS, "GFLOP/s"))
+    table = _table(facts["title"], ("", *PARTS, "GFLOP/s"))
     for layer in facts["layers"]:
         x, w = ("x".join(map(str, layer[key])) for key in ("x", "weight"))
         name = layer["names"][0]
-        times = f"{len(layer['names'])} times, " if len(layer["names"]) > 1 else ""
+        times = f" and {len(layer['names']) - 1} more" if len(layer["names"]) > 1 else ""
         table.add_section()
-        table.add_row(Text(f"{times}{name}: {x} * {w} /{layer['stride'][0]}", "bold"))
+        table.add_row(Text(f"{name}{times}\n{x} * {w} /{layer['stride'][0]}", "bold"))
         for entry in sorted(layer["times"], key=_whole):
             is_ours = entry["engine"] != "torch"
             label = f"{entry['engine']} {entry['algorithm']}" if is_ours else entry["engine"]

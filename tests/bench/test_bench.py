@@ -1,0 +1,230 @@
+"""`tinybar bench` from end to end, with tinybar alone: processes, results, errors."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from tinybar import nn, pruning
+from tinybar.bench import case as cases
+from tinybar.bench.case import Case, choose_peers
+from tinybar.bench.layers import Layer, algorithms, distinct
+from tinybar.bench.networks.inputs import PARTS, Convolution
+from tinybar.bench.runner import Worker, WorkerError, compare
+from tinybar.bench.timing import LEAST_ROUNDS
+from tinybar.checkpoint import RunFolder, save_model
+from tinybar.cli import main
+from tinybar.config import Config
+from tinybar.data import load
+
+TINY = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
+ALONE = [*TINY, "--seconds", "0.01"]
+
+
+@pytest.fixture(autouse=True)
+def _no_compiler(monkeypatch):
+    """Compiling kernels in every process would take longer than all else."""
+    monkeypatch.setenv("TINYBAR_FAST", "off")
+
+
+def tiny(**changes) -> Case:
+    return Case(**{"network": "wrn-10-1", "image_shape": (8, 8, 3), "threads": 1, **changes})
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["--gated"], ["--case", "infer"]], ids=str)
+def test_json_has_all_that_was_measured(options, tmp_path, capsys):
+    file = tmp_path / "bench.json"
+    asked = ["--peers", "tinybar-numpy", "--json", str(file)]
+    assert main(["bench", *ALONE, *asked, *options]) == 0
+    facts = json.loads(file.read_text())
+    assert facts["machine"].keys() == {"processor", "cores", "system", "python"}
+    assert {"tinybar", "date", "threads", "seconds", "title", "missing"} < facts.keys()
+    assert facts["case"] == {
+        "kind": "infer" if "infer" in options else "step",
+        "network": "wrn-10-1", "image_shape": [8, 8, 3], "classes": 10, "batch_size": 4,
+        "gated": "--gated" in options, "threads": 1,
+    }  # fmt: skip
+    assert facts["engines"].keys() == {"tinybar", "tinybar-numpy"}
+    for engine in facts["engines"].values():
+        assert engine["versions"].keys() == {"tinybar", "numpy", "blas"}
+        assert len(engine["rounds"]) >= LEAST_ROUNDS
+        assert sum(map(len, engine["rounds"])) == engine["steps"]
+        assert 0 < engine["fastest_ms"] <= engine["lower_ms"] <= engine["median_ms"]
+        assert engine["images_per_second"] == pytest.approx(4000 / engine["median_ms"])
+    ratio = facts["ratios"]["tinybar-numpy"]
+    medians = [facts["engines"][name]["median_ms"] for name in ("tinybar-numpy", "tinybar")]
+    assert ratio["ratio"] == pytest.approx(medians[0] / medians[1])
+    out = capsys.readouterr().out
+    assert "ratio (quartiles)" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_peaks_are_of_each_process_alone():
+    small, large = tiny(batch_size=2), tiny(batch_size=2048)
+    measured = compare({"small": ("tinybar", small), "large": ("tinybar", large)}, 0.01)
+    images = 2048 * 8 * 8 * 16 * 4  # bytes of the activations of a convolution of 16 features
+    assert measured["large"].peak > measured["small"].peak + images
+    assert all(0 < m.resident <= m.peak for m in measured.values())
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run's folder with its two networks, half of the features gone."""
+    folder, dataset = RunFolder.create(tmp_path / "run", Config(model="wrn-10-1")), load("digits")
+    shape = dataset.num_classes, dataset.image_shape
+    save_model(folder.teacher, nn.build("wrn-10-1", *shape), dataset)
+    gated = nn.build("wrn-10-1", *shape, nn.HardConcrete)
+    for gate in pruning.gates_of(gated):
+        gate.log_alpha.data[::2] = -9
+    save_model(folder.pruned, pruning.compact(gated.eval()), dataset)
+    return folder.path
+
+
+def test_a_run_tells_what_became_of_its_flops(run, tmp_path, capsys):
+    file = tmp_path / "bench.json"
+    options = ["--run", str(run), "--batch-size", "4", "--threads", "1", "--seconds", "0.01"]
+    assert main(["bench", *options, "--json", str(file)]) == 0
+    facts = json.loads(file.read_text())
+    assert facts["engines"].keys() == {"full", "compact"}
+    assert facts["case"]["kind"] == "infer"
+    about = facts["run"]
+    assert about["flops_full"] > 3 * about["flops"] > 0
+    assert about["flop_factor"] == about["flops_full"] / about["flops"]
+    speedup = facts["engines"]["full"]["median_ms"] / facts["engines"]["compact"]["median_ms"]
+    assert about["speedup"] == pytest.approx(speedup)
+    assert about["share"] == pytest.approx(speedup / about["flop_factor"])
+    assert "times fewer FLOPs" in capsys.readouterr().out
+
+
+def test_layers_has_every_convolution_and_every_algorithm(tmp_path, capsys):
+    file = tmp_path / "bench.json"
+    alone = ["--peers", "", "--layers", "--json", str(file)]
+    assert main(["bench", *ALONE, *alone]) == 0
+    facts = json.loads(file.read_text())
+    names = {name for layer in facts["layers"] for name in layer["names"]}
+    model = tiny().build()
+    assert names == {layer.site.name for layer in pruning.hard_pruned(model)}
+    total = sum(layer["flops"] * len(layer["names"]) for layer in facts["layers"])
+    assert total == 4 * pruning.flops(model)
+    for layer in facts["layers"]:
+        tried = {entry["algorithm"] for entry in layer["times"]}
+        assert layer["chosen"] in tried
+        for entry in layer["times"]:
+            assert all(entry[part]["median_ms"] > 0 for part in PARTS)
+    assert "* tinybar's choice" in capsys.readouterr().out
+
+
+def test_shapes_follow_images_that_are_no_squares():
+    layers = distinct(tiny(image_shape=(9, 5, 1), batch_size=2))
+    shapes = {name: layer.shapes for layer in layers for name in layer.names}
+    assert shapes["stem"] == Convolution((2, 9, 5, 1), (3, 3, 1, 16), (1, 1), (1, 1))
+    assert shapes["blocks.2.conv2"].x == (2, 3, 2, 64)
+    assert shapes["blocks.2.shortcut"].output == (3, 2)
+    assert Convolution.of(shapes["stem"].as_dict()) == shapes["stem"]
+
+
+def test_only_algorithms_that_can_compute_a_shape_are_tried():
+    strided = Convolution((2, 8, 8, 4), (3, 3, 4, 4), (2, 2), (1, 1))
+    pointwise = Convolution((2, 8, 8, 4), (1, 1, 4, 4), (1, 1), (0, 0))
+    assert "winograd" not in algorithms(strided)
+    assert {"reference", "gather"} <= set(algorithms(strided))
+    assert "pointwise" in algorithms(pointwise)
+    assert Layer(pointwise).chosen in algorithms(pointwise)
+
+
+# --- the processes -------------------------------------------------------------------------------
+
+
+def test_a_worker_sees_its_threads_and_answers_in_order(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    with Worker("tinybar-numpy", 1) as worker:
+        assert worker.environ["OPENBLAS_NUM_THREADS"] == "1"
+        assert worker.environ["TINYBAR_FAST"] == "off"
+        for name in "ab":
+            worker.ask("prepare", name=name, case=tiny(batch_size=2).as_dict(), seconds=0.0)
+        assert len(worker.run("a")(3, 1)) == 3
+        assert len(worker.run("b")(1, 0)) == 1
+        with pytest.raises(WorkerError, match=r"tinybar-numpy: KeyError: 'c'"):
+            worker.run("c")(1, 0)
+        assert worker.ask("forget") == {}
+
+
+def test_what_fails_in_a_process_is_one_line():
+    broken = tiny().as_dict() | {"network": "wrn-11-1"}
+    with Worker("tinybar", 1) as worker, pytest.raises(WorkerError, match="depth 6n"):
+        worker.ask("prepare", name="x", case=broken, seconds=0.0)
+
+
+def test_a_process_that_dies_is_one_line(capsys, monkeypatch):
+    with Worker("tinybar", 1) as worker:
+        os.kill(worker._process.pid, 9)
+        with pytest.raises(WorkerError, match="process of tinybar was killed by signal 9"):
+            worker.ask("peak")
+
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # no Python starts with that
+    assert main(["bench", *ALONE, "--peers", ""]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("tinybar: error: the process of tinybar ended with exit code")
+
+
+def test_results_are_the_same_in_every_process():
+    one, two = Case("infer", "small", threads=1).build(), Case("infer", "small", threads=1).build()
+    for name, array in one.state_dict().items():
+        assert (array == two.state_dict()[name]).all(), name
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+ERRORS = [
+    (["wrn-11-1"], "depth 6n + 4"),
+    (["vgg"], "unknown model 'vgg'"),
+    (["a.safetensors"], "--run RUN"),
+    (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+    (["--threads", "0"], "--threads must be from 1"),
+    (["--threads", "100000"], "the processors there are"),
+    (["--classes", "1"], "num_classes >= 2"),
+    (["--image-shape", "0", "8", "3"], "image_shape"),
+    (["--case", "sleep"], "use one of step, infer"),
+    (["--seconds", "0"], "--seconds must be positive"),
+    (["--seconds", "nan"], "--seconds must be positive"),
+    (["--peers", "caffe"], "unknown peer 'caffe'"),
+    (["--peers", "tinybar"], "unknown peer 'tinybar'"),
+    (["--peers", "autograd"], "only runs the network 'small'"),
+    (["small", "--gated"], "has no gates"),
+    (["small", "--image-shape", "6", "8", "3"], "multiples of 4"),
+    (["small", "--layers"], "residual networks"),
+    (["--layers", "--gated"], "leave out --gated"),
+    (["--run", "nowhere"], "nowhere is not a run folder"),
+    (["wrn-10-1", "--run", "nowhere"], "leave out MODEL"),
+    (["--run", "nowhere", "--peers", "torch"], "leave out --peers"),
+    (["--json", "no/such/folder.json"], "there is no folder no/such"),
+]
+
+
+@pytest.mark.parametrize(("options", "word"), ERRORS, ids=lambda value: str(value))
+def test_errors_are_one_line(options, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("tinybar: error: ")
+    assert captured.err.count("\n") == 1
+    assert word in captured.err
+    assert captured.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_peer_that_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setattr(cases, "is_installed", lambda name: name == "tinybar-numpy")
+    assert choose_peers(None, "wrn-10-1") == ([], ["torch"])
+    assert choose_peers(None, "small") == ([], ["torch", "autograd", "tinygrad"])
+    assert choose_peers(" tinybar-numpy ,,tinybar-numpy", "small") == (["tinybar-numpy"], [])
+    assert main(["bench", "--peers", "torch"]) == 2
+    assert "torch is not installed: pip install torch" in capsys.readouterr().err
+    assert main(["bench", *ALONE]) == 0
+    assert "not installed: torch" in capsys.readouterr().out

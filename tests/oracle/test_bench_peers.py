@@ -1,0 +1,137 @@
+"""The peers of `tinybar bench` compute what tinybar computes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinybar.bench.case import ENGINES, Case
+from tinybar.bench.networks import ours
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
+
+from tinybar.bench.networks import torch_peer  # noqa: E402
+from tinybar.bench.networks.inputs import PARTS, Convolution  # noqa: E402
+
+
+def agree(found, expected, bound=1e-4):
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound * max(1, np.abs(expected).max()))
+
+
+def case(kind="infer", network="wrn-16-2", gated=False) -> Case:
+    return Case(kind, network, (16, 12, 3), batch_size=8, gated=gated, threads=1)
+
+
+def torch_images(images):
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("network", ["wrn-10-1", "wrn-16-2"])
+def test_logits_in_evaluation(network, gated):
+    one = case("infer", network, gated)
+    agree(torch_peer.prepare(one)().numpy(), ours.prepare(one)().numpy())
+
+
+def test_logits_with_closed_gates_and_lived_in_batch_norm():
+    from tinybar import Tensor, no_grad
+
+    rng = np.random.default_rng(0)
+    shape = case(gated=True)
+    model, theirs = shape.build().eval(), torch_peer.network(shape).eval()
+    state = model.state_dict()
+    for name, array in state.items():
+        if name.endswith("log_alpha"):
+            array[...] = rng.normal(-1.5, 1.0, array.shape)  # a half is closed, some are between
+            if name in ("blocks.1.gate1.log_alpha", "blocks.2.shortcut_gate.log_alpha"):
+                array[...] -= 9  # a dead delta; a vital gate that must not close
+        elif not name.endswith("weight"):
+            array[...] = rng.uniform(0.2, 1, array.shape)  # a dead channel would show through beta
+    model.load_state_dict(state)
+    torch_peer.load(theirs, state)
+    images = rng.standard_normal((4, 16, 12, 3), np.float32)
+    with no_grad(), torch.no_grad():
+        expected = model(Tensor(images)).numpy()
+        agree(theirs(torch_images(images)).numpy(), expected)
+    assert expected.std() > 0.1
+
+
+def test_sampled_gates_have_the_same_distribution():
+    from tinybar import nn
+
+    model, theirs = nn.HardConcrete(20000), torch_peer.Gate(20000)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        theirs.log_alpha.copy_(torch.from_numpy(model.log_alpha.data))
+        z, w = model.sample().numpy(), theirs().numpy()
+    for statistic in (np.mean, np.std, lambda a: (a == 0).mean(), lambda a: (a == 1).mean()):
+        assert abs(statistic(z) - statistic(w)) < 0.02  # three standard errors or more
+
+
+@pytest.mark.parametrize("network", ["wrn-10-1", "small"])
+def test_losses_of_the_first_steps(network):
+    one = case("step", network)
+    step, theirs = ours.prepare(one), torch_peer.prepare(one)
+    # Adam's first steps are signs: where a gradient is nearly zero, rounding decides.
+    for bound in (1e-5, 1e-2, 2e-2):
+        agree(theirs().item(), step().item(), bound)
+
+
+def test_gated_steps_learn_in_both():
+    one = case("step", "wrn-10-1", gated=True)
+    for step in (ours.prepare(one), torch_peer.prepare(one)):
+        losses = [step().item() for _ in range(30)]
+        assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+PEER = """
+import json, numpy, sys
+from tinybar.bench.case import Case, is_installed
+if not is_installed(sys.argv[1]):
+    sys.exit(77)
+peer = __import__(f"tinybar.bench.networks.{sys.argv[1]}_peer", fromlist=["prepare"])
+infer, step = (Case(kind, "small", (16, 12, 3), batch_size=8, threads=1)
+               for kind in ("infer", "step"))
+step = peer.prepare(step)
+losses = [float(step()) for _ in range(3)]
+print(json.dumps({"logits": numpy.asarray(peer.prepare(infer)()).tolist(), "losses": losses}))
+"""
+
+
+@pytest.mark.parametrize("name", [name for name, e in ENGINES.items() if not e.runs_all])
+def test_the_small_network_of_other_engines(name):
+    # In a process of its own: here, `autograd` is the folder of tests of that name.
+    done = subprocess.run(
+        [sys.executable, "-c", PEER, name], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 77:
+        pytest.skip(f"{name} is not installed")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    agree(found["logits"], ours.prepare(case("infer", "small"))().numpy())
+    step = ours.prepare(case("step", "small"))
+    for loss, bound in zip(found["losses"], (1e-5, 1e-3, 1e-3), strict=True):
+        agree(loss, step().item(), bound)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_a_convolution(part, stride):
+    shapes = Convolution((2, 8, 8, 8), (3, 3, 8, 16), (stride, stride), (1, 1))
+    found = torch_peer.prepare_convolution(shapes, part, threads=1)()
+    expected = ours.prepare_convolution(shapes, part, 1, "reference")()
+    if part == "forward":
+        agree(found.permute(0, 2, 3, 1), expected[0])
+        return
+    gx, gweight, _ = found
+    assert (gx is None) == (part == "weight") == (expected[0] is None)
+    assert (gweight is None) == (part == "data") == (expected[1] is None)
+    if gx is not None:
+        agree(gx.permute(0, 2, 3, 1), expected[0])
+    if gweight is not None:
+        agree(gweight.permute(2, 3, 1, 0), expected[1])
