@@ -27,7 +27,7 @@ FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "random")
 RESULTS = Path(__file__).with_name("results")
 KEPT = (
     "method", "seed", "budget", "volume", "volume_factor", "volume_regular", "flop_factor",
-    "params", "dropped", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds",
+    "params", "dropped", "reopened", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds",
     "latency_full_ms", "latency_ms",
 )  # fmt: skip
 

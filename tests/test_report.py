@@ -11,7 +11,7 @@ from tinybar.progress import Display
 OUTCOME = {
     "model": "wrn-10-1", "dataset": "toy", "method": "bar", "metric": "volume", "budget": 1000,
     "volume_full": 8000, "volume": 900, "flops_full": 10**9, "flops": 10**7, "params_full": 5000,
-    "params": 50, "dropped": 2, "accuracy_teacher": 0.9, "accuracy": 0.875,
+    "params": 50, "dropped": 2, "reopened": 1, "accuracy_teacher": 0.9, "accuracy": 0.875,
     "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64,
 }  # fmt: skip
 FEATURES = [
@@ -62,7 +62,7 @@ def test_the_verdict():
     def verdict(**changes):
         return " ".join(rendered(report.closing(OUTCOME | changes, FEATURES))[-2:])
 
-    assert "budget kept: volume 900 of 1,000 (90.0 %), 2 features dropped" in verdict()
+    assert "budget kept: volume 900 of 1,000 (90.0 %), after training 2 features dropped" in verdict()
     assert "budget kept" in verdict(volume=1000)
     assert "OVER BUDGET: volume 1,001 of 1,000" in verdict(volume=1001)
     assert "OVER BUDGET: flops 10,000,000 of 1,000" in verdict(metric="flops")

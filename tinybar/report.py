@@ -63,6 +63,7 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "params_full": facts["params_full"],
         "params": facts["params"],
         "dropped": facts["dropped"],
+        "reopened": facts["reopened"],
         "accuracy_teacher": facts["accuracy_teacher"],
         "accuracy_hard": facts["accuracy_hard"],
         "accuracy": facts["accuracy"],
@@ -93,7 +94,7 @@ def closing(outcome: dict, features: list) -> Group:
         ("budget kept: " if kept else "OVER BUDGET: ", "bold green" if kept else "bold red"),
         f"{outcome['metric']} {cost:,} of {outcome['budget']:,} ",
         f"({100 * cost / outcome['budget']:.1f} %), ",
-        f"{outcome['dropped']} features dropped after training to keep it",
+        f"after training {outcome['dropped']} features dropped and {outcome['reopened']} reopened",
     )
     return Group(comparison(outcome), features_table(features), verdict)
 

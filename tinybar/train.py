@@ -170,12 +170,14 @@ def prune(run: Run, teacher: Module) -> Module:
         dropped = pruning.enforce_budget(model, cost, target)
     except pruning.BudgetError as error:
         raise TrainingError(str(error)) from error
+    reopened = pruning.use_budget(model, cost, target) if config.method == "bar" else 0
     small = pruning.compact(model)
     if config.method == "random":
         small = nn.CompactResNet(small.layout)  # trained from scratch: nothing was learnt yet
     run.facts |= {
         "budget": target,
         "dropped": dropped,
+        "reopened": reopened,
         "volume": pruning.volume(small),
         "volume_regular": pruning.volume(model, "regular"),
         "flops": pruning.flops(small),

@@ -12,6 +12,7 @@ from .cost import Cost
 from .liveness import hard_pruned
 
 CLOSED = THRESHOLD - 1.0  # log alpha of a feature that was dropped
+REOPENED = THRESHOLD + 0.1  # and of one that was taken back: z = 0.015, the function hardly changes
 
 
 class BudgetError(RuntimeError):
@@ -57,6 +58,44 @@ def _lowest_live_feature(model: ResidualNetwork) -> tuple[HardConcrete, int] | N
         return None
     _, gate, feature = min(candidates, key=lambda candidate: candidate[0])
     return gate, feature
+
+
+def use_budget(model: ResidualNetwork, cost: Cost, target: float) -> int:
+    """Reopen the closed features with the highest log alpha, one by one, as long as they fit.
+
+    The last iterations overshoot: when the last feature of a delta closes, a whole block falls,
+    and much more than one feature's share of the budget is left. Returns by how many features the
+    hard-pruned network grew. What opens without being computed, in a block that stays dead, does
+    not count and is closed again.
+    """
+    before, spent = _computed(model), cost.exact(model)
+    grew = True
+    while grew:  # a block that came back makes room for features that were no use before
+        grew = False
+        for _, gate, feature in sorted(_closed_features(model), key=lambda c: -c[0]):
+            log_alpha = gate.log_alpha.data
+            kept = float(log_alpha[feature])
+            log_alpha[feature] = REOPENED
+            now = cost.exact(model)
+            if spent < now <= target:
+                spent, grew = now, True
+            else:
+                log_alpha[feature] = kept
+    return _computed(model) - before
+
+
+def _closed_features(model: ResidualNetwork) -> list[tuple[float, HardConcrete, int]]:
+    """(log alpha, gate, index) of every feature whose gate is closed."""
+    return [
+        (float(gate.log_alpha.data[feature]), gate, int(feature))
+        for gate in gates_of(model)
+        for feature in np.flatnonzero(~gate.alive())
+    ]
+
+
+def _computed(model: ResidualNetwork) -> int:
+    """Number of features that the hard-pruned network computes."""
+    return sum(int(layer.writes.sum()) for layer in hard_pruned(model))
 
 
 def freeze(model: ResidualNetwork) -> None:
