@@ -1,7 +1,6 @@
 """Statistics of times, and the order of turns. Nothing here depends on a clock's speed."""
 
 import math
-from statistics import median
 
 import pytest
 from hypothesis import given

@@ -107,7 +107,7 @@ def _engine(measured: Measured) -> dict:
         "images_per_second": measured.case.batch_size / summary.median,
         "resident_bytes": measured.resident,
         "peak_bytes": measured.peak,
-        "rounds": measured.rounds,
+        "rounds": [[round(t, 7) for t in turn] for turn in measured.rounds],
     }
 
 

@@ -44,13 +44,11 @@ def summarise(times: Sequence[float]) -> Summary:
 def speed_ratio(ours: list[list[float]], theirs: list[list[float]]) -> tuple[float, float, float]:
     """(ratio, lower, upper) of speeds, ours : theirs; above 1, ours is faster.
 
-    ours, theirs: the times of every round. ratio: of the medians of all times. lower, upper: the
-    quartiles of the rounds' own ratios: a round compares what the machine did at nearly one moment.
+    ours, theirs: the times of every round. A round compares what the machine did at nearly one
+    moment, so each has its own ratio, of its medians; these are the median and quartiles of them.
     """
-    rounds = [median(b) / median(a) for a, b in zip(ours, theirs, strict=True)]
-    spread = summarise(rounds)
-    ratio = median([t for r in theirs for t in r]) / median([t for r in ours for t in r])
-    return ratio, spread.lower, spread.upper
+    summary = summarise([median(b) / median(a) for a, b in zip(ours, theirs, strict=True)])
+    return summary.median, summary.lower, summary.upper
 
 
 @dataclass

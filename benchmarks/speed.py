@@ -1,0 +1,176 @@
+"""How fast is a training step? tinybar beside PyTorch, with and without gates and compiled kernels.
+
+    pip install -e '.[bench,fast]' && python benchmarks/speed.py
+
+Every row is one `tinybar bench`: an interleaved run of all its engines, a process each. Rows that
+were measured on this machine with as many threads are not repeated (--again repeats them), so the
+command can be interrupted; --only REGEX chooses rows. Results: results/speed-cpu.md and .json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from tinybar.bench.case import SMALL, Case, choose_peers
+from tinybar.bench.results import bench, machine
+from tinybar.bench.table import ratio_text
+from tinybar.files import write_text
+
+RESULTS = Path(__file__).with_name("results")
+PEERS = "torch,tinybar-numpy"
+NETWORKS = (("wrn-28-12", 16), ("wrn-16-4", 64), ("wrn-16-1", 64))
+AIMS = {"wrn-28-12": 1.5, "wrn-16-4": 1.0, "wrn-16-1": 0.7}  # of the ratio to PyTorch
+
+
+def cases(threads: int) -> dict[str, Case]:
+    """All rows, by name."""
+    found = {}
+    for network, batch in NETWORKS:
+        for gated in (False, True):
+            name = f"{network}, {'gated' if gated else 'plain'}"
+            found[name] = Case("step", network, batch_size=batch, gated=gated, threads=threads)
+    found[SMALL] = Case("step", SMALL, threads=threads)
+    return found
+
+
+def load(file: Path) -> dict[str, dict]:
+    """The rows measured so far."""
+    return json.loads(file.read_text("utf-8")) if file.exists() else {}
+
+
+def save(file: Path, rows: dict[str, dict]) -> None:
+    """One row a line: the times would fill thousands."""
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+    write_text(file, f"{{\n{lines}\n}}\n")
+
+
+def is_current(row: dict, case: Case) -> bool:
+    """Whether a stored row is of this machine and this case."""
+    return row["machine"] == machine() and row["case"] == case.as_dict()
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def page(rows: dict[str, dict]) -> str:
+    """The results as a Markdown page, with how they were made."""
+    about = [_origin(row) for row in rows.values()]
+    measured = "\n".join(f"- {line}" for line in dict.fromkeys(about))
+    versions = dict.fromkeys(
+        f"{name} {version}"
+        for row in rows.values()
+        for engine in row["engines"].values()
+        for name, version in engine["versions"].items()
+    )
+    return f"""# Training steps on the CPU
+
+`python benchmarks/speed.py`: forward pass, cross-entropy, backward pass and Adam with weight
+decay, float32, images of 32x32x3. Each engine in a process of its own, all in turns; medians. The
+ratio is of images/s, tinybar : PyTorch, in each round of turns: median and quartiles; above 1,
+tinybar is faster. "NumPy alone" is tinybar without the `fast` extra. How it is done:
+`docs/performance.md`.
+
+{_networks(rows)}
+
+{_small(rows.get(SMALL))}
+
+Measured:
+
+{measured}
+
+With {", ".join(versions)}.
+"""
+
+
+def _origin(row: dict) -> str:
+    about = row["machine"]
+    return (
+        f"{row['date'][:10]}, {about['processor']}, {about['cores']} cores, "
+        f"{row['threads']} threads, {about['system']}, Python {about['python']}"
+    )
+
+
+def _networks(rows: dict[str, dict]) -> str:
+    lines = [
+        "| network | batch | images/s: tinybar | NumPy alone | PyTorch | ratio | aim |"
+        " ratio, NumPy alone | peak MiB: tinybar | NumPy alone | PyTorch |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        if name == SMALL:
+            continue
+        names = "tinybar", "tinybar-numpy", "torch"
+        ours, plain, theirs = (row["engines"][engine] for engine in names)
+        alone = plain["images_per_second"] / theirs["images_per_second"]
+        speeds = " | ".join(f"{e['images_per_second']:.4g}" for e in (ours, plain, theirs))
+        peaks = " | ".join(_mebibytes(e["peak_bytes"]) for e in (ours, plain, theirs))
+        lines.append(
+            f"| {name} | {row['case']['batch_size']} | {speeds} "
+            f"| **{ratio_text(row['ratios']['torch'])}** | {AIMS[row['case']['network']]} "
+            f"| {alone:.2f} | {peaks} |"
+        )
+    return "\n".join(lines)
+
+
+def _small(row: dict | None) -> str:
+    if row is None:
+        return ""
+    lines = [
+        "The small network (three 3x3 convolutions of 16, 32, 32 features, no batch norm), batch "
+        f"{row['case']['batch_size']}:\n",
+        "| engine | images/s | tinybar : it | peak MiB |",
+        "|---|---|---|---|",
+    ]
+    for name, engine in row["engines"].items():
+        ratio = row["ratios"].get(name)
+        lines.append(
+            f"| {name} | {engine['images_per_second']:.4g} | {ratio_text(ratio) if ratio else ''} "
+            f"| {_mebibytes(engine['peak_bytes'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _mebibytes(count: int | None) -> str:
+    return "?" if count is None else f"{count / 2**20:,.0f}"
+
+
+def measure(case: Case, seconds: float, listen: Callable[[str], None]) -> dict:
+    """One row: beside PyTorch and NumPy alone; the small network beside all that are installed."""
+    if case.network != SMALL:
+        return bench(case, PEERS, seconds, listen)
+    installed, missing = choose_peers(None, SMALL)
+    return bench(case, ",".join(["tinybar-numpy", *installed]), seconds, listen) | {
+        "missing": missing
+    }
+
+
+@click.command()
+@click.option("--threads", default=2, show_default=True)
+@click.option("--seconds", default=60.0, show_default=True, help="Of measuring, for each row.")
+@click.option("--only", default="", metavar="REGEX", help="Rows whose name matches.")
+@click.option("--again", is_flag=True, help="Also rows that were measured before.")
+def main(threads: int, seconds: float, only: str, again: bool) -> None:
+    file = RESULTS / "speed-cpu.json"
+    wanted = cases(threads)
+    rows = {name: row for name, row in load(file).items() if name in wanted}
+    RESULTS.mkdir(exist_ok=True)
+    for name, case in wanted.items():
+        known = name in rows and is_current(rows[name], case)
+        if not re.search(only, name) or (known and not again):
+            continue
+        print(case.title())
+        rows[name] = measure(case, seconds, lambda line: print(f"  {line}"))
+        for peer, ratio in rows[name]["ratios"].items():
+            print(f"  tinybar : {peer} {ratio_text(ratio)}")
+        rows = {name: rows[name] for name in wanted if name in rows}
+        save(file, rows)
+        write_text(file.with_suffix(".md"), page(rows))
+
+
+if __name__ == "__main__":
+    main()
