@@ -243,7 +243,7 @@ def test_info_of_a_name_and_of_a_run(run, capsys):
     assert json.loads(capsys.readouterr().out)["packages"]["tinybar"] == tinybar.__version__
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "info", "audit"])
+@pytest.mark.parametrize("command", ["train", "eval", "info", "audit", "bench"])
 def test_every_command_has_help_with_examples(command, capsys):
     assert main([command, "--help"]) == 0
     out = capsys.readouterr().out
