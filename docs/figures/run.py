@@ -41,9 +41,9 @@ def main(run: Path) -> None:
         length = len(list(members))
         for axes in (top, bottom):
             axes.axvline(start + 0.5, color=GREY, lw=0.5)
-        top.text(start + 1, 1.17 * result["volume_full"], stage, color=GREY)
+        top.text(start + 1, 1.02, stage, color=GREY, transform=top.get_xaxis_transform())
         start += length
-    top.set_title(
+    figure.suptitle(
         f"{result['model']} on {result['dataset']}: {result['volume_factor']:.1f} times smaller, "
         f"accuracy {100 * result['accuracy']:.1f} % "
         f"(teacher {100 * result['accuracy_teacher']:.1f} %)"
