@@ -61,7 +61,7 @@ def _contiguous(argument):
 @functools.cache
 def _compiled(name: str):
     # Numba's OpenMP threads would else spin between two kernels, on the cores that BLAS needs: a
-    # step of WRN-28-12 then takes 1.8 times as long. Read when OpenMP is loaded, by the first kernel.
+    # step of WRN-28-12 then takes 1.8 times as long. OpenMP reads it at the first kernel.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from . import compiled  # Numba is slow to import: on first use
 
