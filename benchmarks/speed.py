@@ -69,8 +69,8 @@ def page(rows: dict[str, dict]) -> str:
     )
     return f"""# Training steps on the CPU
 
-`python benchmarks/speed.py`: forward pass, cross-entropy, backward pass and Adam with weight
-decay, float32, images of 32x32x3. Each engine in a process of its own, all in turns; medians. The
+`python benchmarks/speed.py`, {_seconds(rows)} s a row: forward pass, cross-entropy, backward pass and
+Adam with weight decay, float32, images of 32x32x3. Each engine in a process of its own, all in turns; medians. The
 ratio is of images/s, tinybar : PyTorch, in each round of turns: median and quartiles; above 1,
 tinybar is faster. "NumPy alone" is tinybar without the `fast` extra. How it is done:
 `docs/performance.md`.
@@ -137,6 +137,13 @@ def _small(row: dict | None) -> str:
 
 def _mebibytes(count: int | None) -> str:
     return "?" if count is None else f"{count / 2**20:,.0f}"
+
+
+def _seconds(rows: dict[str, dict]) -> str:
+    """How long each row was measured; several figures if they differ."""
+    return ", ".join(
+        f"{seconds:g}" for seconds in sorted({row["seconds"] for row in rows.values()})
+    )
 
 
 def measure(case: Case, seconds: float, listen: Callable[[str], None]) -> dict:
