@@ -71,9 +71,9 @@ def page(rows: dict[str, dict]) -> str:
 
 `python benchmarks/speed.py`, {_seconds(rows)} s a row: forward pass, cross-entropy, backward pass
 and Adam with weight decay, float32, images of 32x32x3. Each engine in a process of its own, all in
-turns; medians. The ratio is of images/s, tinybar : PyTorch, in each round of turns: median and quartiles; above 1,
-tinybar is faster. "NumPy alone" is tinybar without the `fast` extra. How it is done:
-`docs/performance.md`.
+turns; medians. The ratio is of images/s, tinybar : PyTorch, in each round of turns: median and
+quartiles; above 1, tinybar is faster. "NumPy alone" is tinybar without the `fast` extra. How it is
+done: `docs/performance.md`.
 
 {_networks(rows)}
 
