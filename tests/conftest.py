@@ -5,16 +5,16 @@ import os
 import pytest
 from hypothesis import settings
 
-from tinybar import accelerate, backend, blas
+from tinybar import accelerate, backend, parallel
 
 # The plain forms are what the tests are about; test_accelerate.py holds the compiled ones to them.
 accelerate.enable(False)
 os.environ["TINYBAR_FAST"] = "off"  # for the processes that tests start
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # One worker per core: BLAS threads beside them would only wait for each other.
+    # One worker per core: threads beside them would only wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes that tests start
-    blas.set_threads(1)
+    parallel.use_threads(1)
 
 # No deadline: a test's time depends on the machine. Derandomized: a failure repeats itself.
 settings.register_profile("tinybar", max_examples=30, deadline=None, derandomize=True)

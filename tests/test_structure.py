@@ -18,6 +18,7 @@ LONGEST = 400  # lines of a file
 # A new module directly under tinybar/ belongs in one of these lines.
 FLOORS = (
     {"blas"},
+    {"parallel"},
     {"backend"},
     {"compiled"},
     {"accelerate"},

@@ -4,7 +4,7 @@
     def output_adjoint(gy, tiles):
         ...the plain form, for NumPy and CuPy: the mathematics...
 
-On the CPU and in float32, the function of the same name in `compiled.py` is called instead. A
+On the CPU and in float32, the function of the same name in `compiled/` is called instead. A
 reader can ignore this file and that one: the plain form is whole, and stays at hand as
 `.reference`. TINYBAR_FAST=off leaves everything plain.
 """
@@ -60,9 +60,6 @@ def _contiguous(argument):
 
 @functools.cache
 def _compiled(name: str):
-    # Numba's OpenMP threads would else spin between two kernels, on the cores that BLAS needs: a
-    # step of WRN-28-12 then takes 1.8 times as long. OpenMP reads it at the first kernel.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from . import compiled  # Numba is slow to import: on first use
 
     return getattr(compiled, name)

@@ -29,9 +29,12 @@ Two settings must be made early, and both only change speed, never which functio
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import platform
 import sys
+import threading
 
 AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
 AVX512_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
@@ -43,6 +46,7 @@ LARGEST = (1 << 30, 1 << 25)  # bytes of the largest array from kept memory; gli
 _blas_decision = "tinybar decided nothing yet"
 _malloc_decision = "tinybar decided nothing yet"
 _set_by_us = False
+_many: int | None = None  # threads that BLAS has outside `one_thread`; not asked for yet
 
 
 # --- before NumPy is loaded -------------------------------------------------------------------
@@ -147,13 +151,68 @@ def _keep_freed_memory(environ) -> str:
     return "allocator left alone: glibc refused the settings"
 
 
+# --- its threads --------------------------------------------------------------------------------
+
+
 def set_threads(n: int) -> None:
     """Let BLAS use n threads from now on. Raises ValueError unless n is an integer >= 1."""
+    global _many
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"the number of threads is an integer >= 1, got {n!r}")
     import threadpoolctl
 
+    _many = n
+
     threadpoolctl.threadpool_limits(n, user_api="blas")
+
+
+def threads() -> int:
+    """How many threads BLAS uses, outside `one_thread`; 1 where nobody can tell."""
+    global _many
+    if _many is None:
+        library = _controller()
+        _many = library.num_threads if library is not None else 1
+    return _many
+
+
+_lock = threading.Lock()
+_alone = 0  # how many are inside `one_thread`
+
+
+@contextlib.contextmanager
+def one_thread():
+    """BLAS without threads of its own inside this context, which many may enter at once."""
+    global _alone
+    library = _controller()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _alone += 1
+        if _alone == 1:
+            threads()  # how many to go back to
+            library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _lock:
+            _alone -= 1
+            if _alone == 0:
+                library.set_num_threads(threads())
+
+
+@functools.cache
+def _controller():
+    """threadpoolctl's handle of the BLAS behind NumPy, or None where there is none."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return None
+    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    return next((lib for lib in found if "numpy" in lib.filepath), found[0] if found else None)
+
+
+# --- what is in effect ---------------------------------------------------------------------------
 
 
 def processor_name() -> str:

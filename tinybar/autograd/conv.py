@@ -10,8 +10,7 @@ compute it, all held to the first one by the tests:
     pointwise   a 1x1 kernel without padding: a matrix product over all pixels
     winograd    3x3 kernels of stride 1, a quarter of the multiplications (`winograd.py`)
 
-A form takes x, weight and the geometry; it gives y and `adjoints(gy, needs)`, which gives gx and
-gweight, None for what is not needed.
+Each is a `Form` (`forms.py`), and is given a batch part by part.
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import blas
 from ..accelerate import accelerated
 from ..backend import array_module
+from .forms import Form, by_parts, image_parts
 from .primitive import primitive
 from .reduction import sum_per_channel
 from .windows import Geometry, crop_image, pad_image, shifted, windows
@@ -42,30 +43,40 @@ def conv2d(
     Raises ValueError where the shapes do not fit, or for an unknown algorithm.
     """
     geometry = _check(x, weight, bias, stride, padding, algorithm)
-    if algorithm == "auto":
-        algorithm = choose_algorithm(geometry, x.shape, weight.shape)
-    y, adjoints = _FORMS[algorithm](x, weight, geometry)
+    with blas.one_thread():  # the cores work on parts; what is left is too small for all
+        form = _form(x.shape, weight, geometry, algorithm)
+        y = form.forward(x)
     if bias is not None:
         y += bias
 
+    @blas.one_thread()
     def pullback(gy):
-        gx, gweight = adjoints(gy, needs[:2])
+        gx, gweight = form.adjoints(x, gy, needs[:2])
         gbias = sum_per_channel(gy) if bias is not None and needs[2] else None
         return gx, gweight, gbias
 
     return y, pullback
 
 
+def _form(x_shape: tuple, weight, geometry: Geometry, algorithm: str) -> Form:
+    if algorithm == "auto":
+        algorithm = choose_algorithm(geometry, x_shape, weight.shape)
+    form = _FORMS[algorithm](weight, geometry, x_shape[1:3])
+    parts = image_parts(x_shape[0], form, max(weight.shape[2:]))
+    if len(parts) == 1 or array_module(weight) is not np:
+        return form
+    return by_parts(form, parts, geometry.output_size(*x_shape[1:3]), weight.shape[3])
+
+
 def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) -> str:
     """The form that measures fastest on a CPU for these shapes.
 
-    Winograd's transforms cost the same whatever the number of channels; from eight channels on,
-    the multiplications it saves are worth more. An image that is not whole tiles wastes a part of
-    the last ones: up to a third of all that is computed pays.
+    An image that is not whole tiles of Winograd's wastes a part of the last ones: up to a third of
+    all that is computed pays, whatever the number of channels.
     """
     if geometry.kernel == (1, 1) and geometry.padding == (0, 0):
         return "pointwise"
-    if geometry.kernel == (3, 3) and geometry.stride == (1, 1) and min(weight_shape[2:]) >= 8:
+    if geometry.kernel == (3, 3) and geometry.stride == (1, 1):
         oh, ow = geometry.output_size(*x_shape[1:3])
         computed = -(-oh // TILE) * -(-ow // TILE) * TILE**2
         if computed <= 1.5 * oh * ow:
@@ -75,43 +86,45 @@ def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) ->
 
 def _separately(to_x: Callable, to_weight: Callable) -> Callable:
     """The adjoints of a form whose two have nothing in common."""
-    return lambda gy, needs: (
-        to_x(gy) if needs[0] else None,
-        to_weight(gy) if needs[1] else None,
+    return lambda x, gy, needs: (
+        to_x(x, gy) if needs[0] else None,
+        to_weight(x, gy) if needs[1] else None,
     )
 
 
-def _reference(x, weight, geometry: Geometry):
+def _reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     """The definition: y = sum_ij X_ij W_ij, with X_ij the pixel (i, j) of every window.
 
     gX_ij = gy W_ij^T, added where X_ij was read;  gW_ij = X_ij^T gy.
     """
-    xp, (kh, kw) = array_module(x), geometry.kernel
-    size = geometry.output_size(*x.shape[1:3])
-    padded = pad_image(x, geometry.padding)
+    xp, (kh, kw) = array_module(weight), geometry.kernel
+    size = geometry.output_size(*image_size)
     offsets = [(i, j) for i in range(kh) for j in range(kw)]
 
-    y = xp.zeros((x.shape[0], *size, weight.shape[3]), x.dtype)
-    for i, j in offsets:
-        y += shifted(padded, i, j, geometry.stride, size) @ weight[i, j]
+    def forward(x):
+        padded = pad_image(x, geometry.padding)
+        y = xp.zeros((len(x), *size, weight.shape[3]), x.dtype)
+        for i, j in offsets:
+            y += shifted(padded, i, j, geometry.stride, size) @ weight[i, j]
+        return y
 
-    def to_x(gy):
-        gpadded = xp.zeros(padded.shape, gy.dtype)
+    def to_x(x, gy):
+        gpadded = pad_image(xp.zeros(x.shape, gy.dtype), geometry.padding)
         for i, j in offsets:
             shifted(gpadded, i, j, geometry.stride, size)[...] += gy @ weight[i, j].T
         return crop_image(gpadded, geometry.padding)
 
-    def to_weight(gy):
-        gweight = xp.empty(weight.shape, gy.dtype)
+    def to_weight(x, gy):
+        padded, gweight = pad_image(x, geometry.padding), xp.empty(weight.shape, gy.dtype)
         for i, j in offsets:
             pixel = shifted(padded, i, j, geometry.stride, size)
             gweight[i, j] = xp.tensordot(pixel, gy, axes=((0, 1, 2), (0, 1, 2)))
         return gweight
 
-    return y, _separately(to_x, to_weight)
+    return Form(forward, _separately(to_x, to_weight), rows=size[0] * size[1], scratch=0)
 
 
-def _gather(x, weight, geometry: Geometry):
+def _gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     """One product: rows (N OH OW, KH KW C_in) gathered from the windows, times the weight.
 
     gweight = rows^T gy.  gx: for stride 1 again a convolution, of gy padded by K - 1 - padding
@@ -119,27 +132,32 @@ def _gather(x, weight, geometry: Geometry):
     gy weight^T is added back where the rows were read. The rows are KH KW / (stride^2) times as
     large as x: gathered again for gweight rather than kept.
     """
-    xp, (kh, kw, c_in, c_out) = array_module(x), weight.shape
-    size = geometry.output_size(*x.shape[1:3])
-    outputs = x.shape[0] * size[0] * size[1]
+    xp, (kh, kw, c_in, c_out) = array_module(weight), weight.shape
+    size = geometry.output_size(*image_size)
+    outputs = size[0] * size[1]
     matrix = weight.reshape(kh * kw * c_in, c_out)
-    y = (gather_rows(x, *geometry, size) @ matrix).reshape(x.shape[0], *size, c_out)
 
-    def to_weight(gy):
+    def forward(x):
+        return (gather_rows(x, *geometry, size) @ matrix).reshape(len(x), *size, c_out)
+
+    def to_weight(x, gy):
         rows = gather_rows(x, *geometry, size)
-        return (rows.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
+        return (rows.T @ gy.reshape(len(rows), c_out)).reshape(weight.shape)
 
-    def to_x_by_convolution(gy):
+    def to_x_by_convolution(x, gy):
         around = Geometry(geometry.kernel, (1, 1), _adjoint_padding(geometry))
         turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
         grows = gather_rows(gy, *around, x.shape[1:3])
         return (grows @ turned.reshape(kh * kw * c_out, c_in)).reshape(x.shape)
 
-    def to_x_by_scattering(gy):
-        return scatter_rows(gy.reshape(outputs, c_out) @ matrix.T, x.shape, *geometry, size)
+    def to_x_by_scattering(x, gy):
+        grows = gy.reshape(len(x) * outputs, c_out) @ matrix.T
+        return scatter_rows(grows, x.shape, *geometry, size)
 
     turnable = geometry.stride == (1, 1) and min(_adjoint_padding(geometry)) >= 0
-    return y, _separately(to_x_by_convolution if turnable else to_x_by_scattering, to_weight)
+    to_x = to_x_by_convolution if turnable else to_x_by_scattering
+    scratch = outputs * kh * kw * max(c_in, c_out)
+    return Form(forward, _separately(to_x, to_weight), outputs, scratch)
 
 
 @accelerated
@@ -168,29 +186,33 @@ def _adjoint_padding(geometry: Geometry) -> tuple[int, int]:
     return tuple(k - 1 - p for k, p in zip(geometry.kernel, geometry.padding, strict=True))
 
 
-def _pointwise(x, weight, geometry: Geometry):
+def _pointwise(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     """A 1x1 kernel: y = X W over all the pixels read.   gX = gy W^T;  gW = X^T gy."""
     if geometry.kernel != (1, 1) or geometry.padding != (0, 0):
         raise ValueError(f"the pointwise algorithm needs a 1x1 kernel unpadded, got {geometry}")
-    xp, (c_in, c_out), shape = array_module(x), weight.shape[2:], x.shape
-    size = geometry.output_size(*shape[1:3])
-    outputs = shape[0] * size[0] * size[1]
-    pixels = shifted(x, 0, 0, geometry.stride, size).reshape(outputs, c_in)
+    xp, (c_in, c_out) = array_module(weight), weight.shape[2:]
+    size = geometry.output_size(*image_size)
+    outputs = size[0] * size[1]
     matrix = weight[0, 0]
-    y = (pixels @ matrix).reshape(shape[0], *size, c_out)
 
-    def to_x(gy):
-        gpixels = (gy.reshape(outputs, c_out) @ matrix.T).reshape(shape[0], *size, c_in)
+    def pixels(x):
+        return shifted(x, 0, 0, geometry.stride, size).reshape(len(x) * outputs, c_in)
+
+    def forward(x):
+        return (pixels(x) @ matrix).reshape(len(x), *size, c_out)
+
+    def to_x(x, gy):
+        gpixels = (gy.reshape(len(x) * outputs, c_out) @ matrix.T).reshape(len(x), *size, c_in)
         if geometry.stride == (1, 1):
             return gpixels
-        gx = xp.zeros(shape, gy.dtype)
+        gx = xp.zeros(x.shape, gy.dtype)
         shifted(gx, 0, 0, geometry.stride, size)[...] = gpixels
         return gx
 
-    def to_weight(gy):
-        return (pixels.T @ gy.reshape(outputs, c_out)).reshape(weight.shape)
+    def to_weight(x, gy):
+        return (pixels(x).T @ gy.reshape(len(x) * outputs, c_out)).reshape(weight.shape)
 
-    return y, _separately(to_x, to_weight)
+    return Form(forward, _separately(to_x, to_weight), outputs, outputs * (c_in + c_out))
 
 
 _FORMS = {

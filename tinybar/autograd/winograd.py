@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import parallel
 from ..accelerate import accelerated
 from ..backend import array_module
+from .forms import Form
 from .windows import Geometry, shifted
 
 # Interpolation points 0, 1, -1, 2, -2 and infinity.
@@ -56,35 +58,64 @@ A_T = np.array(
     ]
 )
 TILE = 4  # outputs of a tile, per direction
+SMALL = 1 << 22  # multiply-adds that are done before another thread has woken up
 
 
-def winograd(x, weight, geometry: Geometry):
+def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     """The form of `conv2d` for 3x3 kernels of stride 1; any padding, height and width."""
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1):
         raise ValueError(f"winograd needs a 3x3 kernel of stride 1, got {geometry}")
-    (n, _, _, c), k = x.shape, weight.shape[3]
-    size = geometry.output_size(*x.shape[1:3])
+    (c, k), padding = weight.shape[2:], geometry.padding
+    size = geometry.output_size(*image_size)
     tiles = (-(-size[0] // TILE), -(-size[1] // TILE))
-    padding = geometry.padding
+    u = transformed(G, weight.reshape(9, c * k)).reshape(36, c, k)
 
-    gg = _squared(G, x)
-    u = (gg @ weight.reshape(9, c * k)).reshape(36, c, k)
-    m = input_transform(x, padding, tiles) @ u
-    y = output_transform(m, n, tiles, size)
+    def forward(x):
+        m = products(input_transform(x, padding, tiles), u)
+        return output_transform(m, len(x), tiles, size)
 
-    def adjoints(gy, needs):
+    def adjoints(x, gy, needs):
         gm = output_adjoint(gy, tiles)
         gx = gweight = None
         if needs[0]:
-            gv = gm @ u.swapaxes(1, 2)
+            gv = products(gm, u.swapaxes(1, 2))
             gx = input_adjoint(gv, x.shape, padding, tiles)
         if needs[1]:
             # The transformed input is 2.25 times the input: made again here rather than kept.
-            gu = input_transform(x, padding, tiles).swapaxes(1, 2) @ gm
-            gweight = (gg.T @ gu.reshape(36, c * k)).reshape(weight.shape)
+            gu = products(input_transform(x, padding, tiles).swapaxes(1, 2), gm)
+            gweight = transformed(G.T, gu.reshape(36, c * k)).reshape(weight.shape)
         return gx, gweight
 
-    return y, adjoints
+    rows = tiles[0] * tiles[1]
+    return Form(forward, adjoints, rows, 36 * rows * max(c, k))
+
+
+def products(a, b):
+    """a_t b_t: (36, P, K), from (36, P, C) and (36, C, K): some positions t on each core."""
+    xp = array_module(a)
+    if xp is not np:
+        return a @ b
+    out = np.empty((36, a.shape[1], b.shape[2]), a.dtype)
+    parts = _parts(36, out.size * a.shape[2])
+    parallel.each(lambda t: np.matmul(a[t], b[t], out=out[t]), parts)
+    return out
+
+
+def transformed(matrix: np.ndarray, entries):
+    """(matrix x matrix) entries: (r^2, S), from (c^2, S): some columns on each core."""
+    xp = array_module(entries)
+    squared = xp.asarray(np.kron(matrix, matrix), entries.dtype)
+    if xp is not np:
+        return squared @ entries
+    out = np.empty((len(squared), entries.shape[1]), entries.dtype)
+    parts = _parts(entries.shape[1], squared.size * entries.shape[1])
+    parallel.each(lambda s: np.matmul(squared, entries[:, s], out=out[:, s]), parts)
+    return out
+
+
+def _parts(n: int, multiply_adds: int) -> list[slice]:
+    """n products in parts for the cores, if there is enough to do and the cores are free."""
+    return parallel.slices(n, 1 if parallel.is_inside() or multiply_adds < SMALL else 12)
 
 
 @accelerated
@@ -98,14 +129,14 @@ def input_transform(x, padding: tuple[int, int], tiles: tuple[int, int]):
     shape, strides = (6, 6, n, th, tw, c), (sh, sw, sn, TILE * sh, TILE * sw, sc)
     view = xp.lib.stride_tricks.as_strided(padded, shape, strides)
     d = xp.ascontiguousarray(view).reshape(36, n * th * tw * c)
-    return (_squared(B_T, x) @ d).reshape(36, n * th * tw, c)
+    return transformed(B_T, d).reshape(36, n * th * tw, c)
 
 
 @accelerated
 def input_adjoint(gv, shape: tuple[int, ...], padding: tuple[int, int], tiles: tuple[int, int]):
     """gx: (N, H, W, C) = `shape`; every pixel collects gD from all the tiles that read it."""
     (n, h, w, c), (ph, pw), (th, tw) = shape, padding, tiles
-    gd = (_squared(B_T, gv).T @ gv.reshape(36, n * th * tw * c)).reshape(6, 6, n, th, tw, c)
+    gd = transformed(B_T.T, gv.reshape(36, n * th * tw * c)).reshape(6, 6, n, th, tw, c)
     gpadded = array_module(gv).zeros((n, TILE * th + 2, TILE * tw + 2, c), gv.dtype)
     for i in range(6):
         for j in range(6):
@@ -117,7 +148,7 @@ def input_adjoint(gv, shape: tuple[int, ...], padding: tuple[int, int], tiles: t
 def output_transform(m, n: int, tiles: tuple[int, int], size: tuple[int, int]):
     """Y = (A^T x A^T) M at its places: (N, OH, OW, K), from m: (36, P, K)."""
     (th, tw), (oh, ow), k = tiles, size, m.shape[2]
-    y = _squared(A_T, m) @ m.reshape(36, n * th * tw * k)
+    y = transformed(A_T, m.reshape(36, n * th * tw * k))
     places = y.reshape(TILE, TILE, n, th, tw, k).transpose(2, 3, 0, 4, 1, 5)
     return places.reshape(n, th * TILE, tw * TILE, k)[:, :oh, :ow]
 
@@ -132,9 +163,4 @@ def output_adjoint(gy, tiles: tuple[int, int]):
         gy = padded
     places = gy.reshape(n, th, TILE, tw, TILE, k).transpose(2, 4, 0, 1, 3, 5)
     rows = xp.ascontiguousarray(places).reshape(16, n * th * tw * k)
-    return (_squared(A_T, gy).T @ rows).reshape(36, n * th * tw, k)
-
-
-def _squared(matrix: np.ndarray, like):
-    """The Kronecker square, in the dtype and on the device of `like`."""
-    return array_module(like).asarray(np.kron(matrix, matrix), like.dtype)
+    return transformed(A_T.T, rows).reshape(36, n * th * tw, k)
