@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tinybar import accelerate
 from tinybar import autograd as ag
-from tinybar.autograd import conv, norm, winograd
+from tinybar.autograd import conv, norm, selection, winograd
 from tinybar.autograd.windows import Geometry
 from tinybar.nn import optim
 
 numba = pytest.importorskip("numba")
 from tinybar import compiled  # noqa: E402  (needs Numba)
 
-MODULES = (conv, winograd, norm, optim)  # where functions are marked @accelerated
+MODULES = (conv, winograd, norm, selection, optim)  # where functions are marked @accelerated
 sizes = st.tuples(st.integers(1, 3), st.integers(3, 10), st.integers(3, 10), st.integers(1, 9))
 paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
@@ -44,7 +44,7 @@ def same(function, *arguments, scale=0.0):
 
     scale: the size of what is added up, where a sum may come out much smaller.
     """
-    doubles = [a.astype("f8") if isinstance(a, np.ndarray) else a for a in arguments]
+    doubles = [a.astype("f8") if getattr(a, "dtype", 0) == np.float32 else a for a in arguments]
     got, expected = function(*arguments), function.reference(*doubles)
     if not isinstance(got, tuple):
         got, expected = (got,), (expected,)
@@ -95,6 +95,18 @@ def test_batch_norm_with_relu(rows, c, offset):
         scale=abs(gy * (abs(x) + abs(mean))).sum(axis=(0, 1, 2)).max(),
     )
     same(norm.normalise_relu_adjoint, gy, y, x, mean, k, beta, normal(5, c))
+
+
+@given(
+    c=st.integers(1, 40),
+    index=st.lists(st.integers(0, 39), min_size=1, max_size=50),
+    rows=st.integers(1, 50),
+)
+def test_selected_features(c, index, rows):
+    index = np.array(index) % c
+    x, delta = normal(0, 2, rows, 3, c), normal(1, 2, rows, 3, index.size)
+    assert np.array_equal(selection.read_features(x, index), x[..., index])
+    same(selection.add_features, x, delta, index, scale=index.size)
 
 
 def test_adam():

@@ -343,8 +343,7 @@ def accuracy(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: 
     was_training = model.training
     model.eval()
     right = 0.0
-    with no_grad():
-        for x, y in in_order(images, labels, batch_size):
-            right += nn.accuracy(model(Tensor(backend.to_device(x))), y) * len(y)
+    for x, y in in_order(images, labels, batch_size):
+        right += nn.accuracy(nn.predict(model, Tensor(backend.to_device(x))), y) * len(y)
     model.train(was_training)
     return right / len(labels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..accelerate import accelerated
 from ..backend import array_module, to_numpy
 from .primitive import primitive
 from .reduction import normalise_axes
@@ -24,7 +25,7 @@ def take(x, index, axis=-1):
 
     def pullback(gy):
         gx = xp.zeros(x.shape, gy.dtype)
-        _add_at(xp, gx, where, axis, gy)
+        _add_at(xp, gx, where, gy)
         return (gx,)
 
     return _read(xp, x, where, axis), pullback
@@ -45,9 +46,26 @@ def scatter_add(x, delta, index, axis=-1):
             f"scatter_add: delta has shape {delta.shape}, but x {x.shape} with {count} "
             f"indices along axis {axis} needs {expected}"
         )
-    y = x.copy()
-    _add_at(xp, y, where, axis, delta)
+    if axis == x.ndim - 1 and not isinstance(where[axis], slice):
+        y = add_features(x, delta, where[axis])
+    else:
+        y = x.copy()
+        _add_at(xp, y, where, delta)
     return y, lambda gy: (gy, _read(xp, gy, where, axis))
+
+
+@accelerated
+def read_features(x, index):
+    """x[..., index]."""
+    return x.take(array_module(x).asarray(index), -1)
+
+
+@accelerated
+def add_features(x, delta, index):
+    """x, with delta added at [..., index], entries named twice adding up."""
+    y = x.copy()
+    _add_at(array_module(x), y, (..., index), delta)
+    return y
 
 
 def _along(x, index, axis: int) -> tuple:
@@ -70,16 +88,20 @@ def _along(x, index, axis: int) -> tuple:
 def _read(xp, source, where: tuple, axis: int):
     """source[where]: a view where `where` is a slice."""
     index = where[axis]
-    return source[where] if isinstance(index, slice) else xp.take(source, xp.asarray(index), axis)
+    if isinstance(index, slice):
+        return source[where]
+    if axis == source.ndim - 1:
+        return read_features(source, index)
+    return xp.take(source, xp.asarray(index), axis)
 
 
-def _add_at(xp, target, where: tuple, axis: int, values) -> None:
+def _add_at(xp, target, where: tuple, values) -> None:
     """target[where] += values, entries named twice adding up. In place."""
-    index = where[axis]
+    *before, index = where
     if isinstance(index, slice):
         target[where] += values
         return
-    there = (*where[:axis], xp.asarray(index))
+    there = (*before, xp.asarray(index))
     if np.unique(index).size == index.size:
         target[there] += values
     else:

@@ -8,11 +8,13 @@ over channels, which lie side by side in memory.
 
 from .norm import masked_sums, moments, normalise_relu, normalise_relu_adjoint
 from .optim import adam_update
+from .selection import add_features, read_features
 from .windows import gather_rows, scatter_rows
 from .winograd import input_adjoint, input_transform, output_adjoint, output_transform
 
 __all__ = [
     "adam_update",
+    "add_features",
     "gather_rows",
     "input_adjoint",
     "input_transform",
@@ -22,5 +24,6 @@ __all__ = [
     "normalise_relu_adjoint",
     "output_adjoint",
     "output_transform",
+    "read_features",
     "scatter_rows",
 ]

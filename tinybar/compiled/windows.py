@@ -19,21 +19,26 @@ def gather_rows(x, kernel, stride, padding, size):
 @kernel
 def _gather_rows(x, kernel, stride, padding, size, rows, first, last):
     (h, w, c), (kh, kw), (sh, sw) = x.shape[1:], kernel, stride
-    (ph, pw), (oh, ow) = padding, size
+    (ph, pw), (oh, ow), across = padding, size, kernel[1] * c
     for line in range(first, last):
         image, top = line // oh, (line % oh) * sh - ph
         for q in range(ow):
             left, row = q * sw - pw, rows[line * ow + q]
+            before, after = max(0, -left), min(kw, w - left)  # columns j that lie in the image
             for i in range(kh):
-                for j in range(kw):
-                    to = row[(i * kw + j) * c : (i * kw + j + 1) * c]
-                    if 0 <= top + i < h and 0 <= left + j < w:
-                        pixel = x[image, top + i, left + j]
-                        for k in range(c):
-                            to[k] = pixel[k]
-                    else:
-                        for k in range(c):
-                            to[k] = 0
+                to = row[i * across : (i + 1) * across]
+                if not 0 <= top + i < h or before >= after:
+                    for k in range(across):
+                        to[k] = 0
+                    continue
+                for k in range(before * c):
+                    to[k] = 0
+                source = x[image, top + i].reshape(w * c)[(left + before) * c :]
+                inside = to[before * c :]
+                for k in range((after - before) * c):
+                    inside[k] = source[k]
+                for k in range(after * c, across):
+                    to[k] = 0
 
 
 def scatter_rows(grows, shape, kernel, stride, padding, size):
@@ -51,11 +56,11 @@ def _scatter_rows(grows, kernel, stride, padding, size, gx, first, last):
         image, top = line // oh, (line % oh) * sh - ph
         for q in range(ow):
             left, row = q * sw - pw, grows[line * ow + q]
+            before, after = max(0, -left), min(kw, w - left)
             for i in range(kh):
-                if not 0 <= top + i < h:
+                if not 0 <= top + i < h or before >= after:
                     continue
-                for j in range(kw):
-                    if 0 <= left + j < w:
-                        source, pixel = row[(i * kw + j) * c :], gx[image, top + i, left + j]
-                        for k in range(c):
-                            pixel[k] += source[k]
+                source = row[(i * kw + before) * c :]
+                to = gx[image, top + i].reshape(w * c)[(left + before) * c :]
+                for k in range((after - before) * c):
+                    to[k] += source[k]

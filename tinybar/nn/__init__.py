@@ -2,6 +2,7 @@
 
 from .blocks import MixedBlock, PreActivationBlock
 from .gates import HardConcrete
+from .inference import predict
 from .layers import BatchNorm2d, Conv2d, Linear, kaiming_normal
 from .losses import accuracy, distillation_loss
 from .module import Module, Parameter

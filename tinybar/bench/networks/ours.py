@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ... import __version__, accelerate, blas, nn
 from ... import autograd as ag
-from ...autograd import Tensor, no_grad
+from ...autograd import Tensor
 from . import inputs
 from .inputs import Convolution
 
@@ -32,11 +32,7 @@ def prepare(case) -> Callable[[], Tensor]:
     if case.kind == "infer":
         model.eval()
 
-        def infer():
-            with no_grad():
-                return model(x)
-
-        return infer
+        return lambda: nn.predict(model, x)
 
     model.train()
     optimizer = nn.Adam(_groups(model), inputs.LEARNING_RATE)
