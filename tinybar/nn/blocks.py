@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from .. import autograd as ag
 from .. import backend
 from ..autograd import Tensor
 from .gates import HardConcrete
-from .layers import BatchNorm2d, Conv2d
+from .layers import BatchNorm2d, Conv2d, only
 from .module import Module
 
 GateFactory = Callable[[int], HardConcrete]
@@ -38,6 +40,11 @@ def sample(gate: HardConcrete | None) -> Tensor | None:
 def is_open(z: Tensor | None):
     """(C,) booleans: which features z lets through; None without a gate."""
     return None if z is None else z.data > 0
+
+
+def _indices(chosen) -> np.ndarray:
+    """Where the booleans are true, on the host."""
+    return np.flatnonzero(backend.to_numpy(chosen))
 
 
 def vital(gate: HardConcrete | None) -> HardConcrete | None:
@@ -93,6 +100,27 @@ class PreActivationBlock(Module):
             live = live | (is_open(z2) & is_open(z1).any())
         return Signal(h + delta, live)
 
+    def forward_open(self, signal: Signal) -> Signal:
+        """As `forward`, but what was drawn closed is not computed.
+
+        A feature whose z is 0 is zero and has no gradient: neither itself, nor its gate, nor what
+        reads it. Only the running statistics of its batch norm would move, and do not.
+        """
+        h, live = signal
+        reads = _indices(live) if live.any() else np.array([0])  # of zeros, if nothing exists
+        z1, z2 = sample(self.gate1), sample(self.gate2)
+        open1, open2 = _indices(is_open(z1)), _indices(is_open(z2))
+        x = self.bn1.relu_part(only(h, reads), reads, Tensor(live.astype(h.dtype)))
+        if self.shortcut is not None:
+            z = sample(self.shortcut_gate)
+            live, writes = is_open(z), _indices(is_open(z))
+            h = spread(self.shortcut.part(x, reads, writes, z), len(live), writes)
+        if len(open1) and len(open2):
+            inner = self.bn2.relu_part(self.conv1.part(x, reads, open1), open1, z1)
+            delta = self.conv2.part(inner, open1, open2, z2)
+            h, live = ag.scatter_add(h, delta, open2), live | is_open(z2)
+        return Signal(h, live)
+
     def path(self) -> list[GatedConv]:
         """The convolutions that make the delta, in order; each reads what the one before writes."""
         return [
@@ -101,7 +129,7 @@ class PreActivationBlock(Module):
         ]
 
 
-def spread(features: Tensor, width: int, writes: list[int]) -> Tensor:
+def spread(features: Tensor, width: int, writes) -> Tensor:
     """A residual signal of `width` features, zero but for `writes`, which are the given ones."""
     if len(writes) == width:
         return features

@@ -21,6 +21,11 @@ def kaiming_normal(shape: tuple[int, ...], fan_in: int, gain: float = math.sqrt(
     return draws.astype(np.float32)
 
 
+def only(x: Tensor, index, axis: int = -1) -> Tensor:
+    """The entries `index` of x along an axis; x itself where those are all."""
+    return x if len(index) == x.shape[axis] else ag.take(x, index, axis)
+
+
 class Conv2d(Module):
     """y = x * weight (+ bias).   x: (N, H, W, C_in), y: (N, OH, OW, C_out).
 
@@ -57,6 +62,18 @@ class Conv2d(Module):
             bias = None if bias is None else bias * gate
         return ag.conv2d(x, weight, bias, self.stride, self.padding)
 
+    def part(self, x: Tensor, reads, writes, gate: Tensor | None = None) -> Tensor:
+        """The features `writes` of self(features, gate), where x are the features `reads`.
+
+        All others of what it reads are zero, so they need not be there.
+        """
+        weight = only(only(self.weight, reads, axis=2), writes, axis=3)
+        bias = None if self.bias is None else only(self.bias, writes)
+        if gate is not None:
+            gate = only(gate, writes)
+            weight, bias = weight * gate, None if bias is None else bias * gate
+        return ag.conv2d(x, weight, bias, self.stride, self.padding)
+
 
 class BatchNorm2d(Module):
     """y = gamma (x - mean) / sqrt(var + eps) + beta, per channel [Ioffe & Szegedy 2015].
@@ -85,6 +102,21 @@ class BatchNorm2d(Module):
         if gate is not None:
             gamma, beta = gamma * gate, beta * gate
         return ag.batch_norm_relu(x, gamma, beta, *self._settings())
+
+    def relu_part(self, x: Tensor, features, gate: Tensor | None = None) -> Tensor:
+        """As `relu`, of the features alone that x consists of; the others' statistics stay."""
+        if len(features) == self.gamma.shape[0]:
+            return self.relu(x, gate)
+        gamma, beta = only(self.gamma, features), only(self.beta, features)
+        if gate is not None:
+            gate = only(gate, features)
+            gamma, beta = gamma * gate, beta * gate
+        *running, training, momentum, eps = self._settings()
+        moved = [statistic[features] for statistic in running]
+        y = ag.batch_norm_relu(x, gamma, beta, *moved, training, momentum, eps)
+        for statistic, new in zip(running, moved, strict=True):
+            statistic[features] = new
+        return y
 
     def _settings(self) -> tuple:
         running = self.running_mean, self.running_var

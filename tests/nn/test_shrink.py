@@ -1,0 +1,89 @@
+"""Training that skips what was drawn closed computes what training computes."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar import autograd as ag
+from tinybar import backend, nn, pruning
+from tinybar.autograd import Tensor
+
+DRAWS = [-30.0, -6.0, -1.6, 0.0, 30.0]  # log alpha: from never open to always
+
+
+def network(seed: int, depth: int) -> nn.WideResNet:
+    backend.seed(seed)
+    model = nn.build(f"wrn-{depth}-1", 3, (5, 6, 2), nn.HardConcrete).astype(np.float64)
+    rng = np.random.default_rng(seed)
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = rng.choice(DRAWS, gate.log_alpha.shape)
+    for parameter in model.parameters():
+        if parameter.data.ndim == 1 and parameter.data.min() >= 0:  # beta and gamma of batch norm
+            parameter.data += rng.normal(0, 0.5, parameter.shape)
+    return model.train()
+
+
+def step(model, seed: int, shrinks: bool) -> dict:
+    """Logits and gradients of a step; the gates' draws follow from the seed."""
+    model.shrinks = shrinks
+    backend.seed(seed)
+    rng = np.random.default_rng(seed)
+    logits = model(Tensor(rng.standard_normal((3, 5, 6, 2))))
+    ag.cross_entropy(logits, np.array([0, 2, 1])).backward()
+    gradients = {
+        name: np.zeros(p.shape) if p.grad is None else p.grad
+        for name, p in model.named_parameters()
+    }
+    return {"logits": logits.data, **gradients}
+
+
+def check(make, seed: int) -> None:
+    expected, got = step(make(), seed, shrinks=False), step(make(), seed, shrinks=True)
+    for name, array in expected.items():
+        scale = max(1.0, np.abs(array).max())
+        np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-10 * scale, err_msg=name)
+
+
+@given(seed=st.integers(0, 10**6), depth=st.sampled_from([10, 16]))
+def test_logits_and_gradients(seed, depth):
+    check(lambda: network(seed, depth), seed)
+
+
+@pytest.mark.parametrize("log_alpha", [-30.0, 30.0])
+def test_everything_closed_or_open(log_alpha):
+    def make():
+        model = network(0, 10)
+        for gate in pruning.gates_of(model):
+            gate.log_alpha.data[...] = log_alpha
+        return model
+
+    check(make, 1)
+
+
+def test_no_feature_of_the_signal_exists():
+    def make():
+        model = network(0, 10)
+        model.stem_gate.vital = False
+        model.stem_gate.log_alpha.data[...] = -30.0
+        return model
+
+    check(make, 1)
+
+
+def test_the_statistics_of_what_was_closed_stay():
+    model = network(3, 10)
+    gate = model.blocks[0].gate1
+    gate.log_alpha.data[...] = np.where(np.arange(gate.log_alpha.shape[0]) % 2, -30.0, 30.0)
+    model.blocks[0].gate2.log_alpha.data[...] = 30.0
+    step(model, 3, shrinks=True)
+    moved = model.blocks[0].bn2.running_mean != 0
+    assert np.array_equal(moved, gate.log_alpha.data > 0)
+
+
+def test_evaluation_is_untouched():
+    model = network(5, 10).eval()
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 5, 6, 2)))
+    before = model(x).data
+    model.shrinks = True
+    assert np.array_equal(model(x).data, before)
