@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -207,6 +208,7 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(method, tmp_path):
     whole, facts = run_toy(tmp_path / "whole", config)
     expected = without_times(whole)
     assert len(expected) == 6
+    threads = threading.active_count()
     for last in range(1, 7):
         count = iter(range(1, 7))
 
@@ -216,6 +218,7 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(method, tmp_path):
 
         with pytest.raises(KeyboardInterrupt):
             run_toy(tmp_path / f"cut-{last}", config, interrupt)
+        assert threading.active_count() == threads
         backend.seed(99)  # whatever the new process had drawn before
         folder = RunFolder.open(tmp_path / f"cut-{last}")
         resumed = train(folder.load_config(), toy(), folder, lambda record: None)

@@ -47,8 +47,8 @@ class Images:
     test: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        self.train = self.dataset.normalise(self.dataset.train.images)
-        self.test = self.dataset.normalise(self.dataset.test.images)
+        self.train = backend.keep_on_device(self.dataset.normalise(self.dataset.train.images))
+        self.test = backend.keep_on_device(self.dataset.normalise(self.dataset.test.images))
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return max(1, len(self.train) // batch_size)
