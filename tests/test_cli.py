@@ -215,6 +215,14 @@ def test_eval_tells_accuracy_and_costs(run, capsys):
     assert json.loads(capsys.readouterr().out)["accuracy"] == result["accuracy"]
 
 
+@pytest.mark.parametrize("flags", [[], ["--memory"]], ids=str)
+def test_a_run_tells_its_peak_memory_if_asked(flags, capsys, tmp_path):
+    assert main(["train", *QUICK, *flags, "--out", str(tmp_path / "run")]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "memory" in line]
+    peak = json.loads((tmp_path / "run" / "result.json").read_text())["peak_bytes"]
+    assert told == [f"peak memory: {peak / 2**20:,.0f} MiB on the host"] * len(flags)
+
+
 def test_info_of_a_name_and_of_a_run(run, capsys):
     assert main(["info", "wrn-28-12", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

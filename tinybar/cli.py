@@ -64,8 +64,9 @@ def device_option(command):
 @click.option("--preset", metavar="NAME|FILE.toml", help="Options from a file; flags override it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/... if unset.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run.")
+@click.option("--memory", is_flag=True, help="Tell the run's peak memory at its end.")
 @device_option
-def train(preset, out, resume, device, **options):
+def train(preset, out, resume, memory, device, **options):
     """Teacher, pruning while training, hard pruning, fine-tuning, a compact network.
 
     \b
@@ -87,7 +88,7 @@ def train(preset, out, resume, device, **options):
     if resume is not None:
         if given or preset or out:
             raise ValueError(
-                "--resume takes the run's own options: give it alone, or with --device"
+                "--resume takes the run's own options: give it alone, or with --device and --memory"
             )
         folder = RunFolder.open(resume)
         config = folder.load_config()
@@ -115,6 +116,8 @@ def train(preset, out, resume, device, **options):
         click.echo(f"interrupted: go on with `tinybar train --resume {folder.path}`", err=True)
         sys.exit(INTERRUPTED)
     console.print(report.closing(outcome, facts["features"]))
+    if memory:
+        console.print(report.peak_memory(outcome), highlight=False)
     console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)
     if outcome[config.metric] > budget:  # cannot be: the budget is enforced
         sys.exit(1)
