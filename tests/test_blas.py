@@ -231,3 +231,11 @@ def test_set_threads():
 def test_set_threads_refuses(wrong):
     with pytest.raises(ValueError, match="integer >= 1"):
         blas.set_threads(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, None, blas.processors() + 1])
+def test_more_threads_than_processors_are_no_option(wrong):
+    with pytest.raises(ValueError, match=r"an integer from 1 to \d+, the processors there are"):
+        blas.check_threads(wrong)
+    for n in (1, blas.processors()):
+        blas.check_threads(n)

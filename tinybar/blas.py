@@ -185,6 +185,22 @@ def _keep_freed_memory(environ) -> str:
 # --- its threads --------------------------------------------------------------------------------
 
 
+def processors() -> int:
+    """How many processors this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_threads(n: int) -> None:
+    """For the option: ValueError unless n is an integer from 1 to the number of processors."""
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= processors():
+        raise ValueError(
+            f"--threads must be an integer from 1 to {processors()}, the processors there are; "
+            f"got {n!r}"
+        )
+
+
 def set_threads(n: int) -> None:
     """Let BLAS use n threads from now on. Raises ValueError unless n is an integer >= 1."""
     global _many
