@@ -55,6 +55,22 @@ def test_arrays_on_the_host_stay_where_they_are():
     backend.synchronize()
 
 
+def test_on_the_cpu_arrays_are_kept_as_they_are():
+    array = np.arange(3)
+    assert backend.keep_on_device(array) is array
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_arrays_are_kept_where_they_fit():
+    backend.use_device("gpu")
+    small = np.ones(1000, np.float32)
+    kept = backend.keep_on_device(small)
+    assert backend.array_module(kept) is backend.xp()
+    np.testing.assert_array_equal(backend.to_numpy(kept), small)
+    huge = np.broadcast_to(np.float32(0), (2**44,))  # 64 TiB, of which one value is stored
+    assert backend.keep_on_device(huge) is huge
+
+
 def test_streams_are_independent_of_each_other():
     backend.seed(7)
     alone = backend.stream("gates").random(5)

@@ -110,9 +110,54 @@ def test_numpy_before_tinybar_is_noticed():
     assert "NumPy was already loaded" in status["blas_decision"]
 
 
+def imported_late(before="import numpy", **environ: str) -> list[list]:
+    """[text, line, class] of the warnings in a process that imports NumPy and then tinybar."""
+    code = f"""
+import json, os, warnings
+{before}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import tinybar  # this is line 6
+print(json.dumps([[str(w.message), w.lineno, w.category.__name__] for w in caught]))
+"""
+    return in_a_fresh_process(code, **environ)
+
+
+def test_numpy_first_is_warned_of_where_it_costs_something():
+    """A processor that OpenBLAS does not know is as one whose kernels were chosen in its place."""
+    forgotten = "import numpy; del os.environ['OPENBLAS_CORETYPE']"
+    code = f"import os; {forgotten}; {STATUS}"
+    status = in_a_fresh_process(code, OPENBLAS_CORETYPE="Haswell")
+    caught = imported_late(forgotten, OPENBLAS_CORETYPE="Haswell")
+    if not blas._wheel() or "the Haswell kernels are loaded" not in status["blas_decision"]:
+        assert caught == []
+        pytest.skip("no AVX-512 that NumPy's own OpenBLAS could leave unused")
+    assert caught == [[status["blas_decision"], 6, "PerformanceWarning"]]
+    ((said, *_),) = caught
+    assert said.startswith(blas.LATE)
+    assert "may take up to twice as long" in said
+    assert "import tinybar first, or set OPENBLAS_CORETYPE=SkylakeX" in said
+    assert "\n" not in said
+
+
+def test_numpy_first_is_not_warned_of_where_it_costs_nothing():
+    for wish in ({"OPENBLAS_CORETYPE": "Haswell"}, {"TINYBAR_OPENBLAS": "default"}):
+        assert imported_late(**wish) == []
+    assert imported_late("", TINYBAR_OPENBLAS="Haswell") == []  # nothing was imported before
+    status = in_a_fresh_process(f"import numpy; {STATUS}")
+    if "may take up to twice as long" not in status["blas_decision"]:
+        assert imported_late() == []
+
+
+def test_numpy_first_works_without_threadpoolctl():
+    blocked = "import sys; sys.modules['threadpoolctl'] = None; import numpy"
+    assert imported_late(blocked) == []
+
+
 def test_lesser_kernels_on_an_avx512_processor_are_explained():
-    said = blas._explained("NumPy was already loaded", "Haswell", AVX512)
+    said = blas._explained("OpenBLAS left alone", "Haswell", AVX512)
     assert "set OPENBLAS_CORETYPE=SkylakeX yourself" in said
+    assert "import tinybar first" not in said  # which would not help
     for decision, architecture, processor in (
         ("NumPy was already loaded", "SkylakeX", AVX512),
         ("NumPy was already loaded", "Haswell", {}),
@@ -130,10 +175,12 @@ def test_the_allocator_can_be_left_alone():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
-def test_freed_arrays_are_kept():
+@pytest.mark.parametrize("modules", ["tinybar, numpy", "numpy, tinybar"])
+def test_freed_arrays_are_kept(modules):
     """With the setting, a large array a second time costs (nearly) no page faults."""
-    code = """
-import json, resource, tinybar, numpy as np
+    code = f"import {modules}\n"
+    code += """
+import json, resource, numpy as np
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     np.ones(3_000_000, np.uint8)
@@ -184,3 +231,11 @@ def test_set_threads():
 def test_set_threads_refuses(wrong):
     with pytest.raises(ValueError, match="integer >= 1"):
         blas.set_threads(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, None, blas.processors() + 1])
+def test_more_threads_than_processors_are_no_option(wrong):
+    with pytest.raises(ValueError, match=r"an integer from 1 to \d+, the processors there are"):
+        blas.check_threads(wrong)
+    for n in (1, blas.processors()):
+        blas.check_threads(n)

@@ -80,6 +80,8 @@ BAD_OPTIONS = [
     (["--teacher-epochs", "0"], "--teacher-epochs must be at least 1"),
     (["--batch-size", "1"], "--batch-size must be at least 2"),
     (["--seed", "-1"], "--seed must be at least 0"),
+    (["--threads", "0"], "--threads must be an integer from 1 to"),
+    (["--threads", "many"], "'many' is not a valid integer"),
     (["--preset", "nope"], "unknown preset 'nope'"),
     (["--preset", "absent.toml"], "unknown preset"),
     (["--frobnicate"], "--frobnicate"),
@@ -108,6 +110,7 @@ OTHER_COMMANDS = [
     (["info", "wrn-10-1", "--classes", "1"], "num_classes >= 2"),
     (["info", "wrn-10-1", "--image-shape", "0", "8", "1"], "image_shape"),
     (["audit", "--device", "quantum"], "unknown device"),
+    (["eval", "nothing", "--threads", "0"], "--threads must be an integer from 1 to"),
 ]
 
 
@@ -213,6 +216,31 @@ def test_eval_tells_accuracy_and_costs(run, capsys):
     assert f"volume {result['volume']:,}, FLOPs {result['flops']:,}" in out
     assert main(["eval", "run/pruned.safetensors", "--json"]) == 0  # it knows its data set
     assert json.loads(capsys.readouterr().out)["accuracy"] == result["accuracy"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--memory"]], ids=str)
+def test_a_run_tells_its_peak_memory_if_asked(flags, capsys, tmp_path):
+    assert main(["train", *QUICK, *flags, "--out", str(tmp_path / "run")]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "memory" in line]
+    peak = json.loads((tmp_path / "run" / "result.json").read_text())["peak_bytes"]
+    assert told == [f"peak memory: {peak / 2**20:,.0f} MiB on the host"] * len(flags)
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_threads_are_set_for_the_run(command, run):
+    """In a process of its own, whose BLAS would use two."""
+    what = ["train", *QUICK, "--out", "threads"] if command == "train" else ["eval", "run"]
+    code = f"""
+from tinybar.cli import main
+assert main({[*what, "--threads", "1"]}) == 0
+from tinybar import blas, parallel
+print("threads:", blas.status()["blas_threads"], parallel.threads())
+"""
+    environ = os.environ | {"OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout.splitlines()[-1] == "threads: 1 1"
 
 
 def test_info_of_a_name_and_of_a_run(run, capsys):

@@ -69,6 +69,15 @@ def test_the_verdict():
     assert "OVER BUDGET: flops 10,000,000 of 1,000" in verdict(metric="flops")
 
 
+def test_peak_memory_in_a_line():
+    def said(host, device):
+        return report.peak_memory({"peak_bytes": host, "peak_device_bytes": device})
+
+    assert said(3 * 2**19, None) == "peak memory: 2 MiB on the host"
+    assert said(2**31, 2**20) == "peak memory: 2,048 MiB on the host, 1 MiB on the device"
+    assert said(None, None) == "peak memory: unknown on this system"
+
+
 def test_latencies_are_of_each_model_in_evaluation_mode():
     class Counted(nn.Module):
         calls = 0

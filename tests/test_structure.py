@@ -35,6 +35,7 @@ FLOORS = (
         "export",
         "files",
         "inspection",
+        "memory",
         "progress",
         "report",
         "train",

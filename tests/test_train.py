@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ RESULT = {
     "method", "model", "dataset", "seed", "device", "metric", "budget", "volume_full", "volume",
     "volume_regular", "volume_factor", "flops_full", "flops", "flop_factor", "params_full",
     "params", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds", "latency_full_ms",
-    "latency_ms",
+    "latency_ms", "peak_bytes", "peak_device_bytes",
 }  # fmt: skip
 METRICS = {
     "stage", "epoch", "lr", "loss", "loss_data", "loss_prior", "volume", "b", "f",
@@ -68,6 +69,8 @@ def test_the_result(run):
         assert 0 <= result[name] <= 1
     assert result["accuracy_teacher"] > 0.5  # it has learnt: chance is 0.1
     assert min(result["seconds"], result["latency_full_ms"], result["latency_ms"]) > 0
+    assert result["peak_bytes"] > 0
+    assert result["peak_device_bytes"] is None  # on the CPU
 
 
 def test_the_saved_networks_are_those_of_the_result(run):
@@ -216,12 +219,13 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(method, tmp_path):
 
         with pytest.raises(KeyboardInterrupt):
             run_toy(tmp_path / f"cut-{last}", config, interrupt)
+        assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
         backend.seed(99)  # whatever the new process had drawn before
         folder = RunFolder.open(tmp_path / f"cut-{last}")
         resumed = train(folder.load_config(), toy(), folder, lambda record: None)
         assert pruned_of(folder) == pruned_of(whole), f"cut after line {last}"
         assert without_times(folder) == expected
-        for name in facts.keys() - {"seconds"}:
+        for name in facts.keys() - {"seconds", "peak_bytes"}:
             assert np.array_equal(resumed[name], facts[name]), name
 
 

@@ -9,6 +9,18 @@ _blas.prepare()
 
 from .autograd import GradientError, Tensor, gradcheck, no_grad  # noqa: E402
 from .backend import seed, use_device  # noqa: E402
+from .blas import PerformanceWarning  # noqa: E402
+
+_blas.warn_if_late()
 
 __version__ = "0.1.0"
-__all__ = ["GradientError", "Tensor", "__version__", "gradcheck", "no_grad", "seed", "use_device"]
+__all__ = [
+    "GradientError",
+    "PerformanceWarning",
+    "Tensor",
+    "__version__",
+    "gradcheck",
+    "no_grad",
+    "seed",
+    "use_device",
+]

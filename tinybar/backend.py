@@ -23,6 +23,7 @@ blas.settle()  # NumPy is loaded: the settings made for that moment have done th
 # --- devices ----------------------------------------------------------------------------------
 
 _device = "cpu"
+KEPT_SHARE = 0.25  # of a GPU's free memory: what a data set may take, the rest is for training
 
 
 def _cupy() -> ModuleType | None:
@@ -108,6 +109,19 @@ def to_device(array):
     if _device == "cpu":
         return to_numpy(array)
     return xp().asarray(array)
+
+
+def keep_on_device(array: np.ndarray):
+    """The array moved to the device for good where that is worth it, else as it is.
+
+    On a GPU: where it takes no more than `KEPT_SHARE` of the memory that is free there, so that
+    batches can be gathered from it without a copy from the host each time.
+    """
+    if _device == "cpu":
+        return array
+    cupy = _cupy()
+    free = cupy.cuda.Device().mem_info[0] + cupy.get_default_memory_pool().free_bytes()
+    return to_device(array) if array.nbytes <= KEPT_SHARE * free else array
 
 
 def synchronize() -> None:

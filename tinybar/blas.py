@@ -19,10 +19,16 @@ Two settings must be made early, and both only change speed, never which functio
    The variable is taken back as soon as NumPy is loaded (`settle`), so no child process inherits
    it: a child that imports tinybar decides for itself.
 
+   Where NumPy was loaded before tinybar, a `PerformanceWarning` says so, if lesser kernels are in
+   use than would have been chosen. They stay: what OpenBLAS chooses them with
+   (`gotoblas_dynamic_init`) is no part of its interface, and takes the table of kernels from under
+   whatever other threads compute.
+
 2. The allocator. By default glibc gives every large array back to the system when it is freed,
    and the next one is faulted in and zeroed page by page. Keeping freed memory made a convolution
    with batch norm and ReLU, forward and backward, 64x32x32x16 in float32, 20 to 30 % faster
-   (1,430 page faults an iteration became 70), at the same peak memory.
+   (1,430 page faults an iteration became 70), at the same peak memory. This can be set at any
+   time, and is, also where NumPy was loaded before.
 
        TINYBAR_MALLOC=default      leave the allocator alone
 """
@@ -35,9 +41,11 @@ import os
 import platform
 import sys
 import threading
+import warnings
 
 AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
 AVX512_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
+LATE = "NumPy was already loaded when tinybar was imported"
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the names of glibc's malloc.h
 KEPT = 2**31 - 1  # bytes of free memory kept by the process: the largest value there is
@@ -49,6 +57,10 @@ _set_by_us = False
 _many: int | None = None  # threads that BLAS has outside `one_thread`; not asked for yet
 
 
+class PerformanceWarning(UserWarning):
+    """What is computed is right, but takes longer than it need."""
+
+
 # --- before NumPy is loaded -------------------------------------------------------------------
 
 
@@ -56,7 +68,7 @@ def prepare() -> None:
     """Choose the kernels of OpenBLAS. To be called before NumPy is imported; cheap."""
     global _blas_decision, _set_by_us
     core_type, _blas_decision = choose_core_type(
-        os.environ, "numpy" in sys.modules, f"{sys.platform} {_machine()}", _processor(), _wheel()
+        os.environ, "numpy" in sys.modules, _system(), _processor(), _wheel()
     )
     if core_type is not None:
         os.environ["OPENBLAS_CORETYPE"] = core_type
@@ -75,7 +87,7 @@ def choose_core_type(environ, loaded: bool, system: str, processor: dict, wheel:
     if "OPENBLAS_CORETYPE" in environ:
         return None, f"OpenBLAS left alone: OPENBLAS_CORETYPE={environ['OPENBLAS_CORETYPE']} is set"
     if loaded:
-        return None, "NumPy was already loaded when tinybar was imported"
+        return None, LATE
     if wish:
         return wish, f"OpenBLAS told to use {wish}: TINYBAR_OPENBLAS={wish}"
     if system != "linux x86_64":
@@ -86,6 +98,10 @@ def choose_core_type(environ, loaded: bool, system: str, processor: dict, wheel:
         # Another build may have kernels beyond SkylakeX, for which this would be a step back.
         return None, "OpenBLAS left alone: NumPy does not come with its own copy of it"
     return "SkylakeX", "OpenBLAS told to use SkylakeX: the processor has AVX-512"
+
+
+def _system() -> str:
+    return f"{sys.platform} {_machine()}"
 
 
 def _machine() -> str:
@@ -131,6 +147,21 @@ def settle() -> None:
     _malloc_decision = _keep_freed_memory(os.environ)
 
 
+def warn_if_late() -> None:
+    """A PerformanceWarning where NumPy was loaded first and computes with lesser kernels for it.
+
+    To be called by the module that is imported: the warning is for the line that imports that.
+    """
+    if _blas_decision != LATE:
+        return
+    processor = _processor()
+    wanted, _ = choose_core_type(os.environ, False, _system(), processor, _wheel())
+    architecture = _numpys_blas().get("architecture", "unknown") if wanted else "unknown"
+    if wanted in AVX512_KERNELS and _are_lesser(architecture, processor):
+        said = _explained(LATE, architecture, processor)
+        warnings.warn(said, PerformanceWarning, stacklevel=3)
+
+
 def _keep_freed_memory(environ) -> str:
     """Have glibc keep freed memory for the next arrays; what was done, as a sentence."""
     if environ.get("TINYBAR_MALLOC") == "default":
@@ -152,6 +183,22 @@ def _keep_freed_memory(environ) -> str:
 
 
 # --- its threads --------------------------------------------------------------------------------
+
+
+def processors() -> int:
+    """How many processors this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_threads(n: int) -> None:
+    """For the option: ValueError unless n is an integer from 1 to the number of processors."""
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= processors():
+        raise ValueError(
+            f"--threads must be an integer from 1 to {processors()}, the processors there are; "
+            f"got {n!r}"
+        )
 
 
 def set_threads(n: int) -> None:
@@ -237,20 +284,28 @@ def status() -> dict[str, str | int]:
 
 def _numpys_blas() -> dict:
     """What threadpoolctl knows of the BLAS behind NumPy (SciPy may have loaded one of its own)."""
-    import threadpoolctl
-
+    try:
+        import threadpoolctl
+    except ImportError:  # `import tinybar` is to work with NumPy alone
+        return {}
     found = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
     return next((lib for lib in found if "numpy" in lib["filepath"]), found[0] if found else {})
 
 
+def _are_lesser(architecture: str, processor: dict) -> bool:
+    """Whether these kernels leave the processor's AVX-512 unused."""
+    has_avx512 = set(processor.get("flags", "").split()) >= AVX512
+    return has_avx512 and architecture not in (*AVX512_KERNELS, "unknown")
+
+
 def _explained(decision: str, architecture: str, processor: dict) -> str:
     """The decision, and what it costs where lesser kernels were loaded than the processor runs."""
-    has_avx512 = set(processor.get("flags", "").split()) >= AVX512
     if architecture in AVX512_KERNELS:
         return f"{decision}; the AVX-512 kernels are loaded"
-    if has_avx512 and architecture != "unknown" and "=" not in decision:  # "=": the user's wish
+    if _are_lesser(architecture, processor) and "=" not in decision:  # "=": the user's wish
         return (
-            f"{decision}: the {architecture} kernels are loaded and matrix products may take twice "
-            "as long as with AVX-512; set OPENBLAS_CORETYPE=SkylakeX yourself"
+            f"{decision}: the {architecture} kernels are loaded and matrix products may take up to "
+            f"twice as long as with AVX-512; {'import tinybar first, or ' * (decision == LATE)}"
+            "set OPENBLAS_CORETYPE=SkylakeX yourself"
         )
     return decision

@@ -39,6 +39,22 @@ def device_option(command):
     )(command)  # fmt: skip
 
 
+def threads_option(command):
+    """--threads, for the commands that compute in this process: it is set while they are parsed."""
+
+    def apply(context, option, n):
+        if n is not None:
+            from . import blas, parallel
+
+            blas.check_threads(n)
+            parallel.use_threads(n)
+
+    return click.option(
+        "--threads", type=int, callback=apply, expose_value=False,
+        help="All processors if unset.",
+    )(command)  # fmt: skip
+
+
 @cli.command(epilog="The run's folder holds the networks, metrics.jsonl and result.json.")
 @click.option("--data", metavar="NAME|FOLDER", help="digits, or a folder train|test/CLASS/*.png.")
 @click.option("--model", metavar="wrn-D-K", help="The network to prune.")
@@ -64,8 +80,10 @@ def device_option(command):
 @click.option("--preset", metavar="NAME|FILE.toml", help="Options from a file; flags override it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/... if unset.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run.")
+@click.option("--memory", is_flag=True, help="Tell the run's peak memory at its end.")
 @device_option
-def train(preset, out, resume, device, **options):
+@threads_option
+def train(preset, out, resume, memory, device, **options):
     """Teacher, pruning while training, hard pruning, fine-tuning, a compact network.
 
     \b
@@ -87,7 +105,8 @@ def train(preset, out, resume, device, **options):
     if resume is not None:
         if given or preset or out:
             raise ValueError(
-                "--resume takes the run's own options: give it alone, or with --device"
+                "--resume takes the run's own options: "
+                "give it alone, or with --device, --threads and --memory"
             )
         folder = RunFolder.open(resume)
         config = folder.load_config()
@@ -115,6 +134,8 @@ def train(preset, out, resume, device, **options):
         click.echo(f"interrupted: go on with `tinybar train --resume {folder.path}`", err=True)
         sys.exit(INTERRUPTED)
     console.print(report.closing(outcome, facts["features"]))
+    if memory:
+        console.print(report.peak_memory(outcome), highlight=False)
     console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)
     if outcome[config.metric] > budget:  # cannot be: the budget is enforced
         sys.exit(1)
@@ -140,6 +161,7 @@ def _config(given: dict, preset: str | None):
 @click.option("--teacher", is_flag=True, help="The full network instead of the pruned one.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @device_option
+@threads_option
 def evaluate(run, data, teacher, as_json, device):
     """Test accuracy of the network that RUN saved.
 

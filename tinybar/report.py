@@ -68,6 +68,8 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "accuracy_hard": facts["accuracy_hard"],
         "accuracy": facts["accuracy"],
         "seconds": facts["seconds"],
+        "peak_bytes": facts["peak_bytes"],
+        "peak_device_bytes": facts["peak_device_bytes"],
         "latency_full_ms": latency[0],
         "latency_ms": latency[1],
         "latency_batch": min(config.batch_size, len(dataset.test)),
@@ -97,6 +99,13 @@ def closing(outcome: dict, features: list) -> Group:
         f"after training {outcome['dropped']} features dropped and {outcome['reopened']} reopened",
     )
     return Group(comparison(outcome), features_table(features), verdict)
+
+
+def peak_memory(outcome: dict) -> str:
+    """The run's peak memory in a line."""
+    places = {"host": outcome["peak_bytes"], "device": outcome["peak_device_bytes"]}
+    told = [f"{n / 2**20:,.0f} MiB on the {place}" for place, n in places.items() if n is not None]
+    return f"peak memory: {', '.join(told) or 'unknown on this system'}"
 
 
 def comparison(outcome: dict) -> Table:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import autograd as ag
-from . import backend, nn, pruning
+from . import backend, memory, nn, pruning
 from .autograd import Tensor, no_grad
 from .checkpoint import Progress, RunFolder, load_model, rebuild, save_model
 from .config import Config
@@ -47,8 +47,8 @@ class Images:
     test: np.ndarray = field(init=False)
 
     def __post_init__(self):
-        self.train = self.dataset.normalise(self.dataset.train.images)
-        self.test = self.dataset.normalise(self.dataset.test.images)
+        self.train = backend.keep_on_device(self.dataset.normalise(self.dataset.train.images))
+        self.test = backend.keep_on_device(self.dataset.normalise(self.dataset.test.images))
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return max(1, len(self.train) // batch_size)
@@ -88,6 +88,7 @@ class Run:
         return resumed is not None and STAGES.index(resumed.stage) > STAGES.index(stage)
 
     def save(self, stage: Stage, epoch: int) -> None:
+        self.facts |= memory.peaks(self.facts)
         streams = backend.streams_state()
         self.folder.save_progress(
             stage.name, epoch, stage.model, stage.optimizer, streams, self.facts

@@ -188,7 +188,7 @@ ERRORS = [
     (["vgg"], "unknown model 'vgg'"),
     (["a.safetensors"], "--run RUN"),
     (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    (["--threads", "0"], "--threads must be from 1"),
+    (["--threads", "0"], "--threads must be an integer from 1"),
     (["--threads", "100000"], "the processors there are"),
     (["--classes", "1"], "num_classes >= 2"),
     (["--image-shape", "0", "8", "3"], "image_shape"),

@@ -43,6 +43,28 @@ def test_every_image_is_one_of_its_own_crops(shape, pad, flip, seed):
         assert np.isin(new, np.append(image, 0)).all()
 
 
+@given(
+    shape=st.tuples(*[st.integers(1, 4)] * 4),
+    pad=st.integers(0, 3),
+    flip=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_draws_written_out(shape, pad, flip, seed):
+    """Image by image, with the draws in their order: a seed means the same images for good."""
+    images, rng = distinct(*shape), np.random.default_rng(seed)
+    n, height, width, _ = shape
+    tops, lefts = rng.integers(0, 2 * pad + 1, size=(2, n))
+    mirrored = rng.random(n) < 0.5 if flip else [False] * n
+    used = np.random.default_rng(seed)
+    augmented = Augmentation(pad, flip).apply(images, used)
+    if pad or flip:
+        assert used.bit_generator.state == rng.bit_generator.state
+    for i in range(n):
+        padded = np.pad(images[i], ((pad, pad), (pad, pad), (0, 0)))
+        crop = padded[tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
+        assert np.array_equal(augmented[i], crop[:, ::-1] if mirrored[i] else crop)
+
+
 @given(pad=st.integers(0, 3), flip=st.booleans(), seed=st.integers(0, 2**32 - 1))
 def test_the_generator_alone_decides(pad, flip, seed):
     images = distinct(5, 4, 4, 2)

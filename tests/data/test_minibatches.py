@@ -1,11 +1,17 @@
-"""What an epoch's minibatches hold, and in which order."""
+"""What an epoch's minibatches hold, in which order, and by which thread they are made."""
+
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar.data import Augmentation, batches, in_order
+from tinybar import backend
+from tinybar.data import NO_AUGMENTATION, Augmentation, batches, in_order
+from tinybar.data.minibatches import ahead
 
 
 def items(n):
@@ -76,6 +82,47 @@ def test_batches_are_augmented():
     assert any((x == 0).any() for x, _ in batches(images, labels, 8, rng, Augmentation(1)))
 
 
+@given(
+    n=st.integers(1, 30),
+    size=st.integers(1, 12),
+    pad=st.integers(0, 2),
+    flip=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_draws_of_two_epochs_in_their_order(n, size, pad, flip, seed):
+    """Order, then augmentation, batch by batch: whoever makes them, nothing is drawn ahead of an
+    epoch's end, so that a checkpoint made there goes on with the same images."""
+    images, labels = items(n)
+    augmentation, rng = Augmentation(pad, flip), np.random.default_rng(seed)
+    again, width = np.random.default_rng(seed), min(size, n)
+    for _ in range(2):
+        epoch = list(batches(images, labels, size, rng, augmentation))
+        order = again.permutation(n)
+        for k, (x, y) in enumerate(epoch):
+            chosen = order[k * width : (k + 1) * width]
+            assert np.array_equal(y, chosen)
+            assert np.array_equal(x, augmentation.apply(images[chosen], again))
+        assert rng.bit_generator.state == again.bit_generator.state
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("augmentation", [NO_AUGMENTATION, Augmentation(2, True)], ids=str)
+def test_batches_of_images_on_the_device(augmentation):
+    backend.use_device("gpu")
+    images = np.random.default_rng(0).random((50, 8, 8, 3), np.float32)
+    labels = np.arange(50)
+    there, here = (
+        list(batches(kept, labels, 8, np.random.default_rng(1), augmentation))
+        for kept in (backend.to_device(images), images)
+    )
+    for on_device, on_host in zip(there, here, strict=True):
+        for array, expected in zip(on_device, on_host, strict=True):
+            assert backend.array_module(array) is backend.xp()
+            assert np.array_equal(backend.to_numpy(array), expected)
+    parts = list(in_order(backend.to_device(images), labels, 16))
+    assert np.array_equal(np.concatenate([backend.to_numpy(x) for x, _ in parts]), images)
+
+
 @given(n=st.integers(1, 30), size=st.integers(1, 40))
 def test_in_order_gives_everything_as_stored(n, size):
     images, labels = items(n)
@@ -105,3 +152,97 @@ def test_errors_are_raised_at_the_call(function):
         function(images, labels[:3], 2)
     with pytest.raises(ValueError, match="there are no images to make batches of"):
         function(images[:0], labels[:0], 2)
+
+
+# --- the thread ----------------------------------------------------------------------------------
+
+
+class Source:
+    """0, 1, 2, ... that counts how many were made, and remembers the threads that made them."""
+
+    def __init__(self, n):
+        self.n, self.made, self.threads = n, 0, set()
+
+    def __iter__(self):
+        while self.made < self.n:
+            self.made += 1
+            self.threads.add(threading.current_thread())
+            yield self.made - 1
+
+    def thread(self) -> threading.Thread:
+        (thread,) = self.threads
+        return thread
+
+
+@given(n=st.integers(0, 8), taken=st.integers(0, 8))
+def test_the_thread_is_one_ahead_at_most_and_gone_at_the_end(n, taken):
+    source, taken = Source(n), min(taken, n)
+    epoch = ahead(iter(source))
+    assert [next(epoch) for _ in range(taken)] == list(range(taken))
+    epoch.close()
+    assert source.made == (min(n, taken + 1) if taken else 0)
+    if source.made:
+        assert source.thread() is not threading.current_thread()
+        assert not source.thread().is_alive()
+
+
+def test_exhausted_or_forgotten_no_thread_is_left():
+    source = Source(3)
+    assert list(ahead(iter(source))) == [0, 1, 2]
+    assert not source.thread().is_alive()
+    source = Source(3)
+    epoch = ahead(iter(source))
+    next(epoch)
+    assert source.thread().is_alive()
+    del epoch
+    assert not source.thread().is_alive()
+
+
+def test_an_exception_of_the_thread_arrives_as_itself_at_its_turn():
+    error = OSError("a disk is gone")
+    source = Source(2)
+
+    def failing():
+        yield from source
+        raise error
+
+    epoch = ahead(failing())
+    assert [next(epoch), next(epoch)] == [0, 1]
+    with pytest.raises(OSError, match="a disk is gone") as raised:
+        next(epoch)
+    assert raised.value is error
+    assert not source.thread().is_alive()
+
+
+def test_ctrl_c_while_waiting_for_a_batch_leaves_no_thread():
+    source, interrupted = Source(1), threading.Event()
+
+    def slow():
+        yield from source
+        os.kill(os.getpid(), signal.SIGINT)  # as a terminal does: the main thread wakes
+        interrupted.wait(10)
+        yield 1
+
+    def handle(number, frame):
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        epoch = ahead(slow())
+        with pytest.raises(KeyboardInterrupt):
+            list(epoch)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert interrupted.is_set()
+    assert not source.thread().is_alive()
+
+
+def test_augmented_batches_are_made_by_a_thread_and_copies_are_not():
+    """Without augmentation the hand-over would cost more than the copy."""
+    images, labels = items(8)
+    for augmentation, threads in ((Augmentation(1), 1), (NO_AUGMENTATION, 0)):
+        epoch = batches(images, labels, 2, np.random.default_rng(0), augmentation)
+        next(epoch)
+        assert sum(t.name.startswith("batches") for t in threading.enumerate()) == threads
+        epoch.close()

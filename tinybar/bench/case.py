@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import backend, nn
+from ..blas import check_threads, processors
 from ..checkpoint import load_model
 from .networks.small import SmallNet
 
 KINDS = ("step", "infer")
 SMALL = "small"  # the one network that every engine runs, see networks/small.py
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -49,11 +42,7 @@ class Case:
             raise ValueError(f"--case {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
         if self.batch_size < 1:
             raise ValueError(f"--batch-size must be at least 1, got {self.batch_size}")
-        if not 1 <= self.threads <= processors():
-            raise ValueError(
-                f"--threads must be from 1 to {processors()}, the processors there are; "
-                f"got {self.threads}"
-            )
+        check_threads(self.threads)
         if self.network == SMALL:
             self._check_small()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from .case import SMALL, Case, processors
+from ..blas import processors
+from .case import SMALL, Case
 from .results import bench, bench_layers, bench_run
 from .runner import Listener
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import __version__, blas, pruning
 from ..checkpoint import RunFolder, load_model
-from .case import Case, choose_peers, processors
+from .case import Case, choose_peers
 from .layers import Layer, distinct, measure
 from .runner import Listener, Measured, compare
 from .timing import speed_ratio, summarise
@@ -19,7 +19,7 @@ def machine() -> dict:
     """The processor and what else decides about times."""
     return {
         "processor": blas.processor_name(),
-        "cores": processors(),
+        "cores": blas.processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }

@@ -3,8 +3,9 @@
 Read in this order: `dataset` (what a dataset is), `augmentation`, `sources` (the digits, folders of
 images), `images` (decoding them, once), `minibatches`.
 
-Everything here is NumPy on the host; the trainer moves minibatches to the device. Images are
-channels-last, `(N, H, W, C)`: uint8 as stored, float32 once normalised.
+Data sets are NumPy arrays on the host; minibatches are where the images are that they are made of,
+and all draws are made on the host. Images are channels-last, `(N, H, W, C)`: uint8 as stored,
+float32 once normalised.
 """
 
 from .augmentation import NO_AUGMENTATION, Augmentation

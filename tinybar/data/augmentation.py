@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..backend import array_module
 from .checks import check_int
 
 
@@ -27,7 +28,7 @@ class Augmentation:
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Augmented images, same shape and dtype. images: (N, H, W, C), normalised.
+        """Augmented images, same shape, dtype and device. images: (N, H, W, C), normalised.
 
         Without any augmentation the input itself is returned and nothing is drawn from `rng`.
         """
@@ -35,17 +36,21 @@ class Augmentation:
             raise ValueError(f"images must be (N, H, W, C), got shape {images.shape}")
         if self == NO_AUGMENTATION:
             return images
-        n, height, width, _ = images.shape
-        p = self.pad
-        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        xp, p = array_module(images), self.pad
+        n, height, width, channels = images.shape
+        padded = xp.zeros((n, height + 2 * p, width + 2 * p, channels), images.dtype)
+        padded[:, p : p + height, p : p + width] = images
         # Which row and column of `padded` each output pixel reads: crop and flip are one gather.
         top, left = rng.integers(0, 2 * p + 1, size=(2, n, 1))
         rows, columns = top + np.arange(height), left + np.arange(width)
         if self.flip:
             mirrored = rng.random((n, 1)) < 0.5
             columns = np.where(mirrored, columns[:, ::-1], columns)
-        image = np.arange(n)[:, None, None]
-        return padded[image, rows[:, :, None], columns[:, None, :]]
+        # As one list of pixels, of which `take` copies each as a whole: a quarter of the time of
+        # padded[image, rows, columns].
+        lines = np.arange(n)[:, None] * padded.shape[1] + rows
+        pixels = lines[:, :, None] * padded.shape[2] + columns[:, None, :]
+        return padded.reshape(-1, channels).take(xp.asarray(pixels), axis=0)
 
 
 NO_AUGMENTATION = Augmentation()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..backend import array_module
+
 
 def check_int(name: str, value: int, least: int) -> None:
     """Raises TypeError unless `value` is an integer, ValueError if it is below `least`."""
@@ -16,10 +18,10 @@ def check_int(name: str, value: int, least: int) -> None:
 def check_array(name: str, array: np.ndarray, dtype: type, axes: str) -> None:
     """Raises TypeError for another dtype, ValueError for another number of axes.
 
-    axes: one letter for each axis, as in "NHWC".
+    array: on the host or on the device. axes: one letter for each axis, as in "NHWC".
     """
     wanted = f"{name} must be {np.dtype(dtype)} of shape ({', '.join(axes)})"
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, array_module(array).ndarray):
         raise TypeError(f"{wanted}, got a {type(array).__name__}")
     if array.dtype != dtype:
         raise TypeError(f"{wanted}, got {array.dtype}")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..blas import processors
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -103,19 +105,12 @@ def decode(files: list[ImageFile]) -> np.ndarray:
             raise ValueError(f"image {file.path!r} is empty (0 bytes)")
     with _open_image(files[0].path) as image:
         (width, height), grey = image.size, image.mode in GREY_MODES
-    with ThreadPoolExecutor(_usable_cores()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for channels in (1, 3) if grey else (3,):
             images = np.empty((len(files), height, width, channels), np.uint8)
             if all(pool.map(partial(_decode_into, images, files), range(len(files)))):
                 break  # else: some image is in colour, so all become RGB
     return images
-
-
-def _usable_cores() -> int:
-    """Cores this process may run on, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _decode_into(images: np.ndarray, files: list[ImageFile], i: int) -> bool:

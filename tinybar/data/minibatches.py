@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..backend import array_module
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array, check_int
 
@@ -21,14 +23,17 @@ def batches(
 ) -> Iterator[Batch]:
     """One epoch in random order: pairs of images (B, H, W, C) and labels (B,).
 
-    images: (N, H, W, C) float32, normalised; labels: (N,).
+    images: (N, H, W, C) float32, normalised, on the host or on the device, where their batches
+    then are too; labels: (N,).
     The N mod B items at the end of the random order are left out, since batch norm cannot learn
     from a batch of one; they differ from epoch to epoch. If N < B, all items are one batch.
 
-    The order is drawn from `rng` at the call, the augmentation of a batch when it is asked for.
+    The order is drawn from `rng` at the call, the augmentation of a batch when it is asked for or,
+    where a thread makes it, when the one before is. So `rng` is the epoch's until that has ended.
     """
     _check_items(images, labels, batch_size)
-    order = rng.permutation(len(images))
+    xp = array_module(images)
+    order, labels = xp.asarray(rng.permutation(len(images))), xp.asarray(labels)
     size = min(batch_size, len(images))
 
     def generate() -> Iterator[Batch]:
@@ -36,7 +41,22 @@ def batches(
             chosen = order[start : start + size]
             yield augmentation.apply(images[chosen], rng), labels[chosen]
 
-    return generate()
+    # A thread where there is work for it: a copy is too little, and a device has its own queue.
+    has_work = xp is np and augmentation != NO_AUGMENTATION
+    return ahead(generate()) if has_work else generate()
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches; while the caller works on one, a thread makes the next, and no more.
+
+    What is raised in the thread is raised here, at its turn. The thread ends with this iterator,
+    whether it is exhausted, closed, interrupted or forgotten.
+    """
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def in_order(images: np.ndarray, labels: np.ndarray, batch_size: int) -> Iterator[Batch]:
