@@ -32,6 +32,7 @@ FLOORS = (
         "bench",
         "checkpoint",
         "config",
+        "dataloss",
         "export",
         "files",
         "inspection",

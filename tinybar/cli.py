@@ -65,6 +65,7 @@ def threads_option(command):
 @click.option("--metric", metavar="volume|flops", help="What the budget counts.")
 @click.option("--schedule", metavar="sigmoid|linear|exponential", help="How the budget falls.")
 @click.option("--distill/--no-distill", default=None, help="Whether to learn from the teacher.")
+@click.option("--shrink/--no-shrink", default=None, help="Skip what was drawn closed.")
 @click.option("--alpha", type=float, help="Share of the teacher in the data loss.")
 @click.option("--temperature", type=float, help="Of the distillation.")
 @click.option("--lambda", "lambda_", type=float, help="Weight of the barrier loss; 2/V_F if unset.")

@@ -38,6 +38,7 @@ class Config:
     lr: float = 1e-3
     gate_lr: float | None = None  # None: max(lr, 32 / iterations with the barrier)
     weight_decay: float = 5e-4
+    shrink: bool = False  # skip what was drawn closed: an extension of the paper
     seed: int = 0
 
     def __post_init__(self):
@@ -108,7 +109,7 @@ def _typed(key: str, value, source: str):
         fits = isinstance(value, (list, tuple)) and all(_is_integer(entry) for entry in value)
     elif key in _INTEGERS:
         fits = _is_integer(value)
-    elif key == "distill":
+    elif key in ("distill", "shrink"):
         fits = isinstance(value, bool)
     elif key in _TEXTS:
         value, fits = str(value), isinstance(value, (str, int, float))

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import autograd as ag
 from . import backend, memory, nn, pruning
-from .autograd import Tensor, no_grad
+from .autograd import Tensor
 from .checkpoint import Progress, RunFolder, load_model, rebuild, save_model
 from .config import Config
-from .data import Dataset, batches, in_order
+from .data import NO_AUGMENTATION, Dataset, batches, in_order
+from .dataloss import DataLoss, Distillation, Minibatch, cross_entropy
 from .nn import Adam, Module
 from .pruning.bar import BudgetAwareRegularizer, Penalty
 from .pruning.random import prune_at_random
@@ -35,7 +35,6 @@ class TrainingError(RuntimeError):
 
 
 Listener = Callable[[dict], None]  # is told of every epoch; the display is one
-DataLoss = Callable[[Tensor, Tensor, np.ndarray], Tensor]
 
 
 @dataclass
@@ -58,8 +57,7 @@ class Images:
 class Stage:
     """One stretch of training.
 
-    data_loss: (logits, images, labels) -> L_D. learning_rate: of an epoch. penalty: lambda L_BAR
-    of an iteration, in the stage that prunes.
+    learning_rate: of an epoch. penalty: lambda L_BAR of an iteration, in the stage that prunes.
     """
 
     name: str
@@ -161,6 +159,7 @@ def prune(run: Run, teacher: Module) -> Module:
         return small
     config, dataset = run.config, run.images.dataset
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape, nn.HardConcrete)
+    model.shrinks = config.shrink
     cost = pruning.COSTS[config.metric]
     target = pruning.parse_budget(config.budget, cost.full(model))
     if config.method == "bar":
@@ -206,7 +205,7 @@ def train_with_barrier(run: Run, model: Module, teacher: Module, cost, target: i
         ],
         config.lr,
     )
-    epochs, data_loss = config.epochs[0], data_loss_of(config, teacher)
+    epochs, data_loss = config.epochs[0], data_loss_of(run, teacher)
     schedule = reduced_for_last(0, epochs, config.lr)
     fit(run, Stage("prune", epochs, model, optimizer, data_loss, schedule, regularizer.penalty))
 
@@ -218,26 +217,20 @@ def fine_tune(run: Run, model: Module, teacher: Module) -> None:
     if config.method == "random":
         fast += config.epochs[0]  # it has not been trained yet: the same number of epochs in all
     optimizer = Adam(model.parameters(), config.lr, config.weight_decay)
-    epochs, data_loss = fast + slow, data_loss_of(config, teacher)
+    epochs, data_loss = fast + slow, data_loss_of(run, teacher)
     schedule = reduced_for_last(slow, epochs, config.lr)
     fit(run, Stage("fine-tune", epochs, model, optimizer, data_loss, schedule))
     run.facts["accuracy"] = test_accuracy(run, model)
 
 
-def cross_entropy(logits: Tensor, x: Tensor, labels) -> Tensor:
-    """The data loss of a network that learns from the labels alone."""
-    return ag.cross_entropy(logits, labels)
-
-
-def data_loss_of(config: Config, teacher: Module) -> DataLoss:
+def data_loss_of(run: Run, teacher: Module) -> DataLoss:
     """L_D (Section 3.5): distillation, or cross-entropy without it."""
-
-    def distillation(logits, x, labels):
-        with no_grad():
-            targets = teacher(x)
-        return nn.distillation_loss(logits, targets, labels, config.alpha, config.temperature)
-
-    return distillation if config.distill else cross_entropy
+    config, images = run.config, run.images
+    if not config.distill:
+        return cross_entropy
+    is_augmented = images.dataset.augmentation != NO_AUGMENTATION
+    every_epoch = None if is_augmented else images.train
+    return Distillation(teacher, every_epoch, config.alpha, config.temperature)
 
 
 def without(parameters: list, excluded: list) -> list:
@@ -288,12 +281,14 @@ def train_epoch(run: Run, stage: Stage, epoch: int) -> dict:
     iteration = epoch * images.batches_per_epoch(config.batch_size)
     sums, seen, penalty = dict.fromkeys(("loss_data", "loss_prior", "f", "right"), 0.0), 0, None
     stage.model.train()
-    stream, labels = backend.stream("data"), images.dataset.train.labels
-    augmentation = images.dataset.augmentation
-    for x, y in batches(images.train, labels, config.batch_size, stream, augmentation):
-        x, y, n = Tensor(backend.to_device(x)), backend.to_device(y), len(y)
-        logits = stage.model(x)
-        loss = data_loss = stage.data_loss(logits, x, y)
+    labels = backend.to_device(images.dataset.train.labels)
+    everything, augmentation = np.arange(len(labels)), images.dataset.augmentation
+    stream = backend.stream("data")
+    for x, index in batches(images.train, everything, config.batch_size, stream, augmentation):
+        index = backend.to_device(index)
+        batch, n = Minibatch(Tensor(backend.to_device(x)), labels[index], index), len(index)
+        logits = stage.model(batch.x)
+        loss = data_loss = stage.data_loss(logits, batch)
         if stage.penalty is not None:
             penalty = stage.penalty(iteration)
             sums["f"] += penalty.f * n
@@ -306,7 +301,7 @@ def train_epoch(run: Run, stage: Stage, epoch: int) -> dict:
         iteration, seen = iteration + 1, seen + n
         # Sums of arrays: they stay on the device, and nothing waits for them until the epoch ends.
         sums["loss_data"] = sums["loss_data"] + data_loss.data * n
-        sums["right"] = sums["right"] + (logits.data.argmax(axis=1) == y).sum()
+        sums["right"] = sums["right"] + (logits.data.argmax(axis=1) == batch.labels).sum()
     means = {name: float(value) / seen for name, value in sums.items()}
     return {
         "stage": stage.name,
