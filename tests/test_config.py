@@ -22,6 +22,7 @@ FULL = Config(
     data="photos", model="wrn-28-12", method="random", budget="0.25", metric="flops",
     schedule="linear", distill=False, alpha=0.5, temperature=2.0, lambda_=1e-5, epochs=(3, 2, 1),
     teacher_epochs=4, batch_size=8, lr=0.01, gate_lr=0.02, weight_decay=0.0, seed=7,
+    shrink=True,
 )  # fmt: skip
 
 
@@ -96,6 +97,7 @@ def test_a_preset_may_be_a_file(tmp_path):
         ({"weight_decay": -1e-4}, "--weight-decay must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"distill": 1}, "distill cannot be 1"),
+        ({"shrink": "yes"}, "shrink cannot be 'yes'"),
         ({"data": ["a"]}, "data cannot be"),
         ({"budget": {"volume": 3}}, "budget cannot be"),
     ],

@@ -204,9 +204,9 @@ def test_the_seed_decides_everything(tmp_path):
     assert without_times(first) != without_times(other)
 
 
-@pytest.mark.parametrize("method", ["bar", "random"])
-def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(method, tmp_path):
-    config = Config(**{**vars(TINY), "method": method})
+@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "random"}, {"shrink": True}])
+def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
+    config = Config(**{**vars(TINY), **options})
     whole, facts = run_toy(tmp_path / "whole", config)
     expected = without_times(whole)
     assert len(expected) == 6
@@ -239,6 +239,7 @@ CHANGES = {
     "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
     "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
     "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
+    "shrink": True,
 }  # fmt: skip
 
 
