@@ -65,6 +65,12 @@ def test_winograd_transforms(shape, padding, seed):
     same(winograd.output_adjoint, normal(seed, n, *size, channels), tiles)
 
 
+@given(c=st.integers(1, 40), k=st.integers(1, 40))
+def test_winograd_transforms_of_the_weight(c, k):
+    same(winograd.weight_transform, normal(0, 3, 3, c, k))
+    same(winograd.weight_adjoint, normal(1, 36, c, k))
+
+
 @given(
     shape=sizes,
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),

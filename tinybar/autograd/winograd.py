@@ -68,7 +68,7 @@ def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     (c, k), padding = weight.shape[2:], geometry.padding
     size = geometry.output_size(*image_size)
     tiles = (-(-size[0] // TILE), -(-size[1] // TILE))
-    u = transformed(G, weight.reshape(9, c * k)).reshape(36, c, k)
+    u = weight_transform(weight)
 
     def forward(x):
         m = products(input_transform(x, padding, tiles), u)
@@ -83,7 +83,7 @@ def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
         if needs[1]:
             # The transformed input is 2.25 times the input: made again here rather than kept.
             gu = products(input_transform(x, padding, tiles).swapaxes(1, 2), gm)
-            gweight = transformed(G.T, gu.reshape(36, c * k)).reshape(weight.shape)
+            gweight = weight_adjoint(gu)
         return gx, gweight
 
     rows = tiles[0] * tiles[1]
@@ -116,6 +116,20 @@ def transformed(matrix: np.ndarray, entries):
 def _parts(n: int, multiply_adds: int) -> list[slice]:
     """n products in parts for the cores, if there is enough to do and the cores are free."""
     return parallel.slices(n, 1 if parallel.is_inside() or multiply_adds < SMALL else 12)
+
+
+@accelerated
+def weight_transform(weight):
+    """U = (G x G) W: (36, C, K), from weight: (3, 3, C, K)."""
+    c, k = weight.shape[2:]
+    return transformed(G, weight.reshape(9, c * k)).reshape(36, c, k)
+
+
+@accelerated
+def weight_adjoint(gu):
+    """gweight: (3, 3, C, K), from gu: (36, C, K)."""
+    c, k = gu.shape[1:]
+    return transformed(G.T, gu.reshape(36, c * k)).reshape(3, 3, c, k)
 
 
 @accelerated

@@ -10,7 +10,14 @@ from .norm import masked_sums, moments, normalise_relu, normalise_relu_adjoint
 from .optim import adam_update
 from .selection import add_features, read_features
 from .windows import gather_rows, scatter_rows
-from .winograd import input_adjoint, input_transform, output_adjoint, output_transform
+from .winograd import (
+    input_adjoint,
+    input_transform,
+    output_adjoint,
+    output_transform,
+    weight_adjoint,
+    weight_transform,
+)
 
 __all__ = [
     "adam_update",
@@ -26,4 +33,6 @@ __all__ = [
     "output_transform",
     "read_features",
     "scatter_rows",
+    "weight_adjoint",
+    "weight_transform",
 ]

@@ -13,10 +13,12 @@ import numpy as np
 from .kernel import inline, kernel, share
 
 STRIP = 128  # entries of a line: a strip's lines stay in the nearest cache
+ENTRIES = 512  # of the weight that are worked on at a time
 
 
 # In float32: a product of a float32 and an integer would be worked out in float64.
 TWO, FOUR, FIVE, EIGHT = (np.float32(value) for value in (2, 4, 5, 8))
+QUARTER, SIXTH, TWELFTH, TWENTYFOURTH = (np.float32(1 / value) for value in (4, 6, 12, 24))
 
 
 @inline
@@ -43,6 +45,29 @@ def _b(v0, v1, v2, v3, v4, v5, d0, d1, d2, d3, d4, d5):
         d3[q] = (x1 - x2) + TWO * (x3 - x4) - FIVE * x5
         d4[q] = x0 + (x1 + x2) + (x3 + x4)
         d5[q] = x5
+
+
+@inline
+def _g(w0, w1, w2, u0, u1, u2, u3, u4, u5):
+    """u = G w."""
+    for q in range(u0.size):
+        x0, x1, x2 = w0[q], w1[q], w2[q]
+        u0[q] = QUARTER * x0
+        u1[q] = -SIXTH * ((x0 + x2) + x1)
+        u2[q] = -SIXTH * ((x0 + x2) - x1)
+        u3[q] = (TWENTYFOURTH * x0 + SIXTH * x2) + TWELFTH * x1
+        u4[q] = (TWENTYFOURTH * x0 + SIXTH * x2) - TWELFTH * x1
+        u5[q] = x2
+
+
+@inline
+def _g_t(u0, u1, u2, u3, u4, u5, w0, w1, w2):
+    """w = G^T u."""
+    for q in range(w0.size):
+        x0, x1, x2, x3, x4, x5 = u0[q], u1[q], u2[q], u3[q], u4[q], u5[q]
+        w0[q] = QUARTER * x0 - SIXTH * (x1 + x2) + TWENTYFOURTH * (x3 + x4)
+        w1[q] = SIXTH * (x2 - x1) + TWELFTH * (x3 - x4)
+        w2[q] = SIXTH * ((x3 + x4) - (x1 + x2)) + x5
 
 
 @inline
@@ -249,3 +274,59 @@ def _output_adjoint(gy, tiles, gm, first, last):
                     gm[g, lo:hi], gm[g + 1, lo:hi], gm[g + 2, lo:hi],
                     gm[g + 3, lo:hi], gm[g + 4, lo:hi], gm[g + 5, lo:hi],
                 )  # fmt: skip
+
+
+def weight_transform(weight):
+    """U of the weight."""
+    w, u = weight.reshape(9, -1), np.empty((36, *weight.shape[2:]), weight.dtype)
+    lines = u.reshape(36, -1)
+    share(lambda *some: _weight_transform(w, lines, *some), w.shape[1], u.size)
+    return u
+
+
+@kernel
+def _weight_transform(w, u, first, last):
+    t = np.empty((6, 3, ENTRIES), w.dtype)
+    for lo in range(first, last, ENTRIES):
+        hi = min(lo + ENTRIES, last)
+        e = hi - lo
+        for j in range(3):
+            _g(
+                w[j, lo:hi], w[3 + j, lo:hi], w[6 + j, lo:hi],
+                t[0, j, :e], t[1, j, :e], t[2, j, :e], t[3, j, :e], t[4, j, :e], t[5, j, :e],
+            )  # fmt: skip
+        for i in range(6):
+            g = 6 * i
+            _g(
+                t[i, 0, :e], t[i, 1, :e], t[i, 2, :e],
+                u[g, lo:hi], u[g + 1, lo:hi], u[g + 2, lo:hi],
+                u[g + 3, lo:hi], u[g + 4, lo:hi], u[g + 5, lo:hi],
+            )  # fmt: skip
+
+
+def weight_adjoint(gu):
+    """The gradient of the weight, of gU."""
+    gweight, u = np.empty((3, 3, *gu.shape[1:]), gu.dtype), gu.reshape(36, -1)
+    lines = gweight.reshape(9, -1)
+    share(lambda *some: _weight_adjoint(u, lines, *some), u.shape[1], u.size)
+    return gweight
+
+
+@kernel
+def _weight_adjoint(u, w, first, last):
+    t = np.empty((6, 3, ENTRIES), u.dtype)
+    for lo in range(first, last, ENTRIES):
+        hi = min(lo + ENTRIES, last)
+        e = hi - lo
+        for i in range(6):
+            g = 6 * i
+            _g_t(
+                u[g, lo:hi], u[g + 1, lo:hi], u[g + 2, lo:hi],
+                u[g + 3, lo:hi], u[g + 4, lo:hi], u[g + 5, lo:hi],
+                t[i, 0, :e], t[i, 1, :e], t[i, 2, :e],
+            )  # fmt: skip
+        for j in range(3):
+            _g_t(
+                t[0, j, :e], t[1, j, :e], t[2, j, :e], t[3, j, :e], t[4, j, :e], t[5, j, :e],
+                w[j, lo:hi], w[3 + j, lo:hi], w[6 + j, lo:hi],
+            )  # fmt: skip
