@@ -77,9 +77,9 @@ def page(rows: list[dict]) -> str:
     return f"""# What `--shrink` saves
 
 `python benchmarks/shrink.py runs/shrink`, {date.today()}, tinybar {__version__} ({forms} forms),
-{backend.device_name()}, both runs of a seed side by side, one thread each; wrn-16-4 on the digits at 16x with the settings of
-`tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test images (one of them
-is 0.0028).
+{backend.device_name()}, both runs of a seed side by side, one thread each; wrn-16-4 on the digits
+at 16x with the settings of `tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1},
+360 test images (one of them is 0.0028).
 
 {table(rows)}
 
