@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tinybar import autograd as ag
 from tinybar import backend, nn, pruning
 from tinybar.autograd import Tensor
+from tinybar.nn import blocks
 
 DRAWS = [-30.0, -6.0, -1.6, 0.0, 30.0]  # log alpha: from never open to always
 
@@ -46,12 +47,25 @@ def check(make, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10**6), depth=st.sampled_from([10, 16]))
-def test_logits_and_gradients(seed, depth):
-    check(lambda: network(seed, depth), seed)
+@pytest.mark.parametrize("worth", [0.6, 2.0])  # 2: skipped, however little that saves
+def test_logits_and_gradients(seed, depth, worth):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "WORTH_SKIPPING", worth)
+        check(lambda: network(seed, depth), seed)
+
+
+def test_a_mostly_open_block_skips_nothing(monkeypatch):
+    model = network(0, 10)
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = 30.0
+    monkeypatch.setattr(nn.PreActivationBlock, "_of_open", None)
+    step(model, 0, shrinks=True)
 
 
 @pytest.mark.parametrize("log_alpha", [-30.0, 30.0])
-def test_everything_closed_or_open(log_alpha):
+def test_everything_closed_or_open(log_alpha, monkeypatch):
+    monkeypatch.setattr(blocks, "WORTH_SKIPPING", 2.0)
+
     def make():
         model = network(0, 10)
         for gate in pruning.gates_of(model):
@@ -71,7 +85,8 @@ def test_no_feature_of_the_signal_exists():
     check(make, 1)
 
 
-def test_the_statistics_of_what_was_closed_stay():
+def test_the_statistics_of_what_was_closed_stay(monkeypatch):
+    monkeypatch.setattr(blocks, "WORTH_SKIPPING", 2.0)
     model = network(3, 10)
     gate = model.blocks[0].gate1
     gate.log_alpha.data[...] = np.where(np.arange(gate.log_alpha.shape[0]) % 2, -30.0, 30.0)

@@ -24,9 +24,7 @@ def take(x, index, axis=-1):
     where = _along(x, index, axis)
 
     def pullback(gy):
-        gx = xp.zeros(x.shape, gy.dtype)
-        _add_at(xp, gx, where, gy)
-        return (gx,)
+        return (_added(xp, xp.zeros(x.shape, gy.dtype), gy, where, axis),)
 
     return _read(xp, x, where, axis), pullback
 
@@ -46,11 +44,7 @@ def scatter_add(x, delta, index, axis=-1):
             f"scatter_add: delta has shape {delta.shape}, but x {x.shape} with {count} "
             f"indices along axis {axis} needs {expected}"
         )
-    if axis == x.ndim - 1 and not isinstance(where[axis], slice):
-        y = add_features(x, delta, where[axis])
-    else:
-        y = x.copy()
-        _add_at(xp, y, where, delta)
+    y = _added(xp, x, delta, where, axis)
     return y, lambda gy: (gy, _read(xp, gy, where, axis))
 
 
@@ -93,6 +87,15 @@ def _read(xp, source, where: tuple, axis: int):
     if axis == source.ndim - 1:
         return read_features(source, index)
     return xp.take(source, xp.asarray(index), axis)
+
+
+def _added(xp, x, delta, where: tuple, axis: int):
+    """A copy of x with delta added at `where`."""
+    if axis == x.ndim - 1 and not isinstance(where[axis], slice):
+        return add_features(x, delta, where[axis])
+    y = x.copy()
+    _add_at(xp, y, where, delta)
+    return y
 
 
 def _add_at(xp, target, where: tuple, values) -> None:

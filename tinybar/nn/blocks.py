@@ -19,6 +19,8 @@ from .layers import BatchNorm2d, Conv2d, only
 from .module import Module
 
 GateFactory = Callable[[int], HardConcrete]
+WORTH_SKIPPING = 0.6  # share of the weight's entries that is open, above which skipping the rest
+# saves nothing: selecting costs time, and products of odd sizes are slower
 
 
 class Signal(NamedTuple):
@@ -88,33 +90,44 @@ class PreActivationBlock(Module):
         self.shortcut_gate = vital(make_gate(c_out)) if is_pooling else None
 
     def forward(self, signal: Signal) -> Signal:
-        h, live = signal
+        return self._of_all(signal, self._draws())
+
+    def forward_open(self, signal: Signal) -> Signal:
+        """The same, but what was drawn closed is not computed, where that saves time.
+
+        A feature whose z is 0 is zero and has no gradient: neither itself, nor its gate, nor what
+        reads it. Only the running statistics of its batch norm would move, and do not.
+        """
+        draws = self._draws()
+        reads = _indices(signal.live) if signal.live.any() else np.array([0])  # of zeros, then
+        open1, open2, open_s = (None if z is None else _indices(is_open(z)) for z in draws)
+        (_, _, c_in, c_out), pairs = self.conv1.weight.shape, len(open1) * (len(reads) + len(open2))
+        if pairs > WORTH_SKIPPING * c_out * (c_in + c_out):
+            return self._of_all(signal, draws)
+        return self._of_open(signal, draws, reads, open1, open2, open_s)
+
+    def _draws(self) -> tuple[Tensor | None, ...]:
+        """z of the two convolutions and of the shortcut, which there may be none of."""
+        return sample(self.gate1), sample(self.gate2), sample(self.shortcut_gate)
+
+    def _of_all(self, signal: Signal, draws) -> Signal:
+        (h, live), (z1, z2, z) = signal, draws
         x = self.bn1.relu(h, live)
-        z1, z2 = sample(self.gate1), sample(self.gate2)
         inner = self.bn2.relu(self.conv1(x), z1)
         delta = self.conv2(inner, z2)
         if self.shortcut is not None:
-            z = sample(self.shortcut_gate)
             h, live = self.shortcut(x, z), is_open(z)
         if live is not None:
             live = live | (is_open(z2) & is_open(z1).any())
         return Signal(h + delta, live)
 
-    def forward_open(self, signal: Signal) -> Signal:
-        """As `forward`, but what was drawn closed is not computed.
-
-        A feature whose z is 0 is zero and has no gradient: neither itself, nor its gate, nor what
-        reads it. Only the running statistics of its batch norm would move, and do not.
-        """
-        h, live = signal
-        reads = _indices(live) if live.any() else np.array([0])  # of zeros, if nothing exists
-        z1, z2 = sample(self.gate1), sample(self.gate2)
-        open1, open2 = _indices(is_open(z1)), _indices(is_open(z2))
+    def _of_open(self, signal: Signal, draws, reads, open1, open2, open_s) -> Signal:
+        """reads: indices of the features that exist; open1, open2, open_s: of those drawn open."""
+        (h, live), (z1, z2, z) = signal, draws
         x = self.bn1.relu_part(only(h, reads), reads, Tensor(live.astype(h.dtype)))
         if self.shortcut is not None:
-            z = sample(self.shortcut_gate)
-            live, writes = is_open(z), _indices(is_open(z))
-            h = spread(self.shortcut.part(x, reads, writes, z), len(live), writes)
+            live = is_open(z)
+            h = spread(self.shortcut.part(x, reads, open_s, z), len(live), open_s)
         if len(open1) and len(open2):
             inner = self.bn2.relu_part(self.conv1.part(x, reads, open1), open1, z1)
             delta = self.conv2.part(inner, open1, open2, z2)
