@@ -47,6 +47,12 @@ def tiled(draw, name: str):
 
 
 @st.composite
+def weighted(draw, positions: tuple[int, ...]):
+    channels = st.integers(1, 40)
+    return (normal(draw, *positions, draw(channels), draw(channels)),)
+
+
+@st.composite
 def windowed(draw, name: str):
     (n, h, w, c), padding = draw(images), draw(paddings)
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -85,7 +91,12 @@ def stepped(draw):
 
 
 PROBLEMS = {
-    **{name: tiled(name) for name in winograd.__dict__.keys() & FORMS.keys()},
+    "weight_transform": weighted((3, 3)),
+    "weight_adjoint": weighted((36,)),
+    **{
+        name: tiled(name)
+        for name in ("input_transform", "input_adjoint", "output_transform", "output_adjoint")
+    },
     **{name: windowed(name) for name in ("gather_rows", "scatter_rows")},
     **{
         name: normalised(name)

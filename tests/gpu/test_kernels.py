@@ -72,6 +72,7 @@ def test_every_kernel_is_launched(emulated):
     emulated.launched.clear()
     x, row = np.ones((3000, 2), "f4"), np.ones(2, "f4")
     image, tiles = np.ones((1, 4, 4, 2), "f4"), np.ones((36, 1, 2), "f4")
+    gpu.weight_adjoint(gpu.weight_transform(np.ones((3, 3, 2, 2), "f4")))
     gpu.input_transform(image, (1, 1), (1, 1))
     gpu.input_adjoint(tiles, image.shape, (1, 1), (1, 1))
     gpu.output_transform(tiles, 1, (1, 1), (4, 4))

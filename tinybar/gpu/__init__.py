@@ -24,6 +24,20 @@ def _empty(shape, like):
 # --- Winograd's transforms (autograd/winograd.py) ------------------------------------------------
 
 
+def weight_transform(weight):
+    """U of the weight."""
+    u = _empty((36, *weight.shape[2:]), weight)
+    launch("weight_transform", u[0].size, weight, u)
+    return u
+
+
+def weight_adjoint(gu):
+    """The gradient of the weight, of gU."""
+    gweight = _empty((3, 3, *gu.shape[1:]), gu)
+    launch("weight_adjoint", gu[0].size, gu, gweight)
+    return gweight
+
+
 def input_transform(x, padding, tiles):
     """V of the tiles of images x."""
     n, h, w, c = x.shape

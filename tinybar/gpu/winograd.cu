@@ -1,6 +1,6 @@
-// Winograd's transforms (autograd/winograd.py). A thread is one tile of one channel.
+// Winograd's transforms (autograd/winograd.py). A thread is one tile of one channel, or one kernel.
 //
-// Six lines of six numbers pass through a thread: first all columns, then all rows.
+// A square of numbers passes through a thread: first all columns, then all rows.
 
 __device__ inline void b_t(const float d[6], float v[6]) {  // v = B^T d
   v[0] = 4 * d[0] - 5 * d[2] + d[4];
@@ -18,6 +18,25 @@ __device__ inline void b(const float v[6], float d[6]) {  // d = B v
   d[3] = (v[1] - v[2]) + 2 * (v[3] - v[4]) - 5 * v[5];
   d[4] = v[0] + (v[1] + v[2]) + (v[3] + v[4]);
   d[5] = v[5];
+}
+
+constexpr float QUARTER = 1.0f / 4, SIXTH = 1.0f / 6, TWELFTH = 1.0f / 12, TWENTYFOURTH = 1.0f / 24;
+
+__device__ inline void g(const float w[3], float u[6]) {  // u = G w
+  const float even = SIXTH * (w[0] + w[2]), far_even = TWENTYFOURTH * w[0] + SIXTH * w[2];
+  u[0] = QUARTER * w[0];
+  u[1] = -even - SIXTH * w[1];
+  u[2] = -even + SIXTH * w[1];
+  u[3] = far_even + TWELFTH * w[1];
+  u[4] = far_even - TWELFTH * w[1];
+  u[5] = w[2];
+}
+
+__device__ inline void g_t(const float u[6], float w[3]) {  // w = G^T u
+  const float even = u[1] + u[2], far_even = u[3] + u[4];
+  w[0] = QUARTER * u[0] - SIXTH * even + TWENTYFOURTH * far_even;
+  w[1] = SIXTH * (u[2] - u[1]) + TWELFTH * (u[3] - u[4]);
+  w[2] = SIXTH * (far_even - even) + u[5];
 }
 
 __device__ inline void a_t(const float m[6], float y[4]) {  // y = A^T m
@@ -188,5 +207,53 @@ extern "C" __global__ void output_adjoint(
     a(t[i], line);
 #pragma unroll
     for (int j = 0; j < 6; ++j) gm[(size_t)(6 * i + j) * threads + at] = line[j];
+  }
+}
+
+// u: (36, c, k) of the weight: (3, 3, c, k). A thread is one kernel: an input and an output channel.
+extern "C" __global__ void weight_transform(
+    int threads, const float* __restrict__ weight, float* __restrict__ u) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  float t[6][3];
+#pragma unroll
+  for (int j = 0; j < 3; ++j) {
+    float w[3], column[6];
+#pragma unroll
+    for (int i = 0; i < 3; ++i) w[i] = weight[(size_t)(3 * i + j) * threads + at];
+    g(w, column);
+#pragma unroll
+    for (int i = 0; i < 6; ++i) t[i][j] = column[i];
+  }
+#pragma unroll
+  for (int i = 0; i < 6; ++i) {
+    float line[6];
+    g(t[i], line);
+#pragma unroll
+    for (int j = 0; j < 6; ++j) u[(size_t)(6 * i + j) * threads + at] = line[j];
+  }
+}
+
+// gweight: (3, 3, c, k) of gu: (36, c, k).
+extern "C" __global__ void weight_adjoint(
+    int threads, const float* __restrict__ gu, float* __restrict__ gweight) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  float t[3][6];
+#pragma unroll
+  for (int j = 0; j < 6; ++j) {
+    float u[6], column[3];
+#pragma unroll
+    for (int i = 0; i < 6; ++i) u[i] = gu[(size_t)(6 * i + j) * threads + at];
+    g_t(u, column);
+#pragma unroll
+    for (int i = 0; i < 3; ++i) t[i][j] = column[i];
+  }
+#pragma unroll
+  for (int i = 0; i < 3; ++i) {
+    float line[3];
+    g_t(t[i], line);
+#pragma unroll
+    for (int j = 0; j < 3; ++j) gweight[(size_t)(3 * i + j) * threads + at] = line[j];
   }
 }
