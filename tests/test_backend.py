@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybar import backend
+from tinybar.autograd.reduction import sum_per_channel
 
 
 def test_the_cpu_is_there():
@@ -45,6 +46,41 @@ def test_with_a_gpu():
     assert backend.device_name()
     with pytest.raises(ValueError, match="does not exist"):
         backend.use_device("gpu:99")
+
+
+@pytest.mark.parametrize("precision", backend.PRECISIONS)
+def test_the_cpu_has_one_precision(precision):
+    assert backend.use_precision(precision) == "fp32"
+
+
+@pytest.mark.parametrize("name", ["fp16", "TF32", "", None])
+def test_unknown_precisions_are_refused(name):
+    with pytest.raises(ValueError, match=r"unknown precision .* use one of fp32, tf32"):
+        backend.use_precision(name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "low", "high"), [("fp32", 0, 1e-6), ("tf32", 5e-5, 1e-3)])
+def test_all_products_have_the_precision(precision, low, high):
+    """Of matrices and of stacks of matrices; sums per channel are always in full."""
+    backend.use_device("gpu")
+    if backend.use_precision(precision) != precision:
+        pytest.skip("this GPU has no TF32")
+    a, b = np.random.default_rng(0).standard_normal((2, 3, 256, 256)).astype("f4")
+    there = backend.to_device(a), backend.to_device(b)
+    try:
+        errors = [
+            np.std(backend.to_numpy(x @ y) - p @ q) / np.std(p @ q)
+            for x, y, p, q in (
+                (there[0][0], there[1][0], a[0].astype("f8"), b[0].astype("f8")),
+                (*there, a.astype("f8"), b.astype("f8")),
+            )
+        ]
+        sums = backend.to_numpy(sum_per_channel(there[0]))
+    finally:
+        backend.use_precision("fp32")
+    assert low <= min(errors) <= max(errors) <= high
+    np.testing.assert_allclose(sums, a.sum((0, 1), "f8"), rtol=0, atol=1e-4)
 
 
 def test_arrays_on_the_host_stay_where_they_are():

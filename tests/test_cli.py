@@ -79,6 +79,7 @@ BAD_OPTIONS = [
     (["--epochs", "1", "1"], "--epochs"),
     (["--teacher-epochs", "0"], "--teacher-epochs must be at least 1"),
     (["--batch-size", "1"], "--batch-size must be at least 2"),
+    (["--precision", "fp16"], "use one of fp32, tf32"),
     (["--seed", "-1"], "--seed must be at least 0"),
     (["--threads", "0"], "--threads must be an integer from 1 to"),
     (["--threads", "many"], "'many' is not a valid integer"),

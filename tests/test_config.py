@@ -22,7 +22,7 @@ FULL = Config(
     data="photos", model="wrn-28-12", method="random", budget="0.25", metric="flops",
     schedule="linear", distill=False, alpha=0.5, temperature=2.0, lambda_=1e-5, epochs=(3, 2, 1),
     teacher_epochs=4, batch_size=8, lr=0.01, gate_lr=0.02, weight_decay=0.0, seed=7,
-    shrink=True,
+    shrink=True, precision="fp32",
 )  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def test_a_preset_may_be_a_file(tmp_path):
         ({"method": "magic"}, "--method 'magic' is unknown: use one of bar, random"),
         ({"metric": "watts"}, "--metric 'watts' is unknown: use one of volume, flops"),
         ({"schedule": "cosine"}, "--schedule 'cosine' is unknown"),
+        ({"precision": "fp16"}, "--precision 'fp16' is unknown: use one of fp32, tf32"),
         ({"alpha": 1.5}, r"--alpha must be in \[0, 1\], got 1.5"),
         ({"alpha": math.nan}, "--alpha"),
         ({"temperature": 0.9}, "--temperature must be at least 1"),

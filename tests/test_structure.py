@@ -20,7 +20,7 @@ FLOORS = (
     {"blas"},
     {"parallel"},
     {"backend"},
-    {"compiled"},
+    {"compiled", "gpu"},
     {"accelerate"},
     {"autograd"},
     {"__init__"},  # tinybar itself: re-exports what is above

@@ -1,11 +1,11 @@
-"""Compiled forms in the place of plain ones, where Numba is installed (the `fast` extra).
+"""Compiled forms in the place of plain ones: Numba's on the CPU (the `fast` extra), CUDA's on GPUs.
 
     @accelerated
     def output_adjoint(gy, tiles):
         ...the plain form, for NumPy and CuPy: the mathematics...
 
-On the CPU and in float32, the function of the same name in `compiled/` is called instead. A
-reader can ignore this file and that one: the plain form is whole, and stays at hand as
+In float32, the function of the same name in `compiled/` (NumPy) or in `gpu/` (CuPy) is called
+instead. A reader can ignore this file and those: the plain form is whole, and stays at hand as
 `.reference`. TINYBAR_FAST=off leaves everything plain.
 """
 
@@ -17,11 +17,13 @@ import os
 
 import numpy as np
 
+from .backend import array_module
+
 _is_enabled = os.environ.get("TINYBAR_FAST", "on") != "off"
 
 
 def is_available() -> bool:
-    """Whether compiled forms are used: Numba is installed and they were not switched off."""
+    """Whether they are used on the CPU: Numba is installed and they were not switched off."""
     return _is_enabled and _has_numba()
 
 
@@ -37,25 +39,37 @@ def _has_numba() -> bool:
 
 
 def accelerated(reference):
-    """Call the compiled form of the same name for float32 arrays on the CPU, else `reference`."""
+    """Call the compiled form of the same name where there is one for these arrays."""
 
     @functools.wraps(reference)
     def dispatch(*arguments):
-        if not is_available() or not _fits(arguments[0]):
-            return reference(*arguments)
-        return _compiled(reference.__name__)(*map(_contiguous, arguments))
+        form = _form(reference.__name__, arguments)
+        return reference(*arguments) if form is None else form(*map(_contiguous, arguments))
 
     dispatch.reference = reference
     return dispatch
 
 
+def _form(name: str, arguments: tuple):
+    """The compiled form for these arguments, or None."""
+    if array_module(arguments[0]) is np:
+        return _compiled(name) if is_available() and _fits(arguments[0]) else None
+    arrays = filter(_is_array, arguments)  # CUDA's forms count elements in 32 bits
+    is_fit = _is_enabled and all(_fits(array) and array.size < 2**31 for array in arrays)
+    return _cuda(name) if is_fit else None
+
+
 def _fits(array) -> bool:
-    return isinstance(array, np.ndarray) and array.dtype == np.float32 and array.size > 0
+    return array.dtype == np.float32 and array.size > 0
+
+
+def _is_array(argument) -> bool:
+    return isinstance(argument, np.ndarray) or array_module(argument) is not np
 
 
 def _contiguous(argument):
-    """Arrays one way only: Numba compiles a form anew for every other layout."""
-    return np.ascontiguousarray(argument) if isinstance(argument, np.ndarray) else argument
+    """Arrays one way only: Numba compiles a form anew for every other layout, CUDA has no other."""
+    return array_module(argument).ascontiguousarray(argument) if _is_array(argument) else argument
 
 
 @functools.cache
@@ -63,3 +77,9 @@ def _compiled(name: str):
     from . import compiled  # Numba is slow to import: on first use
 
     return getattr(compiled, name)
+
+
+def _cuda(name: str):
+    from . import gpu  # on first use: `import tinybar` is light
+
+    return getattr(gpu, name, None)

@@ -4,8 +4,8 @@ Every array operation of tinybar is written once, against `xp`: NumPy on the CPU
 A function that is given arrays asks `array_module(x)`; one that makes arrays from nothing asks
 `xp()`, the module of the current device.
 
-The device and the random streams are the only hidden state of the library; both are set
-explicitly (`use_device`, `seed`) and both are saved in checkpoints.
+The device, its precision and the random streams are the only hidden state of the library. All are
+set explicitly (`use_device`, `use_precision`, `seed`); the streams are saved in checkpoints.
 """
 
 from __future__ import annotations
@@ -84,6 +84,37 @@ def device_name() -> str:
     cupy = _cupy()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
     return properties["name"].decode()
+
+
+PRECISIONS = ("fp32", "tf32")
+
+
+def use_precision(name: str) -> str:
+    """How the current GPU multiplies float32 matrices from now on; returns what it does.
+
+    "fp32": in full. "tf32": on tensor cores, with factors rounded to 10 bits of mantissa instead
+    of 23, and products added in float32. Sums, elementwise operations and float64 do not change.
+    The CPU, and GPUs older than Ampere, compute in fp32 whatever is asked for.
+    To be called after `use_device`, in the thread that computes. ValueError for another name.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"unknown precision {name!r}: use one of {', '.join(PRECISIONS)}")
+    if _device == "cpu":
+        return "fp32"
+    cupy = _cupy()
+    from cupy._core import _routines_linalg as linalg
+
+    if int(cupy.cuda.Device().compute_capability) < 80:
+        name = "fp32"
+    # CuPy asks cuBLAS in two ways. A product of two matrices follows CuPy's compute type, which the
+    # variable CUPY_TF32 also sets; one of two stacks of matrices follows the handle's math mode.
+    compute_type, math_mode = {
+        "fp32": (linalg.COMPUTE_TYPE_DEFAULT, 0),  # CUBLAS_DEFAULT_MATH
+        "tf32": (linalg.COMPUTE_TYPE_TF32, 3),  # CUBLAS_TF32_TENSOR_OP_MATH
+    }[name]
+    linalg.set_compute_type(np.float32, compute_type)
+    cupy.cuda.cublas.setMathMode(cupy.cuda.get_cublas_handle(), math_mode)
+    return name
 
 
 def xp() -> ModuleType:

@@ -78,6 +78,9 @@ def threads_option(command):
 @click.option("--gate-lr", type=float, help="That of the gates; max(lr, 32/iterations) if unset.")
 @click.option("--weight-decay", type=float, help="Added to the gradient of the weights.")
 @click.option("--seed", type=int, help="Of every random stream.")
+@click.option(
+    "--precision", metavar="fp32|tf32", help="Of matrix products on a GPU; no effect on a CPU."
+)
 @click.option("--preset", metavar="NAME|FILE.toml", help="Options from a file; flags override it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; runs/... if unset.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a run.")
@@ -116,6 +119,7 @@ def train(preset, out, resume, memory, device, **options):
     else:
         config = _config(given, preset)
     backend.use_device(device)
+    backend.use_precision(config.precision)
     dataset = data.load(config.data, cache_dir=Path("data/cache"))
     budget = check(config, dataset)
     if resume is None:
@@ -177,6 +181,7 @@ def evaluate(run, data, teacher, as_json, device):
     from .inspection import evaluate_run
 
     backend.use_device(device)
+    backend.use_precision("fp32")
     outcome = evaluate_run(run, data, teacher)
     if as_json:
         click.echo(json.dumps(outcome))
@@ -241,6 +246,7 @@ def audit(seed, as_json, device):
     from .audit import report, run_audit
 
     backend.use_device(device)
+    backend.use_precision("fp32")
     rows = run_audit(seed)
     if as_json:
         click.echo(json.dumps([row.as_dict() for row in rows]))

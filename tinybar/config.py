@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import pruning
+from .backend import PRECISIONS
 from .pruning.budget import KINDS
 
 METHODS = ("bar", "random")
@@ -40,12 +41,14 @@ class Config:
     weight_decay: float = 5e-4
     shrink: bool = False  # skip what was drawn closed: an extension of the paper
     seed: int = 0
+    precision: str = "tf32"  # of matrix products on a GPU; a CPU computes in fp32
 
     def __post_init__(self):
         object.__setattr__(self, "epochs", tuple(self.epochs))
         _one_of("method", self.method, METHODS)
         _one_of("metric", self.metric, tuple(pruning.COSTS))
         _one_of("schedule", self.schedule, KINDS)
+        _one_of("precision", self.precision, PRECISIONS)
         _in_range("alpha", self.alpha, 0 <= self.alpha <= 1, "in [0, 1]")
         _in_range("temperature", self.temperature, self.temperature >= 1, "at least 1")
         _in_range("lambda", self.lambda_, self.lambda_ is None or self.lambda_ >= 0, "at least 0")
@@ -101,7 +104,7 @@ def read_toml(path: Path) -> dict:
 
 
 _INTEGERS = ("teacher_epochs", "batch_size", "seed")
-_TEXTS = ("data", "model", "method", "budget", "metric", "schedule")
+_TEXTS = ("data", "model", "method", "budget", "metric", "schedule", "precision")
 
 
 def _typed(key: str, value, source: str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from numbers import Integral
 
+import numpy as np
+
 from ..backend import array_module
 from .primitive import primitive
 
@@ -27,10 +29,13 @@ def sum_per_channel(a):
     """The sum over all axes but the last, as 1^T A, a product with a row of ones.
 
     a: (..., C), result: (C,). Over leading axes BLAS is several times faster than NumPy's own sum,
-    and adds in blocks, which loses less in float32.
+    and adds in blocks, which loses less in float32. On a GPU a product may round its factors
+    (`backend.use_precision`), a sum never does.
     """
     xp, c = array_module(a), a.shape[-1]
     m = prod(a.shape[:-1])
+    if xp is not np:
+        return a.reshape(m, c).sum(axis=0)
     return xp.ones(m, a.dtype) @ a.reshape(m, c)
 
 

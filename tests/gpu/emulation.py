@@ -1,0 +1,73 @@
+"""The CUDA kernels on a CPU: their source, through the C++ compiler, for NumPy arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from tinybar.gpu import kernels
+
+HEADER = Path(__file__).with_name("host.h")
+KERNELS = re.findall(r'^extern "C" __global__ void (\w+)\(', kernels.source(), re.MULTILINE)
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC")
+STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")  # of pragmas, only `unroll`
+
+
+def build(folder: Path, *flags: str) -> Path:
+    """All kernels in one shared library."""
+    code = f'#include "{HEADER}"\n{kernels.source()}\n'
+    code += "".join(f"EXPORT({name})\n" for name in KERNELS)
+    (folder / "kernels.cpp").write_text(code, "utf-8")
+    library = folder / "kernels.so"
+    command = [COMPILER, *FLAGS, *STRICT, *flags, "-o", library, folder / "kernels.cpp"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return library
+
+
+class Emulation:
+    """Stands where CuPy's kernels stand: `kernel(name)(grid, block, arguments)`.
+
+    is_backward: run the threads from the last to the first. launched: the names of what ran.
+    """
+
+    def __init__(self, library: Path):
+        self.library = ctypes.CDLL(str(library))
+        self.is_backward = False
+        self.launched: list[str] = []
+
+    def kernel(self, name: str):
+        letters = getattr(self.library, f"{name}_letters")
+        letters.restype = ctypes.c_char_p
+        expected = letters().decode()
+
+        def call(grid, block, arguments):
+            self.launched.append(name)
+            (blocks,), (threads,) = grid, block
+            values = [_value(argument) for argument in arguments]
+            assert "".join(letter for letter, _ in values) == expected, name
+            addresses = (ctypes.c_void_p * len(values))(
+                *(ctypes.addressof(value) for _, value in values)
+            )
+            run = getattr(self.library, f"{name}_launch")
+            run(blocks, threads, ctypes.c_bool(self.is_backward), addresses)
+
+        return call
+
+
+def _value(argument):
+    """(letter, value as C has it). Only what a kernel can be given passes."""
+    if isinstance(argument, np.ndarray):
+        assert argument.dtype == np.float32
+        assert argument.flags.c_contiguous
+        return "p", ctypes.c_void_p(argument.ctypes.data)
+    if isinstance(argument, np.int32):
+        return "i", ctypes.c_int(argument)
+    assert isinstance(argument, np.float32), type(argument)
+    return "f", ctypes.c_float(argument)

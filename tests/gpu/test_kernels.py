@@ -1,0 +1,216 @@
+"""The CUDA forms compute what their references do: their kernels run here on the CPU."""
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gpu import emulation
+from gpu.problems import FORMS, PROBLEMS, accelerated, hold, results
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar import accelerate, backend, gpu
+from tinybar.gpu import kernels
+
+needs_compiler = pytest.mark.skipif(
+    emulation.COMPILER is None, reason="needs a C++ compiler: g++ or clang++"
+)
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    """The emulated kernels in the place of CuPy's, and no result that is right by chance."""
+    found = emulation.Emulation(emulation.build(tmp_path_factory.mktemp("kernels")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "kernel", found.kernel)
+        patch.setattr(gpu, "_empty", lambda shape, like: np.full(shape, np.nan, like.dtype))
+        yield found
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", FORMS)
+@given(data=st.data())
+def test_a_form_computes_what_its_reference_does(emulated, name, data):
+    arguments = data.draw(PROBLEMS[name])
+    copies = [[np.array(a) if isinstance(a, np.ndarray) else a for a in arguments] for _ in "12"]
+    emulated.is_backward = False
+    got = results(FORMS[name], copies[0])
+    hold(name, got, arguments)
+    emulated.is_backward = True  # no thread depends on what another has done
+    for one, other in zip(got, results(FORMS[name], copies[1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@needs_compiler
+def test_nan_and_infinity_pass(emulated):
+    """A network that diverges must not look as if it did not."""
+    x = np.array([np.nan, np.inf, -np.inf, 1], "f4").reshape(1, 1, 1, 4)
+    zeros, ones = np.zeros(4, "f4"), np.ones(4, "f4")
+    np.testing.assert_array_equal(
+        gpu.normalise_relu(x, zeros, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
+    )
+    assert np.isnan(gpu.moments(np.repeat(x, 40, axis=0))[0][:1]).all()
+
+
+def test_every_form_stands_in_for_a_reference():
+    assert FORMS
+    assert set(FORMS) == set(PROBLEMS)
+    for name, form in FORMS.items():
+        reference = accelerated(name).reference
+        assert list(inspect.signature(form).parameters) == list(
+            inspect.signature(reference).parameters
+        )
+
+
+@needs_compiler
+def test_every_kernel_is_launched(emulated):
+    emulated.launched.clear()
+    x, row = np.ones((3000, 2), "f4"), np.ones(2, "f4")
+    image, tiles = np.ones((1, 4, 4, 2), "f4"), np.ones((36, 1, 2), "f4")
+    gpu.weight_adjoint(gpu.weight_transform(np.ones((3, 3, 2, 2), "f4")))
+    gpu.input_transform(image, (1, 1), (1, 1))
+    gpu.input_adjoint(tiles, image.shape, (1, 1), (1, 1))
+    gpu.output_transform(tiles, 1, (1, 1), (4, 4))
+    gpu.output_adjoint(image, (1, 1))
+    rows = gpu.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
+    gpu.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
+    gpu.moments(x)
+    gpu.masked_sums(x, x, x, row)
+    gpu.normalise_relu_adjoint(x, gpu.normalise_relu(x, row, row, row), x, row, row, row, row)
+    gpu.adam_update(row, row, row, row, 0.9, 0.999, 0.0, 1e-3, 1.0, 1e-8)
+    assert set(emulated.launched) == set(emulation.KERNELS)
+
+
+# --- when they are called ------------------------------------------------------------------------
+
+
+class OnGPU(np.ndarray):
+    """An array that takes itself for CuPy's, with NumPy behind it."""
+
+    def get(self) -> np.ndarray:
+        return np.asarray(self)
+
+
+OnGPU.__module__ = "cupy"
+
+
+@pytest.fixture
+def numpy_as_cupy(monkeypatch):
+    """NumPy under another name: its arrays are then not those of the CPU."""
+    module = type(np)("cupy")
+    module.__dict__.update(vars(np))
+    monkeypatch.setattr(backend, "_cupy", lambda: module)
+    accelerate.enable(True)
+    yield module
+    accelerate.enable(False)
+
+
+def arguments_of_adjoint(dtype="f4"):
+    gy = np.random.default_rng(0).standard_normal((2, 6, 5, 3)).astype(dtype)
+    return gy.view(OnGPU), (2, 2)
+
+
+@needs_compiler
+def test_float32_arrays_on_a_gpu_take_the_form(emulated, numpy_as_cupy):
+    emulated.launched.clear()
+    gy, tiles = arguments_of_adjoint()
+    hold("output_adjoint", results(accelerated("output_adjoint"), (gy, tiles)), (gy, tiles))
+    turned = gy.transpose(0, 2, 1, 3)  # another layout is copied first
+    got = accelerated("output_adjoint")(turned, tiles)
+    hold("output_adjoint", [got, np.array(turned)], (turned, tiles))
+    assert emulated.launched == ["output_adjoint"] * 2
+
+
+@needs_compiler
+def test_all_others_take_the_reference(emulated, numpy_as_cupy):
+    emulated.launched.clear()
+    gy, tiles = arguments_of_adjoint()
+    output_adjoint, normalise = accelerated("output_adjoint"), accelerated("normalise_relu")
+    output_adjoint(gy.astype("f8"), tiles)
+    output_adjoint(gy[:0], tiles)
+    row = np.ones(3).view(OnGPU)
+    normalise(gy, row.astype("f4"), row.astype("f4"), row)  # one float64 among them
+    accelerate.enable(False)
+    output_adjoint(gy, tiles)
+    assert emulated.launched == []
+
+
+def test_a_function_without_a_cuda_form_takes_the_reference(numpy_as_cupy):
+    @accelerate.accelerated
+    def only_plain(x):
+        return x + 1
+
+    np.testing.assert_array_equal(only_plain(np.ones(3, "f4").view(OnGPU)), [2, 2, 2])
+
+
+# --- what a compiler says ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc, of the CUDA toolkit")
+def test_nvcc_compiles_without_a_warning(tmp_path):
+    """For an A100 and an H100. Warnings include registers that do not suffice: memory is slow."""
+    (tmp_path / "kernels.cu").write_text(kernels.source(), "utf-8")
+    command = ["nvcc", "-std=c++17", "-fatbin", "-Werror", "all-warnings"]
+    command += ["-Xptxas", "--warn-on-spills,--warn-on-local-memory-usage"]
+    for architecture in ("80", "90"):
+        command += ["-gencode", f"arch=compute_{architecture},code=sm_{architecture}"]
+    done = subprocess.run(
+        [*command, "-o", "kernels.fatbin", "kernels.cu"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "kernels.fatbin").stat().st_size > 0
+
+
+def sanitizer() -> str | None:
+    """The address sanitizer's library, which Python must load before any other."""
+    if emulation.COMPILER is None:
+        return None
+    command = [emulation.COMPILER, "-print-file-name=libasan.so"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if Path(done.stdout.strip()).is_absolute() else None
+
+
+@pytest.mark.skipif(sanitizer() is None, reason="needs a C++ compiler with an address sanitizer")
+def test_no_kernel_reads_or_writes_beside_its_arrays(tmp_path):
+    library = emulation.build(tmp_path, "-fsanitize=address,undefined", "-fno-sanitize-recover")
+    code = """
+import sys
+from pathlib import Path
+from hypothesis import given, settings
+from gpu import emulation
+from gpu.problems import FORMS, PROBLEMS, results
+from tinybar.gpu import kernels
+
+kernels.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
+for name in FORMS:
+
+    @settings(max_examples=20, deadline=None, derandomize=True, database=None)
+    @given(PROBLEMS[name])
+    def run(arguments):
+        results(FORMS[name], arguments)
+
+    run()
+print("done")
+"""
+    environment = {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "LD_PRELOAD": sanitizer(),
+        "ASAN_OPTIONS": "detect_leaks=0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(library)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["done"], done.stderr[-2000:]

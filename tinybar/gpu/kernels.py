@@ -1,0 +1,48 @@
+"""How a kernel is launched: a grid in one dimension, over as many threads as there are outputs."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+THREADS = 256  # of a block
+CHUNK, JOIN = 32, 64  # a sum over rows: of how many at first, then of how many sums
+
+
+def source() -> str:
+    """All kernels as one text, compiled together; CuPy keeps the result on disk under this text."""
+    constants = f"constexpr int CHUNK = {CHUNK}, JOIN = {JOIN};\n"
+    files = sorted(Path(__file__).parent.glob("*.cu"))
+    return "\n".join([constants, *(file.read_text("utf-8") for file in files)])
+
+
+def launch(name: str, threads: int, *arguments) -> None:
+    """Run the kernel on `threads` threads; nothing waits for it.
+
+    arguments: contiguous float32 arrays, of which a kernel sees the first number's address, and
+    Python's numbers, which become 32-bit ones. The kernel's first argument is `threads`: the last
+    block has some too many.
+    """
+    blocks = -(-threads // THREADS)
+    kernel(name)((blocks,), (THREADS,), (np.int32(threads), *map(_argument, arguments)))
+
+
+def _argument(value):
+    if isinstance(value, int):
+        return np.int32(value)
+    return np.float32(value) if isinstance(value, float) else value
+
+
+@functools.cache
+def kernel(name: str):
+    """The kernel of that name, to call with a grid, a block and its arguments."""
+    return _module().get_function(name)
+
+
+@functools.cache
+def _module():
+    import cupy  # on first use: `import tinybar` is light
+
+    return cupy.RawModule(code=source(), options=("-std=c++17",))

@@ -1,0 +1,113 @@
+// Batch norm with ReLU (autograd/norm.py), on x as a matrix of rows and c channels.
+//
+// A sum over the rows goes in steps: first over parts of CHUNK rows, which a thread keeps in
+// registers, then over JOIN parts, and again until one is left. The order is always the same.
+// kernels.py defines both numbers.
+
+// mean, var: (parts, c), the moments of CHUNK rows each. A thread is one part of one channel.
+extern "C" __global__ void chunk_moments(
+    int threads, const float* __restrict__ x, float* __restrict__ mean, float* __restrict__ var,
+    int rows, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int first = at / c * CHUNK, n = min(CHUNK, rows - first);
+  const float* from = x + (size_t)first * c + at % c;
+
+  float values[CHUNK], sum = 0, squares = 0;
+#pragma unroll
+  for (int r = 0; r < CHUNK; ++r) {
+    values[r] = r < n ? from[(size_t)r * c] : 0;
+    sum += values[r];
+  }
+  const float centre = sum / n;
+#pragma unroll
+  for (int r = 0; r < CHUNK; ++r) {
+    const float d = r < n ? values[r] - centre : 0;
+    squares += d * d;
+  }
+  mean[at] = centre;
+  var[at] = squares / n;
+}
+
+// The moments of JOIN parts from theirs: mean = sum n_i mean_i / n,
+// var = sum n_i (var_i + (mean_i - mean)^2) / n. size: the rows of a part; the last may have less.
+extern "C" __global__ void join_moments(
+    int threads, const float* __restrict__ means, const float* __restrict__ vars,
+    float* __restrict__ mean, float* __restrict__ var, int parts, int size, int rows, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int k = at % c, first = at / c * JOIN, last = min(parts, first + JOIN);
+
+  int n = 0;
+  float sum = 0, squares = 0;
+  for (int i = first; i < last; ++i) {
+    const int n_i = min(size, rows - i * size);
+    sum += n_i * means[(size_t)i * c + k];
+    n += n_i;
+  }
+  const float centre = sum / n;
+  for (int i = first; i < last; ++i) {
+    const int n_i = min(size, rows - i * size);
+    const float d = means[(size_t)i * c + k] - centre;
+    squares += n_i * (vars[(size_t)i * c + k] + d * d);
+  }
+  mean[at] = centre;
+  var[at] = squares / n;
+}
+
+// sums: (parts, 2, c), sum g and sum g (x - mean) of CHUNK rows each, g = gy where y > 0.
+extern "C" __global__ void chunk_sums(
+    int threads, const float* __restrict__ gy, const float* __restrict__ y,
+    const float* __restrict__ x, const float* __restrict__ mean, float* __restrict__ sums,
+    int rows, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int k = at % c, part = at / c, first = part * CHUNK, n = min(CHUNK, rows - first);
+  const size_t from = (size_t)first * c + k;
+
+  float sum = 0, product = 0;
+#pragma unroll 8
+  for (int r = 0; r < n; ++r) {
+    const size_t i = from + (size_t)r * c;
+    const float g = y[i] > 0 ? gy[i] : 0;
+    sum += g;
+    product += g * (x[i] - mean[k]);
+  }
+  sums[(size_t)part * 2 * c + k] = sum;
+  sums[((size_t)part * 2 + 1) * c + k] = product;
+}
+
+// The sums of JOIN rows of a matrix of `parts` rows and c columns.
+extern "C" __global__ void join_sums(
+    int threads, const float* __restrict__ sums, float* __restrict__ joined, int parts, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int k = at % c, first = at / c * JOIN, last = min(parts, first + JOIN);
+  float sum = 0;
+  for (int i = first; i < last; ++i) sum += sums[(size_t)i * c + k];
+  joined[at] = sum;
+}
+
+// y = max(0, k (x - mean) + beta).
+extern "C" __global__ void normalise_relu(
+    int threads, const float* __restrict__ x, const float* __restrict__ mean,
+    const float* __restrict__ k, const float* __restrict__ beta, float* __restrict__ y, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int channel = at % c;
+  const float value = k[channel] * (x[at] - mean[channel]) + beta[channel];
+  y[at] = value < 0 ? 0 : value;  // NaN stays NaN
+}
+
+// gx = k (g - shift - slope (x - mean)), g = gy where y > 0.
+extern "C" __global__ void normalise_relu_adjoint(
+    int threads, const float* __restrict__ gy, const float* __restrict__ y,
+    const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ k,
+    const float* __restrict__ shift, const float* __restrict__ slope, float* __restrict__ gx,
+    int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int channel = at % c;
+  const float g = y[at] > 0 ? gy[at] : 0;
+  gx[at] = k[channel] * (g - shift[channel] - slope[channel] * (x[at] - mean[channel]));
+}
