@@ -10,7 +10,8 @@ from .kernel import kernel, share
 def read_features(x, index):
     """x[..., index]."""
     y = np.empty((*x.shape[:-1], index.size), x.dtype)
-    pixels, to = x.reshape(-1, x.shape[-1]), y.reshape(-1, index.size)
+    pixels = x.reshape(-1, x.shape[-1])
+    to = y.reshape(len(pixels), index.size)  # there may be nothing to read
     share(lambda *some: _read_features(pixels, index, to, *some), len(pixels), x.size)
     return y
 
@@ -26,7 +27,8 @@ def _read_features(x, index, y, first, last):
 def add_features(x, delta, index):
     """x, with delta added at [..., index], entries named twice adding up."""
     y = np.empty(x.shape, x.dtype)
-    pixels, to, terms = (a.reshape(-1, a.shape[-1]) for a in (x, y, delta))
+    pixels, to = (a.reshape(-1, a.shape[-1]) for a in (x, y))
+    terms = delta.reshape(len(pixels), index.size)
     share(lambda *some: _add_features(pixels, terms, index, to, *some), len(pixels), x.size)
     return y
 
