@@ -13,6 +13,11 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.oracle
 
+from tinybar.bench.case import Case  # noqa: E402
+from tinybar.bench.networks import onnxruntime_peer, ours  # noqa: E402
+from tinybar.checkpoint import save_model  # noqa: E402
+from tinybar.cli import main  # noqa: E402
+from tinybar.data import load  # noqa: E402
 from tinybar.export import OPSET, to_onnx  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -115,3 +120,33 @@ def test_what_cannot_be_exported():
         to_onnx(gated())
     with pytest.raises(TypeError, match="a residual network, not Linear"):
         to_onnx(nn.Linear(2, 2))
+
+
+# --- as a peer of `tinybar bench` ----------------------------------------------------------------
+
+
+def same_logits(case: Case) -> None:
+    found, expected = onnxruntime_peer.prepare(case)(), ours.prepare(case)().numpy()
+    assert found.shape == (case.batch_size, case.classes)
+    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
+
+
+def test_the_peer_s_logits():
+    same_logits(Case("infer", "wrn-16-2", (16, 12, 3), batch_size=8, threads=1))
+
+
+def test_the_peer_s_logits_of_a_saved_network(tmp_path):
+    dataset, file = load("digits"), tmp_path / "pruned.safetensors"
+    shape = dataset.image_shape
+    rng = np.random.default_rng(5)
+    model = randomise(gated(16, 2, dataset.num_classes, shape, np.float32), rng)
+    save_model(file, pruning.compact(random_gates(model, rng, (0.5,))), dataset)
+    same_logits(Case("infer", str(file), shape, batch_size=8, threads=1))
+
+
+def test_it_takes_its_turns(capsys):
+    shape = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
+    peer = ["--case", "infer", "--peers", "onnxruntime", "--seconds", "0.01"]
+    assert main(["bench", *shape, *peer]) == 0
+    out = capsys.readouterr().out
+    assert f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}" in out
