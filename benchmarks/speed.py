@@ -150,7 +150,7 @@ def measure(case: Case, seconds: float, listen: Callable[[str], None]) -> dict:
     """One row: beside PyTorch and NumPy alone; the small network beside all that are installed."""
     if case.network != SMALL:
         return bench(case, PEERS, seconds, listen)
-    installed, missing = choose_peers(None, SMALL)
+    installed, missing = choose_peers(None, case)
     return bench(case, ",".join(["tinybar-numpy", *installed]), seconds, listen) | {
         "missing": missing
     }

@@ -264,7 +264,9 @@ def audit(seed, as_json, device):
 @click.option("--batch-size", type=int, default=64, show_default=True)
 @click.option("--gated", is_flag=True, help="With hard-concrete gates, in all engines.")
 @click.option("--threads", type=int, help="All processors if unset.")
-@click.option("--peers", metavar="LIST", help="Of torch, autograd, tinygrad, tinybar-numpy.")
+@click.option(
+    "--peers", metavar="LIST", help="Of torch, autograd, tinygrad, onnxruntime, tinybar-numpy."
+)
 @click.option("--run", type=click.Path(path_type=Path), help="A run's compact and full network.")
 @click.option("--layers", is_flag=True, help="Every convolution by every algorithm.")
 @click.option("--seconds", type=float, help="Of measuring: 10 if unset, 60 with --layers.")
@@ -272,7 +274,7 @@ def audit(seed, as_json, device):
 def bench(json_file, **options):
     """Time tinybar beside PyTorch and others, turn by turn: a training step of wrn-16-1.
 
-    MODEL is a name such as wrn-28-12, or small, a network that all peers can run. Every engine
+    MODEL is a name such as wrn-28-12, or small, a network that all peers can train. Every engine
     has a process of its own; the peers are those that are installed. On the CPU.
 
     \b
@@ -280,6 +282,7 @@ def bench(json_file, **options):
       tinybar bench
       tinybar bench wrn-28-12 --batch-size 16 --gated --peers torch,tinybar-numpy
       tinybar bench wrn-16-4 --layers --json layers.json
+      tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
       tinybar bench --run runs/tiny
     """
     from rich.console import Console

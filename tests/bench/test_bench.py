@@ -88,11 +88,15 @@ def run(tmp_path):
     return folder.path
 
 
-def test_a_run_tells_what_became_of_its_flops(run, tmp_path, capsys):
+def bench_run(run, peers, tmp_path) -> dict:
     file = tmp_path / "bench.json"
     options = ["--run", str(run), "--batch-size", "4", "--threads", "1", "--seconds", "0.01"]
-    assert main(["bench", *options, "--json", str(file)]) == 0
-    facts = json.loads(file.read_text())
+    assert main(["bench", *options, "--peers", peers, "--json", str(file)]) == 0
+    return json.loads(file.read_text())
+
+
+def test_a_run_tells_what_became_of_its_flops(run, tmp_path, capsys):
+    facts = bench_run(run, "", tmp_path)
     assert facts["engines"].keys() == {"full", "compact"}
     assert facts["case"]["kind"] == "infer"
     about = facts["run"]
@@ -100,7 +104,40 @@ def test_a_run_tells_what_became_of_its_flops(run, tmp_path, capsys):
     assert about["flop_factor"] == about["flops_full"] / about["flops"]
     assert about["speedup"] == facts["ratios"]["full"]["ratio"]
     assert about["share"] == about["speedup"] / about["flop_factor"]
-    assert "times fewer FLOPs" in capsys.readouterr().out
+    assert about["peers"] == {}
+    out = capsys.readouterr().out
+    assert "times fewer FLOPs" in out
+    assert f"{100 * about['share']:.0f} % of the FLOP reduction realised" in out
+
+
+def test_a_run_beside_a_peer(run, tmp_path, capsys):
+    facts = bench_run(run, "tinybar-numpy", tmp_path)
+    names = {"full", "compact", "full, tinybar-numpy", "compact, tinybar-numpy"}
+    assert facts["engines"].keys() == names
+    assert facts["ratios"].keys() == names - {"compact"}
+    peer = facts["run"]["peers"]["tinybar-numpy"]
+    assert peer["share"] == peer["speedup"] / facts["run"]["flop_factor"]
+    assert peer["ratios"]["compact"] == facts["ratios"]["compact, tinybar-numpy"]
+    medians = [
+        [median(turn) for turn in facts["engines"][name]["rounds"]]
+        for name in ("full", "full, tinybar-numpy", "compact, tinybar-numpy")
+    ]
+    ours, full, compact = medians
+    expected = median(b / a for a, b in zip(ours, full, strict=True))
+    assert peer["ratios"]["full"]["ratio"] == pytest.approx(expected, rel=0.01)
+    expected = median(b / a for a, b in zip(compact, full, strict=True))
+    assert peer["speedup"] == pytest.approx(expected, rel=0.01)
+    out = capsys.readouterr().out
+    assert out.count("of the FLOP reduction realised") == 2
+    assert "tinybar : tinybar-numpy: full" in out
+
+
+@pytest.mark.parametrize(
+    ("peers", "message"), [("torch", "only runs"), ("caffe", "unknown peer")], ids=str
+)
+def test_peers_that_cannot_run_what_a_run_saved(run, peers, message, capsys):
+    assert main(["bench", "--run", str(run), "--peers", peers]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_layers_has_every_convolution_and_every_algorithm(tmp_path, capsys):
@@ -197,14 +234,15 @@ ERRORS = [
     (["--seconds", "nan"], "--seconds must be positive"),
     (["--peers", "caffe"], "unknown peer 'caffe'"),
     (["--peers", "tinybar"], "unknown peer 'tinybar'"),
-    (["--peers", "autograd"], "only runs the network 'small'"),
+    (["--peers", "autograd"], "only runs --case step or infer of the network 'small'"),
     (["small", "--gated"], "has no gates"),
     (["small", "--image-shape", "6", "8", "3"], "multiples of 4"),
     (["small", "--layers"], "residual networks"),
     (["--layers", "--gated"], "leave out --gated"),
     (["--run", "nowhere"], "nowhere is not a run folder"),
     (["wrn-10-1", "--run", "nowhere"], "leave out MODEL"),
-    (["--run", "nowhere", "--peers", "torch"], "leave out --peers"),
+    (["--peers", "onnxruntime"], "only runs --case infer of wrn-D-K, the networks of --run"),
+    (["--gated", "--case", "infer", "--peers", "onnxruntime"], "only runs --case infer of"),
     (["--json", "no/such/folder.json"], "there is no folder no/such"),
 ]
 
@@ -223,10 +261,16 @@ def test_errors_are_one_line(options, word, capsys, tmp_path, monkeypatch):
 
 def test_a_peer_that_is_not_installed(monkeypatch, capsys):
     monkeypatch.setattr(cases, "is_installed", lambda name: name == "tinybar-numpy")
-    assert choose_peers(None, "wrn-10-1") == ([], ["torch"])
-    assert choose_peers(None, "small") == ([], ["torch", "autograd", "tinygrad"])
-    assert choose_peers(" tinybar-numpy ,,tinybar-numpy", "small") == (["tinybar-numpy"], [])
+    small = Case("step", "small", threads=1)
+    assert choose_peers(None, tiny()) == ([], ["torch"])
+    assert choose_peers(None, tiny(kind="infer")) == ([], ["torch", "onnxruntime"])
+    assert choose_peers(None, tiny(kind="infer", gated=True)) == ([], ["torch"])
+    assert choose_peers(None, tiny(kind="infer", network="a.safetensors")) == ([], ["onnxruntime"])
+    assert choose_peers(None, small) == ([], ["torch", "autograd", "tinygrad"])
+    assert choose_peers(" tinybar-numpy ,,tinybar-numpy", small) == (["tinybar-numpy"], [])
     assert main(["bench", "--peers", "torch"]) == 2
     assert "torch is not installed: pip install torch" in capsys.readouterr().err
+    assert main(["bench", "--case", "infer", "--peers", "onnxruntime"]) == 2
+    assert "pip install onnx onnxruntime" in capsys.readouterr().err
     assert main(["bench", *ALONE]) == 0
     assert "not installed: torch" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from tinybar.bench.case import ENGINES, Case
+from tinybar.bench.case import ENGINES, SMALL, Case
 from tinybar.bench.networks import ours
 
 torch = pytest.importorskip("torch")
@@ -103,7 +103,7 @@ print(json.dumps({"logits": numpy.asarray(peer.prepare(infer)()).tolist(), "loss
 """
 
 
-@pytest.mark.parametrize("name", [name for name, e in ENGINES.items() if not e.runs_all])
+@pytest.mark.parametrize("name", [n for n, e in ENGINES.items() if e.forms == (SMALL,)])
 def test_the_small_network_of_other_engines(name):
     # In a process of its own: here, `autograd` is the folder of tests of that name.
     done = subprocess.run(

@@ -14,7 +14,13 @@ from ..checkpoint import load_model
 from .networks.small import SmallNet
 
 KINDS = ("step", "infer")
-SMALL = "small"  # the one network that every engine runs, see networks/small.py
+SMALL = "small"  # the network of all engines that can train, see networks/small.py
+FORMS = {  # of networks, and how they are asked for
+    SMALL: f"the network {SMALL!r}",
+    "plain": "wrn-D-K",
+    "gated": "wrn-D-K --gated",
+    "saved": "the networks of --run",
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Case:
 
     kind: "step" (forward, cross-entropy, backward, Adam with weight decay, in training mode) or
     "infer" (forward, no gradients, evaluation mode).
-    network: wrn-D-K, "small", or the path of a network that a run saved (tinybar alone).
+    network: wrn-D-K, "small", or the path of a network that a run saved.
     image_shape: (H, W, C). gated: with hard-concrete gates, sampled anew at every step.
     Raises ValueError, naming the option, for a value out of range.
     """
@@ -61,6 +67,15 @@ class Case:
         """Whether the network is a file."""
         return self.network.endswith(".safetensors")
 
+    @property
+    def form(self) -> str:
+        """Which of FORMS the network has."""
+        if self.network == SMALL:
+            return SMALL
+        if self.is_saved:
+            return "saved"
+        return "gated" if self.gated else "plain"
+
     def build(self) -> nn.Module:
         """The network of tinybar, with the same random weights in every process.
 
@@ -93,13 +108,23 @@ class Engine:
     """What can run a case.
 
     module: in networks/. needs: the modules that must be installed. environ: of its process.
-    runs_all: whether it runs the wide residual networks, or the small network alone.
+    forms, kinds: of FORMS and of KINDS, those that it runs.
     """
 
     module: str
     needs: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
-    runs_all: bool = True
+    forms: tuple[str, ...] = tuple(FORMS)
+    kinds: tuple[str, ...] = KINDS
+
+    def runs(self, case: Case) -> bool:
+        """Whether it can run the case, once it is installed."""
+        return case.form in self.forms and case.kind in self.kinds
+
+    def limits(self) -> str:
+        """What it runs."""
+        networks = ", ".join(FORMS[form] for form in self.forms)
+        return f"--case {' or '.join(self.kinds)} of {networks}"
 
 
 # The process of a peer also imports tinybar, for the initial weights. What tinybar does there for
@@ -109,37 +134,37 @@ _UNTOUCHED = {"TINYBAR_OPENBLAS": "default", "TINYBAR_MALLOC": "default"}
 ENGINES = {
     "tinybar": Engine("ours"),
     "tinybar-numpy": Engine("ours", environ={"TINYBAR_FAST": "off"}),  # without compiled kernels
-    "torch": Engine("torch_peer", ("torch",), _UNTOUCHED),
-    "autograd": Engine("autograd_peer", ("autograd",), _UNTOUCHED, runs_all=False),
-    "tinygrad": Engine("tinygrad_peer", ("tinygrad",), _UNTOUCHED, runs_all=False),
+    "torch": Engine("torch_peer", ("torch",), _UNTOUCHED, (SMALL, "plain", "gated")),
+    "autograd": Engine("autograd_peer", ("autograd",), _UNTOUCHED, (SMALL,)),
+    "tinygrad": Engine("tinygrad_peer", ("tinygrad",), _UNTOUCHED, (SMALL,)),
+    "onnxruntime": Engine(
+        "onnxruntime_peer", ("onnx", "onnxruntime"), _UNTOUCHED, ("plain", "saved"), ("infer",)
+    ),
 }
 PEERS = tuple(name for name in ENGINES if name != "tinybar")
 
 
-def choose_peers(wish: str | None, network: str) -> tuple[list[str], list[str]]:
+def choose_peers(wish: str | None, case: Case) -> tuple[list[str], list[str]]:
     """(peers to run, peers not installed) for a list such as "torch,autograd", or None.
 
-    None: all foreign engines that can run the network; those not installed are only reported.
-    Raises ValueError for one asked for that is unknown, not installed, or cannot run the network.
+    None: all foreign engines that can run the case; those not installed are only reported.
+    Raises ValueError for one asked for that is unknown, not installed, or cannot run the case.
     """
     if wish is None:
-        able = [n for n in PEERS if ENGINES[n].needs and _can_run(n, network)]
+        able = [n for n in PEERS if ENGINES[n].needs and ENGINES[n].runs(case)]
         return [n for n in able if is_installed(n)], [n for n in able if not is_installed(n)]
     names = list(dict.fromkeys(name.strip() for name in wish.split(",") if name.strip()))
     for name in names:
         if name not in PEERS:
             raise ValueError(f"unknown peer {name!r}: use {', '.join(PEERS)}")
-        if not _can_run(name, network):
-            raise ValueError(f"the peer {name} only runs the network {SMALL!r}, not {network!r}")
+        if not ENGINES[name].runs(case):
+            raise ValueError(f"the peer {name} only runs {ENGINES[name].limits()}")
         if not is_installed(name):
-            raise ValueError(f"the peer {name} is not installed: pip install {name}")
+            packages = " ".join(ENGINES[name].needs)
+            raise ValueError(f"the peer {name} is not installed: pip install {packages}")
     return names, []
 
 
 def is_installed(name: str) -> bool:
     """Whether everything that the engine needs can be imported."""
     return all(importlib.util.find_spec(module) is not None for module in ENGINES[name].needs)
-
-
-def _can_run(name: str, network: str) -> bool:
-    return network == SMALL or ENGINES[name].runs_all

@@ -38,13 +38,13 @@ def execute(
     if run is not None:
         fixed = {
             "MODEL": model, "--image-shape": image_shape, "--classes": classes,
-            "--gated": gated or None, "--peers": peers, "--layers": layers or None,
+            "--gated": gated or None, "--layers": layers or None,
         }  # fmt: skip
         given = [name for name, value in fixed.items() if value is not None]
         if given:
-            raise ValueError(f"--run has its own networks and no peers: leave out {given[0]}")
+            raise ValueError(f"--run has its own networks: leave out {given[0]}")
         case = Case(kind or "infer", SMALL, batch_size=batch_size, threads=threads)
-        return bench_run(run, case, seconds, listen)
+        return bench_run(run, case, peers, seconds, listen)
     case = Case(
         kind or "step", model or "wrn-16-1", image_shape or (32, 32, 3), classes or 10,
         batch_size, gated, threads,

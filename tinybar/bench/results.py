@@ -27,7 +27,7 @@ def machine() -> dict:
 
 def bench(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
     """Times of the case in tinybar and its peers, fit for JSON."""
-    names, missing = choose_peers(peers, case.network)
+    names, missing = choose_peers(peers, case)
     contenders = {name: (name, case) for name in ["tinybar", *names]}
     measured = compare(contenders, seconds, listen)
     ratios = {
@@ -41,35 +41,54 @@ def bench(case: Case, peers: str | None, seconds: float, listen: Listener) -> di
     }
 
 
-def bench_run(run: Path, case: Case, seconds: float, listen: Listener) -> dict:
-    """Times of the compact network of a run beside the full one, and what became of the FLOPs."""
+def bench_run(run: Path, case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
+    """Times of the compact network of a run beside the full one, and what became of the FLOPs.
+
+    The same of the peers, whose networks are called "full, PEER" and "compact, PEER".
+    """
     full, compact = _networks(run)
     cases = {
         "full": dataclasses.replace(case, network=str(full.path), **full.shape),
         "compact": dataclasses.replace(case, network=str(compact.path), **compact.shape),
     }
-    measured = compare({name: ("tinybar", c) for name, c in cases.items()}, seconds, listen)
-    speedup = _ratio(measured["compact"], measured["full"])
+    names, missing = choose_peers(peers, cases["compact"])
+    contenders = {size: ("tinybar", c) for size, c in cases.items()}
+    contenders |= {f"{size}, {n}": (n, c) for n in names for size, c in cases.items()}
+    measured = compare(contenders, seconds, listen)
     factor = full.flops / compact.flops
+
+    def realised(small: str, large: str) -> dict:
+        speedup = _ratio(measured[small], measured[large])["ratio"]
+        return {"speedup": speedup, "share": speedup / factor}
+
+    def beside(peer: str) -> dict:
+        """What the peer makes of the reduction; tinybar : peer on each of the two networks."""
+        ratios = {size: _ratio(measured[size], measured[f"{size}, {peer}"]) for size in cases}
+        return {**realised(f"compact, {peer}", f"full, {peer}"), "ratios": ratios}
+
     return {
         **_header(cases["compact"], seconds),
         "engines": {name: _engine(result) for name, result in measured.items()},
-        "ratios": {"full": speedup},
-        "missing": [],
+        "ratios": {
+            name: _ratio(measured["compact"], result)
+            for name, result in measured.items()
+            if name != "compact"
+        },
+        "missing": missing,
         "run": {
             "path": str(run),
             "flops_full": full.flops,
             "flops": compact.flops,
             "flop_factor": factor,
-            "speedup": speedup["ratio"],
-            "share": speedup["ratio"] / factor,
+            **realised("compact", "full"),
+            "peers": {name: beside(name) for name in names},
         },
     }
 
 
 def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
     """Times of every distinct convolution of the case's network, by every algorithm."""
-    names, missing = choose_peers(peers, case.network)
+    names, missing = choose_peers(peers, case)
     layers = distinct(case)
     versions = measure(layers, ["tinybar", *names], case.threads, seconds / len(layers), listen)
     return {

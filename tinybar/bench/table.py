@@ -17,7 +17,7 @@ def render(facts: dict) -> Group:
     }
     lines = [_machine(facts), *dict.fromkeys(_versions(found) for found in versions.values())]
     if "run" in facts:
-        lines.append(_share(facts["run"]))
+        lines += _shares(facts["run"])
     lines += [f"not installed: {', '.join(facts['missing'])}"] * bool(facts["missing"])
     table = _layers(facts) if "layers" in facts else _engines(facts)
     return Group(table, *(Text(line) for line in lines))
@@ -94,8 +94,19 @@ def _versions(found: dict) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
-def _share(run: dict) -> str:
-    return (
-        f"{run['flop_factor']:.1f} times fewer FLOPs ({run['flops']:,} of {run['flops_full']:,}), "
-        f"{run['speedup']:.2f} times faster: {100 * run['share']:.0f} % of the reduction"
-    )
+def _shares(run: dict) -> list[str]:
+    """What became of the FLOPs, in tinybar and in each peer."""
+    factor, flops, full = run["flop_factor"], run["flops"], run["flops_full"]
+    lines = [
+        f"compact: {factor:.1f} times fewer FLOPs than full ({flops:,} of {full:,})",
+        f"tinybar: {_realised(run)}",
+    ]
+    for name, peer in run["peers"].items():
+        ratios = ", ".join(f"{size} {ratio_text(r)}" for size, r in peer["ratios"].items())
+        lines += [f"{name}: {_realised(peer)}", f"tinybar : {name}: {ratios}"]
+    return lines
+
+
+def _realised(engine: dict) -> str:
+    share = 100 * engine["share"]
+    return f"{engine['speedup']:.2f} times faster, {share:.0f} % of the FLOP reduction realised"

@@ -13,7 +13,7 @@ Key = TypeVar("Key")
 
 TURN = 0.25  # seconds at most that an engine computes before the next one has its turn
 LEAST_ROUNDS = 5
-REST = 0.05  # seconds; OpenBLAS's idle threads spin for half of that before they sleep
+REST = 0.1  # seconds; idle threads of OpenBLAS spin for 25 ms before they sleep, onnxruntime's 45
 LONG = 0.5  # seconds; a step this long does not feel what happened before it
 
 

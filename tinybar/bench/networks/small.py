@@ -1,4 +1,4 @@
-"""The small network, which every engine runs.
+"""The small network, which every engine runs that can train.
 
 Three 3x3 convolutions of 16, 32 and 32 features, each with bias and ReLU, average pooling 2x2 after
 the first and the second, a global average pool and a linear layer.

@@ -1,0 +1,31 @@
+"""onnxruntime: inference of plain and compact residual networks, from `tinybar.export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from ...export import INPUT, to_onnx
+from . import inputs
+
+
+def versions() -> dict[str, str]:
+    """Of the library that computes, and of the one that wrote the graph."""
+    return {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
+
+
+def prepare(case) -> Callable[[], np.ndarray]:
+    """The step to time: logits of images (N, H, W, C), as tinybar has them; N is fixed."""
+    images, _ = inputs.batch(case)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = case.threads, 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    session = onnxruntime.InferenceSession(
+        to_onnx(case.build(), case.batch_size).SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
+    return lambda: session.run(None, {INPUT: images})[0]
