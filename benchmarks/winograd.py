@@ -145,7 +145,7 @@ def gap(found: dict[str, list[dict]], key: str) -> str:
     gaps = np.abs(one.mean(axis=0) - other.mean(axis=0))
     epoch = int(gaps.argmax())
     spread = max(one[:, epoch].std(ddof=1), other[:, epoch].std(ddof=1))
-    return f"{gaps[epoch]:.4f} (epoch {epoch + 1}; s.d. of the seeds there {spread:.4f})"
+    return f"{gaps[epoch]:.2g} (epoch {epoch + 1}; s.d. of the seeds there {spread:.2g})"
 
 
 def page(rows: list[dict], found: dict[str, list[dict]]) -> str:
