@@ -131,6 +131,17 @@ def test_an_empty_batch_in_evaluation():
     assert ggamma.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", [ag.batch_norm, ag.batch_norm_relu])
+def test_no_channel_at_all(norm, training):
+    """As in a gated network that drew all features of a signal closed."""
+    none = np.ones(0)
+    y, (gx, *_), _ = forward_backward(
+        lambda *a: norm(*a, none, none, training=training), [np.ones((2, 3, 3, 0)), none, none]
+    )
+    assert y.shape == gx.shape == (2, 3, 3, 0)
+
+
 def test_what_does_not_fit_is_said():
     x, one = np.ones((2, 3)), np.ones(3)
     for i, name in enumerate(["gamma", "beta", "running_mean", "running_var"]):

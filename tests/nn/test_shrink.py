@@ -9,6 +9,7 @@ from tinybar import autograd as ag
 from tinybar import backend, nn, pruning
 from tinybar.autograd import Tensor
 from tinybar.nn import blocks
+from tinybar.pruning.bar import BudgetAwareRegularizer
 
 DRAWS = [-30.0, -6.0, -1.6, 0.0, 30.0]  # log alpha: from never open to always
 
@@ -32,11 +33,50 @@ def step(model, seed: int, shrinks: bool) -> dict:
     rng = np.random.default_rng(seed)
     logits = model(Tensor(rng.standard_normal((3, 5, 6, 2))))
     ag.cross_entropy(logits, np.array([0, 2, 1])).backward()
-    gradients = {
-        name: np.zeros(p.shape) if p.grad is None else p.grad
-        for name, p in model.named_parameters()
-    }
-    return {"logits": logits.data, **gradients}
+    return {"logits": logits.data} | {name: p.grad for name, p in model.named_parameters()}
+
+
+def run(seed: int, location: float, shrinks: bool, steps: int = 8) -> list[dict]:
+    """Steps of Adam under the barrier: the penalty, all parameters and both moments after each."""
+    model, rng = network(seed, 10), np.random.default_rng(seed)
+    model.shrinks = shrinks
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = rng.normal(location, 1, gate.log_alpha.shape)
+    cost, gates = pruning.COSTS["volume"], [gate.log_alpha for gate in pruning.gates_of(model)]
+    barrier = BudgetAwareRegularizer(model, cost, cost.full(model) // 16, steps)
+    others = [p for name, p in model.named_parameters() if not name.endswith("log_alpha")]
+    groups = [{"params": others, "weight_decay": 0.1}, {"params": gates, "lr": 0.1}]
+    optimizer, states = nn.Adam(groups, 1e-2), []
+    for iteration in range(steps):
+        images, labels = rng.standard_normal((6, 5, 6, 2)), rng.integers(0, 3, 6)
+        loss, penalty = ag.cross_entropy(model(Tensor(images)), labels), barrier.penalty(iteration)
+        if penalty.loss is not None:
+            loss = loss + penalty.loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        parameters = {name: p.data.copy() for name, p in model.named_parameters()}
+        states.append({"penalty": penalty, **parameters, **optimizer.state_dict()})
+    return states
+
+
+@pytest.mark.parametrize("location", [-7.0, -3.0, -1.0], ids=lambda location: f"{location:g}")
+@given(seed=st.integers(0, 10**6))
+def test_the_run_is_the_same_run(location, seed):
+    """Parameters, gates, Adam's moments, the volume and the barrier, step after step.
+
+    At the lowest location whole convolutions are drawn closed. Their weights have the gradient 0,
+    which is not none: they decay, and they and their gates move on with their moments.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "WORTH_SKIPPING", 2.0)
+        runs = [run(seed, location, shrinks) for shrinks in (False, True)]
+    for expected, got in zip(*runs, strict=True):
+        first, second = expected.pop("penalty"), got.pop("penalty")
+        assert first[1:] == second[1:]
+        assert (first.loss is None) == (second.loss is None)
+        for name, array in expected.items():
+            np.testing.assert_allclose(got[name], array, rtol=1e-6, atol=1e-8, err_msg=name)
 
 
 def check(make, seed: int) -> None:

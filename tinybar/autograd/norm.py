@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from ..accelerate import accelerated
 from ..backend import array_module
 from .primitive import primitive
@@ -33,7 +35,7 @@ def batch_norm(
 
 
 def _of_the_batch(x, gamma, beta, running_mean, running_var, momentum, eps, needs):
-    m = x.size // x.shape[-1]
+    m = _values_per_channel(x)
     mean, s = _batch_statistics(x, running_mean, running_var, momentum, eps)
     k = gamma / s
     y = x - mean
@@ -80,7 +82,7 @@ def batch_norm_relu(
     over x, forward and backward, and with nothing kept but x and y.
     """
     _check(x, gamma, beta, running_mean, running_var, training)
-    m = x.size // x.shape[-1]
+    m = _values_per_channel(x)
     if training:
         mean, s = _batch_statistics(x, running_mean, running_var, momentum, eps)
     else:
@@ -130,7 +132,7 @@ def normalise_relu_adjoint(gy, y, x, mean, k, shift, slope):
 @accelerated
 def moments(x):
     """(mean, biased variance) per channel."""
-    m = x.size // x.shape[-1]
+    m = _values_per_channel(x)
     mean = sum_per_channel(x) / m
     xc = x - mean
     return mean, sum_per_channel(xc * xc) / m
@@ -138,7 +140,7 @@ def moments(x):
 
 def _batch_statistics(x, running_mean, running_var, momentum: float, eps: float):
     """(mean, s) of the batch, after the running ones have moved towards it."""
-    m = x.size // x.shape[-1]
+    m = _values_per_channel(x)
     mean, var = moments(x)
     _update(running_mean, mean, momentum)
     _update(running_var, var * (m / (m - 1)), momentum)
@@ -148,6 +150,11 @@ def _batch_statistics(x, running_mean, running_var, momentum: float, eps: float)
 def _running_statistics(x, running_mean, running_var, eps: float):
     """(mean, s) that training left, copied: it may go on before the pullback is called."""
     return running_mean.astype(x.dtype), array_module(x).sqrt(running_var.astype(x.dtype) + eps)
+
+
+def _values_per_channel(x) -> int:
+    """m: the product of all axes of x but the last. There may be no channel."""
+    return prod(x.shape[:-1])
 
 
 def _update(running, new, momentum: float) -> None:
@@ -167,5 +174,5 @@ def _check(x, gamma, beta, running_mean, running_var, training) -> None:
             raise ValueError(
                 f"batch_norm: {name} has shape {array.shape}, x {x.shape} needs {channels}"
             )
-    if training and x.size // max(1, x.shape[-1]) < 2:
+    if training and _values_per_channel(x) < 2:
         raise ValueError(f"batch_norm in training needs two values per channel, got x {x.shape}")

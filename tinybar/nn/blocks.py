@@ -95,11 +95,13 @@ class PreActivationBlock(Module):
     def forward_open(self, signal: Signal) -> Signal:
         """The same, but what was drawn closed is not computed, where that saves time.
 
-        A feature whose z is 0 is zero and has no gradient: neither itself, nor its gate, nor what
-        reads it. Only the running statistics of its batch norm would move, and do not.
+        A feature whose z is 0 is zero, and the gradient of its parameters is: of its own, of its
+        gate's, and of what reads it. Only the running statistics of its batch norm would move, and
+        do not. Where nothing at all is open, features are none, and their arrays empty: parameters
+        get their gradient of zeros all the same, without which Adam would leave them as they are.
         """
         draws = self._draws()
-        reads = _indices(signal.live) if signal.live.any() else np.array([0])  # of zeros, then
+        reads = _indices(signal.live)
         open1, open2, open_s = (None if z is None else _indices(is_open(z)) for z in draws)
         (_, _, c_in, c_out), pairs = self.conv1.weight.shape, len(open1) * (len(reads) + len(open2))
         if pairs > WORTH_SKIPPING * c_out * (c_in + c_out):
@@ -124,15 +126,15 @@ class PreActivationBlock(Module):
     def _of_open(self, signal: Signal, draws, reads, open1, open2, open_s) -> Signal:
         """reads: indices of the features that exist; open1, open2, open_s: of those drawn open."""
         (h, live), (z1, z2, z) = signal, draws
-        x = self.bn1.relu_part(only(h, reads), reads, Tensor(live.astype(h.dtype)))
+        x = self.bn1.relu_part(only(h, reads), reads)
         if self.shortcut is not None:
             live = is_open(z)
             h = spread(self.shortcut.part(x, reads, open_s, z), len(live), open_s)
-        if len(open1) and len(open2):
-            inner = self.bn2.relu_part(self.conv1.part(x, reads, open1), open1, z1)
-            delta = self.conv2.part(inner, open1, open2, z2)
-            h, live = ag.scatter_add(h, delta, open2), live | is_open(z2)
-        return Signal(h, live)
+        inner = self.bn2.relu_part(self.conv1.part(x, reads, open1), open1, z1)
+        delta = self.conv2.part(inner, open1, open2, z2)
+        if len(open1):
+            live = live | is_open(z2)
+        return Signal(ag.scatter_add(h, delta, open2), live)
 
     def path(self) -> list[GatedConv]:
         """The convolutions that make the delta, in order; each reads what the one before writes."""
