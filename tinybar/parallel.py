@@ -49,10 +49,10 @@ def is_inside() -> bool:
 def each(function: Callable, parts: Sequence) -> list:
     """[function(part) for part in parts], by all threads; BLAS has one thread within each.
 
-    What a part raises is raised here. Inside another `each`, parts are worked on one by one.
+    What a part raises is raised here. Inside another `each`, parts are worked on one by one; a
+    single part is not one of several, and may be shared out again.
     """
-    helpers_wanted = min(threads(), len(parts)) - 1
-    if is_inside() or helpers_wanted < 1:
+    if is_inside() or len(parts) < 2:
         return [function(part) for part in parts]
     results, todo = [None] * len(parts), deque(enumerate(parts))
 
@@ -64,10 +64,12 @@ def each(function: Callable, parts: Sequence) -> list:
         finally:
             _worker.busy = False
 
+    helpers_wanted = min(threads(), len(parts)) - 1
     with blas.one_thread():
-        pool = _workers()
         # In a copy of the context: NumPy's errstate is the caller's.
-        helpers = [pool.submit(contextvars.copy_context().run, work) for _ in range(helpers_wanted)]
+        helpers = [
+            _workers().submit(contextvars.copy_context().run, work) for _ in range(helpers_wanted)
+        ]
         try:
             work()
         finally:
