@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinybar import accelerate, backend, nn, pruning
 from tinybar import autograd as ag
-from tinybar import backend, nn, pruning
 from tinybar.autograd import Tensor
 from tinybar.nn import blocks
 from tinybar.pruning.bar import BudgetAwareRegularizer
@@ -31,7 +31,7 @@ def step(model, seed: int, shrinks: bool) -> dict:
     model.shrinks = shrinks
     backend.seed(seed)
     rng = np.random.default_rng(seed)
-    logits = model(Tensor(rng.standard_normal((3, 5, 6, 2))))
+    logits = model(Tensor(rng.standard_normal((3, 5, 6, 2)).astype(model.stem.weight.dtype)))
     ag.cross_entropy(logits, np.array([0, 2, 1])).backward()
     return {"logits": logits.data} | {name: p.grad for name, p in model.named_parameters()}
 
@@ -136,9 +136,40 @@ def test_the_statistics_of_what_was_closed_stay(monkeypatch):
     assert np.array_equal(moved, gate.log_alpha.data > 0)
 
 
-def test_evaluation_is_untouched():
-    model = network(5, 10).eval()
-    x = Tensor(np.random.default_rng(0).standard_normal((2, 5, 6, 2)))
-    before = model(x).data
-    model.shrinks = True
-    assert np.array_equal(model(x).data, before)
+@given(seed=st.integers(0, 10**6), depth=st.sampled_from([10, 16]))
+def test_evaluation_skips_the_dead_and_moves_nothing(seed, depth):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "WORTH_SKIPPING", 2.0)
+        model = network(seed, depth).eval()
+        rng = np.random.default_rng(seed)
+        for name, buffer in model.named_buffers():
+            buffer[...] = rng.uniform(0.5, 2, buffer.shape) if "var" in name else 1
+        before, x = model.state_dict(), Tensor(rng.standard_normal((2, 5, 6, 2)))
+        expected = model(x).data
+        model.shrinks = True
+        np.testing.assert_allclose(model(x).data, expected, rtol=1e-10, atol=1e-10)
+        assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
+
+
+@pytest.mark.parametrize("log_alpha", [-30.0, -2.0, 30.0])
+def test_in_float32_with_the_compiled_forms(log_alpha, monkeypatch):
+    """Those that skip have compiled forms too, which arrays without features must not upset."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(blocks, "WORTH_SKIPPING", 2.0)
+
+    def made(dtype):
+        model = network(0, 10).astype(dtype)
+        for gate in pruning.gates_of(model):
+            gate.log_alpha.data[...] = log_alpha
+        model.stem_gate.vital = model.blocks[1].shortcut_gate.vital = False
+        return model
+
+    expected = step(made(np.float64), 1, shrinks=False)
+    accelerate.enable(True)
+    try:
+        got = step(made(np.float32), 1, shrinks=True)
+    finally:
+        accelerate.enable(False)
+    for name, array in expected.items():
+        scale = max(1.0, np.abs(array).max())
+        np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)

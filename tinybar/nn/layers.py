@@ -114,8 +114,9 @@ class BatchNorm2d(Module):
         *running, training, momentum, eps = self._settings()
         moved = [statistic[features] for statistic in running]
         y = ag.batch_norm_relu(x, gamma, beta, *moved, training, momentum, eps)
-        for statistic, new in zip(running, moved, strict=True):
-            statistic[features] = new
+        if training:
+            for statistic, new in zip(running, moved, strict=True):
+                statistic[features] = new
         return y
 
     def _settings(self) -> tuple:

@@ -54,8 +54,9 @@ def output_size(conv: Conv2d, size: tuple[int, int]) -> tuple[int, int]:
 class WideResNet(ResidualNetwork):
     """WRN-depth-width: 3 groups of (depth - 4)/6 blocks of 16, 32, 64 times `width` features.
 
-    shrinks: whether training skips, batch by batch, the features whose gates were drawn closed
-    (an extension of the paper, `PreActivationBlock.forward_open`); for networks with gates.
+    shrinks: whether features whose gates are closed are skipped: those drawn closed for the batch
+    in training, the dead ones in evaluation (an extension of the paper,
+    `PreActivationBlock.forward_open`); for networks with gates.
     """
 
     shrinks = False
@@ -85,9 +86,8 @@ class WideResNet(ResidualNetwork):
     def forward(self, x: Tensor) -> Tensor:
         z = sample(self.stem_gate)
         signal = Signal(self.stem(x, z), is_open(z))
-        shrinks = self.shrinks and self.training
         for block in self.blocks:
-            signal = block.forward_open(signal) if shrinks else block(signal)
+            signal = block.forward_open(signal) if self.shrinks else block(signal)
         return self.head(*signal)
 
 
