@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
 from numbers import Integral
+from operator import add
 
 import numpy as np
 
+from .. import blas, parallel
 from ..backend import array_module
 from .primitive import primitive
+
+WORTH_A_CORE = 1 << 17  # numbers to add: fewer are added before another thread has woken up
 
 
 def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
@@ -36,7 +41,10 @@ def sum_per_channel(a):
     m = prod(a.shape[:-1])
     if xp is not np:
         return a.reshape(m, c).sum(axis=0)
-    return xp.ones(m, a.dtype) @ a.reshape(m, c)
+    rows, parts = a.reshape(m, c), parallel.slices(m, int(np.clip(m * c // WORTH_A_CORE, 1, 16)))
+    with blas.one_thread():  # its own threads would spin on when the sum is done
+        sums = parallel.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
+    return reduce(add, sums)
 
 
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
