@@ -2,106 +2,195 @@
 
     python benchmarks/shrink.py runs/shrink
 
-Both runs of a seed go on side by side, with one thread each, so that neither has the machine more
-to itself. Runs whose result exists are not repeated, so the command can be interrupted. The table
+Each run has a process of its own with one thread, one after the other: seed 0 without, seed 0 with,
+seed 1 without, ... What counts is the time that the process had a processor, as others may use the
+machine, too. Runs that have ended are not repeated; one that was interrupted begins anew. The table
 and the figures behind it are written to benchmarks/results/shrink-digits.md and .json.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
 
 import click
+import numpy as np
 
-from tinybar import __version__, accelerate, backend
+from tinybar import __version__, accelerate, backend, data, parallel, report
+from tinybar.autograd import Tensor, probability_active
+from tinybar.checkpoint import RunFolder
+from tinybar.config import Config, from_table, load_preset
+from tinybar.files import load_arrays, write_json
+from tinybar.train import STAGES, train
 
-SEEDS, STAGES = range(3), ("teacher", "prune", "fine-tune")
+MODEL, BUDGET, SEEDS = "wrn-16-4", "16x", range(3)
+BOUNDS = (0.01, 0.1, 1.0)  # on the total variation, for features removed for good
 RESULTS = Path(__file__).with_name("results")
-OPTIONS = ["--model", "wrn-16-4", "--budget", "16x", "--threads", "1", "--device", "cpu"]
+KEPT = ("seed", "budget", "volume", "flop_factor", "dropped", "reopened", "accuracy_teacher",
+        "accuracy_hard", "accuracy", "seconds")  # fmt: skip
+
+
+def config_of(seed: int, shrink: bool) -> Config:
+    """The preset's settings, but for the network, the budget, the seed and --shrink."""
+    chosen = {"model": MODEL, "budget": BUDGET, "seed": seed, "shrink": shrink}
+    return from_table(load_preset("digits") | chosen)
 
 
 def run(folder: Path, seed: int, shrink: bool) -> dict:
-    """Accuracy, cost and seconds per stage of one training run, from its folder if it is there."""
+    """Accuracy, cost and times of one training run, from its folder if it is there.
+
+    teacher, prune, fine-tune: processor seconds of the stage, with its tests and checkpoints;
+    processor: their sum. seconds: by the clock, epochs alone.
+    """
     out = folder / f"{'shrink' if shrink else 'plain'}-seed{seed}"
-    if not (out / "result.json").exists():
-        new = ["--out", str(out), "--seed", str(seed), *OPTIONS, *["--shrink"] * shrink]
-        resumed = ["--resume", str(out), "--threads", "1"]
-        command = [sys.executable, "-m", "tinybar", "train", *(resumed if out.exists() else new)]
-        settings = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=settings)
-    result = json.loads((out / "result.json").read_text())
-    kept = ("seed", "budget", "volume", "flop_factor", "accuracy_teacher", "accuracy", "seconds")
-    row = {"shrink": shrink} | {key: result[key] for key in kept}
-    epochs = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    for stage in STAGES:
-        row[stage] = sum(e["seconds"] for e in epochs if e["stage"] == stage)
-    print(f"{out.name}: {row['seconds']:.0f} s, {row['accuracy']:.4f}", flush=True)
+    if not (out / "row.json").exists():
+        shutil.rmtree(out, ignore_errors=True)
+        config, dataset = config_of(seed, shrink), data.load("digits")
+        run_folder = RunFolder.create(out, config)
+        spent, last = dict.fromkeys(STAGES, 0.0), time.process_time()
+
+        def clock(record: dict) -> None:
+            nonlocal last
+            now = time.process_time()
+            spent[record["stage"]] += now - last
+            last = now
+
+        facts = train(config, dataset, run_folder, clock)
+        result = report.finish(config, dataset, run_folder, facts)
+        times = spent | {"processor": sum(spent.values())}
+        row = {"shrink": shrink} | {key: result[key] for key in KEPT} | times
+        write_json(out / "row.json", row)
+    row = json.loads((out / "row.json").read_text())
+    print(f"{out.name}: {row['processor']:.0f} s, {row['accuracy']:.4f}", flush=True)
     return row
 
 
+def removable(folder: Path) -> list[dict]:
+    """What could be removed for good instead, after each epoch of the barrier's stage (seed 0).
+
+    Training without some features is, draw for draw, training with them until one of their gates
+    opens. If P(z > 0) only falls, the two laws differ by a total variation of at most (iterations
+    left) x (sum of P over the features removed). It falls where nothing but L_S acts and Adam's
+    first moment points down; it is taken for granted here, so that the counts err on the high side.
+    least: that bound for the most unlikely feature alone; features: how many fit within BOUNDS.
+    """
+    out, found = folder / "removable", []
+    if not (out / "removable.json").exists():
+        shutil.rmtree(out, ignore_errors=True)
+        config, dataset = config_of(0, shrink=False), data.load("digits")
+        run = RunFolder.create(out, config)
+        per_epoch = len(dataset.train) // config.batch_size
+
+        def look(record: dict) -> None:
+            if record["stage"] != "prune":
+                return
+            arrays, _ = load_arrays(out / "checkpoint.safetensors")
+            gates = [array for name, array in arrays.items() if name.endswith("log_alpha")]
+            p = np.sort(probability_active(Tensor(np.concatenate(gates))).data.astype(float))
+            bounds = (record["epochs"] - record["epoch"]) * per_epoch * np.cumsum(p)
+            within = [int(np.searchsorted(bounds, bound, "right")) for bound in BOUNDS]
+            found.append({"epoch": record["epoch"], "least": bounds[0], "features": within})
+
+        train(config, dataset, run, look)
+        write_json(out / "removable.json", found[:-1])  # no iteration is left after the last
+    return json.loads((out / "removable.json").read_text())
+
+
 def table(rows: list[dict]) -> str:
-    """A line without and a line with --shrink, and their ratio, in Markdown."""
+    """A line without and a line with --shrink, and their ratio seed by seed, in Markdown."""
     lines = [
         "| | teacher, s | barrier, s | fine-tuning, s | whole run, s | V <= B"
         " | test accuracy, mean +- s.d. |",
         "|---|---|---|---|---|---|---|",
     ]
-    columns = (*STAGES, "seconds")
-    means = {}
+    columns, arms = (*STAGES, "processor"), {}
     for shrink in (False, True):
-        chosen = [r for r in rows if r["shrink"] == shrink]
-        means[shrink] = [mean([r[column] for r in chosen]) for column in columns]
-        scores = [r["accuracy"] for r in chosen]
-        kept = sum(r["volume"] <= r["budget"] for r in chosen)
+        arms[shrink] = [r for r in rows if r["shrink"] == shrink]
+        times = [mean([r[column] for r in arms[shrink]]) for column in columns]
+        scores = [r["accuracy"] for r in arms[shrink]]
+        kept = sum(r["volume"] <= r["budget"] for r in arms[shrink])
         lines.append(
             f"| {'--shrink' if shrink else 'without'} "
-            f"| {' | '.join(f'{seconds:.0f}' for seconds in means[shrink])} "
-            f"| {kept} of {len(chosen)} | {mean(scores):.4f} +- {stdev(scores):.4f} |"
+            f"| {' | '.join(f'{seconds:.1f}' for seconds in times)} "
+            f"| {kept} of {len(scores)} | {mean(scores):.4f} +- {stdev(scores):.4f} |"
         )
-    ratios = [f"{plain / less:.2f}" for plain, less in zip(*means.values(), strict=True)]
-    lines.append(f"| times faster | {' | '.join(ratios)} | | |")
+    pairs = list(zip(arms[False], arms[True], strict=True))
+    ratios = [[plain[c] / less[c] for plain, less in pairs] for c in columns]
+    shown = [f"{mean(r):.2f} ({min(r):.2f} to {max(r):.2f})" for r in ratios]
+    lines.append(f"| times faster, by seed | {' | '.join(shown)} | | |")
     return "\n".join(lines)
 
 
-def page(rows: list[dict]) -> str:
+def page(rows: list[dict], removed: list[dict]) -> str:
     """The results as a Markdown page, with how they were made."""
     forms = "compiled" if accelerate.is_available() else "plain"
-    scores = {s: [f"{r['accuracy']:.4f}" for r in rows if r["shrink"] == s] for s in (False, True)}
+    plain, less = ([r for r in rows if r["shrink"] == s] for s in (False, True))
+    limit = mean([r["processor"] / (r["processor"] - r["prune"]) for r in plain])
+    middle, late, last = (removed[len(removed) * n // 4 - (n == 4)] for n in (2, 3, 4))
     return f"""# What `--shrink` saves
 
 `python benchmarks/shrink.py runs/shrink`, {date.today()}, tinybar {__version__} ({forms} forms),
-{backend.device_name()}, both runs of a seed side by side, one thread each; wrn-16-4 on the digits
-at 16x with the settings of `tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1},
-360 test images (one of them is 0.0028).
+{backend.device_name()}; wrn-16-4 on the digits at 16x with the settings of
+`tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test images (one of them
+is 0.0028). One run after the other, one thread each. The times are those for which the process had
+a processor: other work ran on the machine, too.
 
 {table(rows)}
 
-Test accuracy by seed: {", ".join(scores[False])} without, {", ".join(scores[True])} with. The
-gradients of a step are the same with and without; runs part from each other by rounding, and by the
-running statistics of what was drawn closed, which do not move with `--shrink`.
+A stage's time is that of its steps, its tests and its checkpoints.
+
+Test accuracy by seed: {_list(plain, "accuracy")} without, {_list(less, "accuracy")} with; before
+fine-tuning {_list(plain, "accuracy_hard")} and {_list(less, "accuracy_hard")}.
+
+Only the barrier's stage is faster: if it cost nothing at all, the run would be {limit:.2f} times
+faster. It cannot cost nothing, as its gates are open for most of it, and what they let through has
+to be computed. Every step computes the same logits and gradients with and without `--shrink`; the
+runs part from each other by rounding, which training magnifies, and by the running statistics of
+what was drawn closed, which only evaluation reads.
+
+## Removed for good instead
+
+Training without some features is, draw for draw, training with them until one of their gates opens.
+If P(z > 0) only falls, the laws of the two differ by a total variation of at most the iterations
+left times the sum of P(z > 0). For the most unlikely of all features alone (seed 0), that bound is
+{middle["least"]:.0f} after epoch {middle["epoch"]}, {late["least"]:.2f} after epoch
+{late["epoch"]}, and {last["least"]:.3f} after epoch {last["epoch"]}, with one epoch left;
+then {_counts(last)}.
 """
+
+
+def _counts(epoch: dict) -> str:
+    return ", ".join(
+        f"{n} features fit within {bound:g}"
+        for n, bound in zip(epoch["features"], BOUNDS, strict=True)
+    )
+
+
+def _list(rows: list[dict], key: str) -> str:
+    return ", ".join(f"{row[key]:.4f}" for row in rows)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(2) as pool:
-        rows = [
-            row
-            for seed in SEEDS
-            for row in pool.map(lambda shrink, seed=seed: run(folder, seed, shrink), (False, True))
-        ]
-    text = page(rows)
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of the processes
+    arms = [(folder, seed, shrink) for seed in SEEDS for shrink in (False, True)]
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, parallel.use_threads, (1,), max_tasks_per_child=1) as pool:
+        rows = [pool.submit(run, *arm).result() for arm in arms]
+        removed = pool.submit(removable, folder).result()
+    text = page(rows, removed)
     (RESULTS / "shrink-digits.md").write_text(text)
-    (RESULTS / "shrink-digits.json").write_text(json.dumps(rows, indent=1) + "\n")
+    figures = {"runs": rows, "removable": removed}
+    write_json(RESULTS / "shrink-digits.json", figures)
     print(text)
 
 

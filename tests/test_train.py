@@ -239,7 +239,6 @@ CHANGES = {
     "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
     "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
     "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
-    "shrink": True,
 }  # fmt: skip
 
 
@@ -250,6 +249,26 @@ def test_every_option_has_an_effect(option, plain, tmp_path):
     first = next(i for i, (a, b) in enumerate(zip(lines, plain, strict=False)) if a != b)
     of_the_teacher = {"teacher_epochs", "batch_size", "lr", "weight_decay", "seed", "metric"}
     assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
+
+
+def test_shrink_skips_and_is_the_same_run_to_rounding(tmp_path, monkeypatch):
+    skipped, compute = [], nn.PreActivationBlock._of_open
+    monkeypatch.setattr(
+        nn.PreActivationBlock, "_of_open", lambda *a: skipped.append(1) or compute(*a)
+    )
+    runs = []
+    for shrink in (False, True):
+        config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "shrink": shrink})
+        folder, facts = run_toy(tmp_path / f"{shrink}", config)
+        runs.append((without_times(folder), facts["features"]))
+        assert bool(skipped) == shrink
+    (lines, features), (lines_shrunk, features_shrunk) = runs
+    assert features == features_shrunk
+    for line, shrunk in zip(lines, lines_shrunk, strict=True):
+        for key in ("stage", "epoch", "volume", "b", "f"):
+            assert shrunk[key] == line[key]
+        for key in ("loss_data", "loss_prior"):  # accuracy_test is of running statistics
+            assert shrunk[key] == pytest.approx(line[key], rel=1e-3)
 
 
 def test_the_weights_decay_while_they_are_pruned(tmp_path):
@@ -273,7 +292,7 @@ def test_at_random_the_small_network_starts_from_scratch(tmp_path):
 
 
 def test_the_options_are_all_tried():
-    elsewhere = {"data", "model", "precision"}  # the last has an effect on a GPU only
+    elsewhere = {"data", "model", "shrink", "precision"}  # the last has an effect on a GPU only
     assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere
 
 
