@@ -5,7 +5,7 @@
 Each run has a process of its own with one thread, one after the other: seed 0 without, seed 0 with,
 seed 1 without, ... What counts is the time that the process had a processor, as others may use the
 machine, too. Runs that have ended are not repeated; one that was interrupted begins anew. The table
-and the figures behind it are written to benchmarks/results/shrink-digits.md and .json.
+and the figures behind it are written to benchmarks/results/shrink.md and .json.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import os
 import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -30,29 +32,56 @@ from tinybar.config import Config, from_table, load_preset
 from tinybar.files import load_arrays, write_json
 from tinybar.train import STAGES, train
 
-MODEL, BUDGET, SEEDS = "wrn-16-4", "16x", range(3)
+BUDGET, MODEL, SEEDS = "16x", "wrn-16-4", range(3)
 BOUNDS = (0.01, 0.1, 1.0)  # on the total variation, for features removed for good
 RESULTS = Path(__file__).with_name("results")
 KEPT = ("seed", "budget", "volume", "flop_factor", "dropped", "reopened", "accuracy_teacher",
         "accuracy_hard", "accuracy", "seconds")  # fmt: skip
 
 
-def config_of(seed: int, shrink: bool) -> Config:
-    """The preset's settings, but for the network, the budget, the seed and --shrink."""
-    chosen = {"model": MODEL, "budget": BUDGET, "seed": seed, "shrink": shrink}
-    return from_table(load_preset("digits") | chosen)
+class Problem(NamedTuple):
+    """What is trained. images: how many of the training and of the test images, None for all."""
+
+    data: str
+    images: tuple[int, int] | None
+    settings: dict
+
+    def config(self, seed: int, shrink: bool) -> Config:
+        chosen = {"model": MODEL, "budget": BUDGET, "seed": seed, "shrink": shrink}
+        return from_table({"data": self.data} | self.settings | chosen)
+
+    def dataset(self) -> data.Dataset:
+        whole = data.load(self.data)
+        if self.images is None:
+            return whole
+        parts = zip(("train", "test"), self.images, strict=True)
+        return replace(whole, **{part: first(getattr(whole, part), n) for part, n in parts})
 
 
-def run(folder: Path, seed: int, shrink: bool) -> dict:
+def first(split: data.Split, n: int) -> data.Split:
+    """Its first n images."""
+    return data.Split(split.images[:n], split.labels[:n])
+
+
+FEW_EPOCHS = {"teacher_epochs": 6, "epochs": [24, 4, 1]}
+PROBLEMS = {
+    "Digits, sigmoid schedule": Problem("digits", None, load_preset("digits")),
+    "Fashion-MNIST, exponential schedule": Problem(
+        "fashion-mnist", (1024, 1000), {"schedule": "exponential"} | FEW_EPOCHS
+    ),
+}
+
+
+def run(folder: Path, problem: str, seed: int, shrink: bool) -> dict:
     """Accuracy, cost and times of one training run, from its folder if it is there.
 
     teacher, prune, fine-tune: processor seconds of the stage, with its tests and checkpoints;
     processor: their sum. seconds: by the clock, epochs alone.
     """
-    out = folder / f"{'shrink' if shrink else 'plain'}-seed{seed}"
+    out = folder / f"{slug(problem)}-{'shrink' if shrink else 'plain'}-seed{seed}"
     if not (out / "row.json").exists():
         shutil.rmtree(out, ignore_errors=True)
-        config, dataset = config_of(seed, shrink), data.load("digits")
+        config, dataset = PROBLEMS[problem].config(seed, shrink), PROBLEMS[problem].dataset()
         run_folder = RunFolder.create(out, config)
         spent, last = dict.fromkeys(STAGES, 0.0), time.process_time()
 
@@ -65,11 +94,15 @@ def run(folder: Path, seed: int, shrink: bool) -> dict:
         facts = train(config, dataset, run_folder, clock)
         result = report.finish(config, dataset, run_folder, facts)
         times = spent | {"processor": sum(spent.values())}
-        row = {"shrink": shrink} | {key: result[key] for key in KEPT} | times
+        row = {"problem": problem, "shrink": shrink} | {key: result[key] for key in KEPT} | times
         write_json(out / "row.json", row)
     row = json.loads((out / "row.json").read_text())
     print(f"{out.name}: {row['processor']:.0f} s, {row['accuracy']:.4f}", flush=True)
     return row
+
+
+def slug(problem: str) -> str:
+    return problem.lower().replace(", ", "-").replace(" ", "-")
 
 
 def removable(folder: Path) -> list[dict]:
@@ -81,10 +114,10 @@ def removable(folder: Path) -> list[dict]:
     first moment points down; it is taken for granted here, so that the counts err on the high side.
     least: that bound for the most unlikely feature alone; features: how many fit within BOUNDS.
     """
-    out, found = folder / "removable", []
+    out, found, problem = folder / "removable", [], PROBLEMS["Digits, sigmoid schedule"]
     if not (out / "removable.json").exists():
         shutil.rmtree(out, ignore_errors=True)
-        config, dataset = config_of(0, shrink=False), data.load("digits")
+        config, dataset = problem.config(0, shrink=False), problem.dataset()
         run = RunFolder.create(out, config)
         per_epoch = len(dataset.train) // config.batch_size
 
@@ -128,39 +161,50 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def section(problem: str, rows: list[dict]) -> str:
+    """What one of the problems gave, in Markdown."""
+    plain, less = ([r for r in rows if r["shrink"] == s] for s in (False, True))
+    limit = mean([r["processor"] / (r["processor"] - r["prune"]) for r in plain])
+    return f"""## {problem}
+
+{table(rows)}
+
+Test accuracy by seed: {_list(plain, "accuracy")} without, {_list(less, "accuracy")} with; before
+fine-tuning {_list(plain, "accuracy_hard")} and {_list(less, "accuracy_hard")}. If the barrier's
+stage cost nothing at all, the run would be {limit:.2f} times faster.
+"""
+
+
 def page(rows: list[dict], removed: list[dict]) -> str:
     """The results as a Markdown page, with how they were made."""
     forms = "compiled" if accelerate.is_available() else "plain"
-    plain, less = ([r for r in rows if r["shrink"] == s] for s in (False, True))
-    limit = mean([r["processor"] / (r["processor"] - r["prune"]) for r in plain])
+    sections = [section(name, [r for r in rows if r["problem"] == name]) for name in PROBLEMS]
     middle, late, last = (removed[len(removed) * n // 4 - (n == 4)] for n in (2, 3, 4))
     return f"""# What `--shrink` saves
 
 `python benchmarks/shrink.py runs/shrink`, {date.today()}, tinybar {__version__} ({forms} forms),
-{backend.device_name()}; wrn-16-4 on the digits at 16x with the settings of
-`tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test images (one of them
-is 0.0028). One run after the other, one thread each. The times are those for which the process had
-a processor: other work ran on the machine, too.
+{backend.device_name()}; {MODEL} at {BUDGET}, seeds {SEEDS.start} to {SEEDS.stop - 1}. The digits
+with the settings of `tinybar/presets/digits.toml`, 360 test images; the first 1,024 training and
+1,000 test images of Fashion-MNIST, 6 epochs for the teacher, 24 with the barrier, 5 of fine-tuning.
+One run after the other, one thread each. The times are those for which the process had a processor:
+other work ran on the machine, too. A stage's time is that of its steps, its tests and its
+checkpoints.
 
-{table(rows)}
-
-A stage's time is that of its steps, its tests and its checkpoints.
-
-Test accuracy by seed: {_list(plain, "accuracy")} without, {_list(less, "accuracy")} with; before
-fine-tuning {_list(plain, "accuracy_hard")} and {_list(less, "accuracy_hard")}.
-
-Only the barrier's stage is faster: if it cost nothing at all, the run would be {limit:.2f} times
-faster. It cannot cost nothing, as its gates are open for most of it, and what they let through has
-to be computed. Every step computes the same logits and gradients with and without `--shrink`; the
-runs part from each other by rounding, which training magnifies, and by the running statistics of
-what was drawn closed, which only evaluation reads.
+{chr(10).join(sections)}
+Only the barrier's stage is faster, and only as far as its gates are closed: what they let through
+has to be computed. With the sigmoid schedule they are open for most of the stage; with the
+exponential one, which the paper finds good for pruning this severe (Section 3.4), they close early.
+On images of 8x8 a step has little to compute in the first place. Every step computes the same
+logits and gradients with and without `--shrink`; the runs part from each other by rounding, which
+training magnifies, and by the running statistics of what was drawn closed, which only evaluation
+reads.
 
 ## Removed for good instead
 
 Training without some features is, draw for draw, training with them until one of their gates opens.
 If P(z > 0) only falls, the laws of the two differ by a total variation of at most the iterations
-left times the sum of P(z > 0). For the most unlikely of all features alone (seed 0), that bound is
-{middle["least"]:.0f} after epoch {middle["epoch"]}, {late["least"]:.2f} after epoch
+left times the sum of P(z > 0). For the most unlikely of all features alone (digits, seed 0), that
+bound is {middle["least"]:.0f} after epoch {middle["epoch"]}, {late["least"]:.2f} after epoch
 {late["epoch"]}, and {last["least"]:.3f} after epoch {last["epoch"]}, with one epoch left;
 then {_counts(last)}.
 """
@@ -182,15 +226,20 @@ def _list(rows: list[dict], key: str) -> str:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of the processes
-    arms = [(folder, seed, shrink) for seed in SEEDS for shrink in (False, True)]
+    arms = [
+        (folder, problem, seed, shrink)
+        for problem in PROBLEMS
+        for seed in SEEDS
+        for shrink in (False, True)
+    ]
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, parallel.use_threads, (1,), max_tasks_per_child=1) as pool:
         rows = [pool.submit(run, *arm).result() for arm in arms]
         removed = pool.submit(removable, folder).result()
     text = page(rows, removed)
-    (RESULTS / "shrink-digits.md").write_text(text)
+    (RESULTS / "shrink.md").write_text(text)
     figures = {"runs": rows, "removable": removed}
-    write_json(RESULTS / "shrink-digits.json", figures)
+    write_json(RESULTS / "shrink.json", figures)
     print(text)
 
 
