@@ -16,7 +16,6 @@ import os
 import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
@@ -24,6 +23,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
+from common import first
 
 from tinybar import __version__, accelerate, backend, data, parallel, report
 from tinybar.autograd import Tensor, probability_active
@@ -52,15 +52,7 @@ class Problem(NamedTuple):
 
     def dataset(self) -> data.Dataset:
         whole = data.load(self.data)
-        if self.images is None:
-            return whole
-        parts = zip(("train", "test"), self.images, strict=True)
-        return replace(whole, **{part: first(getattr(whole, part), n) for part, n in parts})
-
-
-def first(split: data.Split, n: int) -> data.Split:
-    """Its first n images."""
-    return data.Split(split.images[:n], split.labels[:n])
+        return whole if self.images is None else first(whole, *self.images)
 
 
 FEW_EPOCHS = {"teacher_epochs": 6, "epochs": [24, 4, 1]}
