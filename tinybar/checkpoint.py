@@ -13,7 +13,7 @@ from . import nn
 from .config import Config, from_table, read_toml
 from .data import Dataset
 from .files import load_arrays, save_arrays, write_json, write_text
-from .nn import CompactResNet, Module, WideResNet
+from .nn import CompactNetwork, Module, ResidualNetwork
 
 # --- models --------------------------------------------------------------------------------------
 
@@ -36,21 +36,21 @@ def load_model(path: Path) -> tuple[Module, dict]:
 
 def structure(model: Module) -> dict:
     """What `rebuild` needs, fit for JSON."""
-    if isinstance(model, CompactResNet):
+    if isinstance(model, CompactNetwork):
         return {"kind": "compact", "layout": model.layout}
     return {
         "kind": "full",
-        "name": f"wrn-{model.depth}-{model.width}",
+        "name": model.name,
         "num_classes": model.num_classes,
         "image_shape": list(model.image_shape),
         "gated": model.stem_gate is not None,
     }
 
 
-def rebuild(description: dict) -> CompactResNet | WideResNet:
+def rebuild(description: dict) -> ResidualNetwork:
     """A network of that structure, with random weights."""
     if description["kind"] == "compact":
-        return CompactResNet(description["layout"])
+        return nn.compact_network(description["layout"])
     gate = nn.HardConcrete if description["gated"] else None
     shape = description["num_classes"], tuple(description["image_shape"])
     return nn.build(description["name"], *shape, gate)

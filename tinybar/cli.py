@@ -57,7 +57,7 @@ def threads_option(command):
 
 @cli.command(epilog="The run's folder holds the networks, metrics.jsonl and result.json.")
 @click.option("--data", metavar="NAME|FOLDER", help="digits, or a folder train|test/CLASS/*.png.")
-@click.option("--model", metavar="wrn-D-K", help="The network to prune.")
+@click.option("--model", metavar="NAME", help="wrn-16-4, resnet-20, resnet50, ...")
 @click.option("--method", metavar="bar|random", help="How to prune.")
 @click.option(
     "--budget", metavar="8x|0.125|N", help="A factor, a fraction of the full cost, a cost."
@@ -202,7 +202,8 @@ def evaluate(run, data, teacher, as_json, device):
 def info(model, image_shape, classes, as_json, system):
     """Every convolution of MODEL: shapes, volume, FLOPs, parameters.
 
-    MODEL is a name such as wrn-28-12, a run's folder, or a .safetensors file.
+    MODEL is a name such as wrn-28-12, resnet-20 or resnet50, a run's folder, or a .safetensors
+    file.
 
     \b
     Examples:

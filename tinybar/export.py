@@ -9,20 +9,32 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from . import __version__, backend
 from .autograd.windows import Geometry
-from .nn import BatchNorm2d, Conv2d, HardConcrete, MixedBlock, PreActivationBlock
-from .nn.resnet import CompactResNet, ResidualNetwork, WideResNet
+from .nn import (
+    BatchNorm2d,
+    CompactPostResNet,
+    CompactResNet,
+    Conv2d,
+    HardConcrete,
+    MixedBlock,
+    PreActivationBlock,
+    ResidualNetwork,
+    ResNet,
+    WideResNet,
+)
+from .nn.residual import POOL
+from .nn.resnet import MixedPostActivationBlock, PostActivationBlock
 
 OPSET = 17
 INPUT, OUTPUT = "images", "logits"
 
 
-def to_onnx(model: WideResNet | CompactResNet, batch: int | None = None) -> ModelProto:
+def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
     """The network in evaluation mode and float32, in whatever mode and precision it is now.
 
     Input "images": (N, H, W, C) of the model's image_shape, normalised as in training; output
     "logits": (N, K). batch: N, or None to leave it open. Inside, features are the second axis, as
     ONNX's operators have it. Nothing is folded: a runtime does that, as its kernels need it.
-    Raises TypeError for anything but these two, ValueError for a network with gates.
+    Raises TypeError for anything but a residual network, ValueError for a network with gates.
     """
     if not isinstance(model, ResidualNetwork):
         raise TypeError(f"to_onnx takes a residual network, not {type(model).__name__}")
@@ -30,8 +42,7 @@ def to_onnx(model: WideResNet | CompactResNet, batch: int | None = None) -> Mode
         raise ValueError("this network has gates: export pruning.compact(model), which has none")
     graph = Graph()
     x = graph.node("Transpose", "features_second", INPUT, perm=[0, 3, 1, 2])
-    write_signal = compact_signal if isinstance(model, CompactResNet) else full_signal
-    x = graph.batch_norm_relu("bn", model.bn, write_signal(graph, model, x))
+    x = WRITERS[type(model)](graph, model, x)
     x = graph.node("Flatten", "flat", graph.node("GlobalAveragePool", "pool", x))
     weight = graph.array("linear.weight", model.linear.weight.data)
     graph.node("Gemm", OUTPUT, x, weight, graph.array("linear.bias", model.linear.bias.data))
@@ -41,8 +52,8 @@ def to_onnx(model: WideResNet | CompactResNet, batch: int | None = None) -> Mode
 # --- the networks: what their `forward` computes, written down -----------------------------------
 
 
-def full_signal(graph: Graph, model: WideResNet, x: str) -> str:
-    """From the images to the residual signal that leaves the last block."""
+def wide(graph: Graph, model: WideResNet, x: str) -> str:
+    """From the images to what is pooled at the end."""
     h = graph.conv("stem", model.stem, x)
     for k, block in enumerate(model.blocks):
         name = f"blocks.{k}"
@@ -50,10 +61,10 @@ def full_signal(graph: Graph, model: WideResNet, x: str) -> str:
         if block.shortcut is not None:
             h = graph.conv(f"{name}.shortcut", block.shortcut, x)
         h = graph.node("Add", f"{name}.sum", h, _delta(graph, name, block, x))
-    return h
+    return graph.batch_norm_relu("bn", model.bn, h)
 
 
-def compact_signal(graph: Graph, model: CompactResNet, x: str) -> str:
+def compact_wide(graph: Graph, model: CompactResNet, x: str) -> str:
     """The same of mixed-connectivity blocks: h' = scatter_add(h, f(h[I_in]), I_out)  (Supp. 2)."""
     h, width = graph.conv("stem", model.stem, x), model.layout["stem"]["width"]
     h = graph.spread("stem", h, width, model.layout["stem"]["writes"])
@@ -68,7 +79,7 @@ def compact_signal(graph: Graph, model: CompactResNet, x: str) -> str:
             delta = _delta(graph, name, block, x)
             delta = graph.spread(f"{name}.delta", delta, width, block.writes)
             h = graph.node("Add", f"{name}.sum", h, delta)
-    return h
+    return graph.batch_norm_relu("bn", model.bn, h)
 
 
 def _delta(graph: Graph, name: str, block: PreActivationBlock | MixedBlock, x: str) -> str:
@@ -76,6 +87,71 @@ def _delta(graph: Graph, name: str, block: PreActivationBlock | MixedBlock, x: s
     inner = graph.conv(f"{name}.conv1", block.conv1, x)
     inner = graph.batch_norm_relu(f"{name}.bn2", block.bn2, inner)
     return graph.conv(f"{name}.conv2", block.conv2, inner)
+
+
+def post(graph: Graph, model: ResNet, x: str) -> str:
+    """The same of a network with the activation after the sum."""
+    h = _entered(graph, model, x)
+    for k, block in enumerate(model.blocks):
+        name, x = f"blocks.{k}", h
+        if block.shortcut is not None:
+            h = _shortcut(graph, name, block, x)
+        h = graph.node("Add", f"{name}.sum", h, _post_delta(graph, name, block, x))
+        h = graph.node("Relu", f"{name}.relu", h)
+    return h
+
+
+def compact_post(graph: Graph, model: CompactPostResNet, x: str) -> str:
+    """The same of mixed-connectivity blocks."""
+    h, width = _entered(graph, model, x), model.layout["stem"]["width"]
+    h = graph.spread("stem", h, width, model.layout["stem"]["writes"])
+    for k, block in enumerate(model.blocks):
+        name = f"blocks.{k}"
+        x = h if len(block.reads) == width else graph.gather(f"{name}.read", h, block.reads)
+        width = block.width
+        if block.shortcut is not None:
+            h = _shortcut(graph, name, block, x)
+            h = graph.spread(f"{name}.shortcut", h, width, block.shortcut_writes)
+        if block.length:
+            delta = _post_delta(graph, name, block, x)
+            delta = graph.spread(f"{name}.delta", delta, width, block.writes)
+            h = graph.node("Add", f"{name}.sum", h, delta)
+        h = graph.node("Relu", f"{name}.relu", h)
+    return h
+
+
+def _entered(graph: Graph, model: ResNet | CompactPostResNet, x: str) -> str:
+    """The first residual signal, of the features that the stem writes."""
+    h = graph.batch_norm_relu("stem_bn", model.stem_bn, graph.conv("stem", model.stem, x))
+    if not model.pools:
+        return h
+    kernel, stride, padding = POOL
+    window = {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
+    return graph.node("MaxPool", "max_pool", h, **window)
+
+
+def _shortcut(graph: Graph, name: str, block, x: str) -> str:
+    h = graph.conv(f"{name}.shortcut", block.shortcut, x)
+    return graph.batch_norm(f"{name}.shortcut_bn", block.shortcut_bn, h)
+
+
+def _post_delta(
+    graph: Graph, name: str, block: PostActivationBlock | MixedPostActivationBlock, x: str
+) -> str:
+    """bn(conv(... relu(bn1(conv1(x)))))."""
+    *inner, (last, conv, _, bn) = block.path()
+    for k, (step, inner_conv, _, inner_bn) in enumerate(inner, 1):
+        x = graph.conv(f"{name}.{step}", inner_conv, x)
+        x = graph.batch_norm_relu(f"{name}.bn{k}", inner_bn, x)
+    return graph.batch_norm(f"{name}.bn{block.length}", bn, graph.conv(f"{name}.{last}", conv, x))
+
+
+WRITERS = {
+    WideResNet: wide,
+    CompactResNet: compact_wide,
+    ResNet: post,
+    CompactPostResNet: compact_post,
+}
 
 
 # --- the graph -----------------------------------------------------------------------------------
@@ -106,15 +182,18 @@ class Graph:
         weight = self.array(f"{name}.weight", weight)
         return self.node("Conv", name, x, weight, strides=stride, pads=padding * 2)
 
-    def batch_norm_relu(self, name: str, bn: BatchNorm2d, x: str) -> str:
-        """relu(bn(x)), with the running statistics."""
+    def batch_norm(self, name: str, bn: BatchNorm2d, x: str) -> str:
+        """bn(x), with the running statistics."""
         arrays = {
             "gamma": bn.gamma.data, "beta": bn.beta.data,
             "running_mean": bn.running_mean, "running_var": bn.running_var,
         }  # fmt: skip
         inputs = [self.array(f"{name}.{kind}", values) for kind, values in arrays.items()]
-        y = self.node("BatchNormalization", name, x, *inputs, epsilon=bn.eps)
-        return self.node("Relu", f"{name}.relu", y)
+        return self.node("BatchNormalization", name, x, *inputs, epsilon=bn.eps)
+
+    def batch_norm_relu(self, name: str, bn: BatchNorm2d, x: str) -> str:
+        """relu(bn(x))."""
+        return self.node("Relu", f"{name}.relu", self.batch_norm(name, bn, x))
 
     def gather(self, name: str, x: str, index: Sequence[int]) -> str:
         """x[:, index]."""

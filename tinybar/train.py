@@ -123,6 +123,8 @@ def check(config: Config, dataset: Dataset) -> int:
             f"budget {config.budget!r} is {target:,}, but {config.model} cannot be pruned below "
             f"{smallest:,}: its stem and its shortcuts keep one feature each"
         )
+    if config.shrink and not model.can_shrink:
+        raise ValueError(f"--shrink is for wide residual networks: {config.model} cannot skip")
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
     return target
@@ -173,7 +175,7 @@ def prune(run: Run, teacher: Module) -> Module:
     reopened = pruning.use_budget(model, cost, target) if config.method == "bar" else 0
     small = pruning.compact(model)
     if config.method == "random":
-        small = nn.CompactResNet(small.layout)  # trained from scratch: nothing was learnt yet
+        small = nn.compact_network(small.layout)  # trained from scratch: nothing was learnt yet
     run.facts |= {
         "budget": target,
         "dropped": dropped,

@@ -125,6 +125,7 @@ TRANSITION = result(pruning, "transition")
 BUDGET = result(pruning, "budget", lambda margins: tuple(1.01 * margin for margin in margins))
 PRESSURE = replace(bar, "PRESSURE", 1.01 * bar.PRESSURE)
 BATCH_NORM = output(*(name for name in PRIMITIVES if name.startswith("batch_norm")))
+Z_OFF = result(tinybar.pruning.compaction, "_z", lambda z: None if z is None else 1.01 * z)
 ONE_NEURON = result(pruning, "volume", lambda volume: volume + 1)
 ONE_PRODUCT = result(pruning, "flops", lambda flops: flops + 2)
 
@@ -173,6 +174,7 @@ MUTATIONS = {
     "b goes from V_F to B, a = B - V_F / 10,000": BUDGET,
     "b on its way": BUDGET,
     "WRN-28-12: V = 3,112,960, 15,087,796,224 FLOPs": ONE_NEURON,
+    "ResNet-50: V = 3,629,056, 2,669,150,208 FLOPs": ONE_PRODUCT,
     "volume and FLOPs of a pruned network": ONE_NEURON,
     "the same with regular connectivity": ONE_PRODUCT,
     "volume and FLOPs are what the compact arrays say": ONE_PRODUCT,
@@ -197,7 +199,10 @@ MUTATIONS = {
     "scatterAdd": output("scatter_add"),
     "mixed-connectivity block": output("scatter_add"),
     "mixed-connectivity pooling block": output("scatter_add"),
-    "the compact network computes the masked one": result(tinybar.pruning.compaction, "_values"),
+    "a gated pooling block of ResNet-50": output("conv2d"),
+    "the compact network computes the masked one": Z_OFF,
+    "the same of bottlenecks, as in ResNet-50": Z_OFF,
+    "the same of basic blocks, as in ResNet-20": Z_OFF,
     "weights start Kaiming-normal, in standard errors": result(
         tinybar.nn.layers, "kaiming_normal", lambda weight: 1.02 * weight
     ),

@@ -241,7 +241,10 @@ ERRORS = [
     (["--layers", "--gated"], "leave out --gated"),
     (["--run", "nowhere"], "nowhere is not a run folder"),
     (["wrn-10-1", "--run", "nowhere"], "leave out MODEL"),
-    (["--peers", "onnxruntime"], "only runs --case infer of wrn-D-K, the networks of --run"),
+    (
+        ["--peers", "onnxruntime"],
+        "only runs --case infer of wrn-D-K and resnets, the networks of --run",
+    ),
     (["--gated", "--case", "infer", "--peers", "onnxruntime"], "only runs --case infer of"),
     (["--json", "no/such/folder.json"], "there is no folder no/such"),
 ]

@@ -13,7 +13,7 @@ from tinybar.bench.networks import ours
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
-from tinybar.bench.networks import torch_peer  # noqa: E402
+from tinybar.bench.networks import torch_networks, torch_peer  # noqa: E402
 from tinybar.bench.networks.inputs import PARTS, Convolution  # noqa: E402
 
 
@@ -64,7 +64,7 @@ def test_logits_with_closed_gates_and_lived_in_batch_norm():
 def test_sampled_gates_have_the_same_distribution():
     from tinybar import nn
 
-    model, theirs = nn.HardConcrete(20000), torch_peer.Gate(20000)
+    model, theirs = nn.HardConcrete(20000), torch_networks.Gate(20000)
     torch.manual_seed(0)
     with torch.no_grad():
         theirs.log_alpha.copy_(torch.from_numpy(model.log_alpha.data))

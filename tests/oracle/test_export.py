@@ -1,10 +1,21 @@
 """The exported graph computes in onnxruntime what the network computes in tinybar."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.networks import SHARES, gated, images, random_gates, randomise, set_gate
+from properties.networks import (
+    SHARES,
+    bottlenecks,
+    gated,
+    images,
+    post_activation,
+    random_gates,
+    randomise,
+    set_gate,
+)
 
 import tinybar as tb
 from tinybar import nn, pruning
@@ -22,6 +33,7 @@ from tinybar.export import OPSET, to_onnx  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
 NETWORKS = st.sampled_from([(10, 2), (16, 2), (16, 1), (10, 1)])
+POST = st.sampled_from(["bottlenecks", "basic"])
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
 
 
@@ -63,6 +75,18 @@ def test_the_full_network(seed, network, shape):
 def test_compact_networks(seed, network, shape):
     model, rng = random_gated(seed, network, shape)
     check(pruning.compact(model), images(model, rng))
+
+
+@given(SEEDS, POST, SIZES, st.booleans())
+def test_networks_with_the_activation_after_the_sum(seed, kind, shape, is_full):
+    rng = np.random.default_rng(seed)
+    model = randomise(post_activation(kind, shape, np.float32), rng)
+    if is_full:
+        make = bottlenecks if kind == "bottlenecks" else partial(nn.small_resnet, 8)
+        small = randomise(make(4, shape, None).eval(), rng)
+    else:
+        small = pruning.compact(random_gates(model, rng))
+    check(small, images(model, rng))
 
 
 def test_nothing_pruned_needs_no_index():

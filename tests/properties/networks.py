@@ -1,9 +1,12 @@
 """Random networks for the tests: random weights, batch-norm state, and gates as asked for."""
 
+from functools import partial
+
 import numpy as np
 
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
+from tinybar.nn.resnet import BOTTLENECK
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the features of a gate that are alive
 
@@ -12,6 +15,18 @@ def gated(depth=10, width=1, classes=4, image_shape=(8, 8, 3), dtype=np.float64)
     """A gated network in evaluation mode."""
     made = nn.wide_resnet(depth, width, classes, image_shape, nn.HardConcrete)
     return made.astype(dtype).eval()
+
+
+def bottlenecks(classes=4, image_shape=(8, 8, 3), gate=nn.HardConcrete) -> nn.ResNet:
+    """As ResNet-50 in little: its stem and pooling, and three groups of two narrow bottlenecks."""
+    groups = [(8, 2, 1), (16, 2, 2), (24, 2, 2)]
+    return nn.ResNet("little", groups, BOTTLENECK, 4, True, classes, image_shape, gate)
+
+
+def post_activation(kind: str, image_shape=(8, 8, 3), dtype=np.float64) -> nn.ResNet:
+    """A gated network of "bottlenecks" or of "basic" blocks, in evaluation mode."""
+    make = bottlenecks if kind == "bottlenecks" else partial(nn.small_resnet, 14)
+    return make(4, image_shape, nn.HardConcrete).astype(dtype).eval()
 
 
 def randomise(model: nn.Module, rng: np.random.Generator) -> nn.Module:

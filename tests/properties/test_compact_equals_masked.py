@@ -1,18 +1,22 @@
 """Whatever the gates and the weights: the compact network is the hard-masked one, only smaller."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.networks import gated, images, random_gates, randomise
+from properties.networks import gated, images, post_activation, random_gates, randomise
 
 import tinybar as tb
 from tinybar import nn, pruning
 
 SEEDS = st.integers(0, 2**32 - 1)
-NETWORKS = st.sampled_from([(10, 2), (16, 2), (16, 1), (10, 1)])
+WIDE = [(10, 2), (16, 2), (16, 1), (10, 1)]
+POST = ["bottlenecks", "basic"]
+NETWORKS, ALL_NETWORKS = st.sampled_from(WIDE), st.sampled_from(WIDE + POST)
+CONNECTIVITIES = st.sampled_from(["mixed", "regular"])
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
 DTYPES = st.sampled_from([(np.float64, 1e-10), (np.float32, 1e-5)])
 
@@ -24,46 +28,68 @@ def logits(model, x) -> np.ndarray:
 
 def random_network(seed, network, shape, dtype=np.float64):
     rng = np.random.default_rng(seed)
-    model = randomise(gated(*network, image_shape=shape, dtype=dtype), rng)
+    if network in POST:
+        model = post_activation(network, shape, dtype)
+    else:
+        model = gated(*network, image_shape=shape, dtype=dtype)
+    randomise(model, rng)
     return random_gates(model, rng), rng
 
 
-@given(SEEDS, NETWORKS, SIZES, DTYPES)
-def test_the_same_function(seed, network, shape, precision):
+@given(SEEDS, ALL_NETWORKS, SIZES, DTYPES, CONNECTIVITIES)
+def test_the_same_function(seed, network, shape, precision, connectivity):
     dtype, bound = precision
     model, rng = random_network(seed, network, shape, dtype)
     x = images(model, rng)
-    expected, found = logits(model, x), logits(pruning.compact(model), x)
+    expected, found = logits(model, x), logits(pruning.compact(model, connectivity), x)
     assert np.abs(expected - found).max() <= bound * np.abs(expected).max()
 
 
-@given(SEEDS, NETWORKS)
-def test_images_of_another_size_than_it_was_made_for(seed, network):
+@given(SEEDS, ALL_NETWORKS, CONNECTIVITIES)
+def test_images_of_another_size_than_it_was_made_for(seed, network, connectivity):
     model, rng = random_network(seed, network, (8, 8, 3))
     x = images(model, rng, size=tuple(rng.integers(1, 12, 2)))
-    expected, found = logits(model, x), logits(pruning.compact(model), x)
+    expected, found = logits(model, x), logits(pruning.compact(model, connectivity), x)
     assert np.abs(expected - found).max() <= 1e-10 * np.abs(expected).max()
 
 
-def counted_from_arrays(model: nn.CompactResNet) -> tuple[int, int]:
+def counted_from_arrays(model: nn.CompactNetwork) -> tuple[int, int]:
     """(volume, FLOPs) from the weights' shapes alone; a stride halves the image, rounding up."""
-    height, width, _ = model.image_shape
-    rows = [(model.stem, height * width)]
+
+    def strided(size, stride):
+        return tuple(-(-n // stride) for n in size)
+
+    size = strided(model.image_shape[:2], model.stem.stride)
+    rows = [(model.stem, math.prod(size))]
+    size = strided(size, 2) if model.pools else size
     for block in model.blocks:
-        height, width = -(-height // block.stride), -(-width // block.stride)
-        convs = (block.shortcut, block.conv1, block.conv2)
-        rows += [(conv, height * width) for conv in convs if conv is not None]
+        before, size = size, strided(size, block.stride)
+        if block.shortcut is not None:
+            rows.append((block.shortcut, math.prod(size)))
+        for conv in (step.conv for step in block.path()):
+            before = strided(before, conv.stride)
+            rows.append((conv, math.prod(before)))
     volume = sum(conv.weight.shape[3] * area for conv, area in rows)
     return volume, sum(2 * math.prod(conv.weight.shape) * area for conv, area in rows)
 
 
-@given(SEEDS, NETWORKS, SIZES)
-def test_the_costs_are_what_its_arrays_say(seed, network, shape):
+@given(SEEDS, ALL_NETWORKS, SIZES, CONNECTIVITIES)
+def test_the_costs_are_what_its_arrays_say(seed, network, shape, connectivity):
     model, _ = random_network(seed, network, shape)
-    small = pruning.compact(model)
+    small = pruning.compact(model, connectivity)
     expected = counted_from_arrays(small)
-    assert (pruning.volume(model), pruning.flops(model)) == expected
-    assert (pruning.volume(small), pruning.flops(small)) == expected
+    costs = (pruning.volume, pruning.flops)
+    assert tuple(cost(model, connectivity) for cost in costs) == expected
+    assert tuple(cost(small) for cost in costs) == expected
+
+
+@given(SEEDS, ALL_NETWORKS)
+def test_it_is_built_again_from_its_layout_and_state(seed, network):
+    model, rng = random_network(seed, network, (7, 6, 3))
+    small, x = pruning.compact(model), images(model, rng)
+    again = nn.compact_network(json.loads(json.dumps(small.layout))).astype(np.float64).eval()
+    again.load_state_dict(small.state_dict())
+    assert np.array_equal(logits(again, x), logits(small, x))
 
 
 @given(SEEDS, NETWORKS)
@@ -109,10 +135,10 @@ def test_what_is_alive_has_influence(seed, network):
 
 
 @pytest.mark.parametrize("metric", sorted(pruning.COSTS))
-@given(seed=SEEDS, share=st.floats(0, 1))
-def test_a_budget_that_can_be_kept_is_kept_by_the_arrays(metric, seed, share):
+@given(seed=SEEDS, share=st.floats(0, 1), network=st.sampled_from([(10, 1), *POST]))
+def test_a_budget_that_can_be_kept_is_kept_by_the_arrays(metric, seed, share, network):
     """From any gates to any budget: hard pruning, compaction, and the arrays fit."""
-    model, _ = random_network(seed, (10, 1), (8, 8, 1))
+    model, _ = random_network(seed, network, (8, 8, 1))
     cost = pruning.COSTS[metric]
     smallest = cost.smallest(model)
     target = smallest + int(share * (cost.full(model) - smallest))

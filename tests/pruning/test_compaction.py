@@ -102,15 +102,6 @@ def test_the_model_is_left_as_it_was():
     assert not small.training
 
 
-def test_it_is_built_again_from_its_layout_and_state():
-    rng = RNG(0)
-    model = random_gates(randomise(gated(dtype=np.float32), rng), rng)
-    small, x = pruning.compact(model), images(model, rng)
-    again = nn.CompactResNet(small.layout)
-    again.load_state_dict(small.state_dict())
-    assert np.array_equal(logits(again.eval(), x), logits(small, x))
-
-
 def test_it_learns():
     """A gradient reaches every parameter, so that it can be fine-tuned."""
     rng = RNG(0)
@@ -121,6 +112,22 @@ def test_it_learns():
     )
     loss.backward()
     assert all(p.grad is not None and p.grad.any() for p in small.parameters())
+
+
+def test_regular_connectivity_shares_the_union():
+    """Every tensor of a residual sum has the same width, and nothing is scattered."""
+    rng, model = RNG(0), gated(16, 1, image_shape=(8, 8, 1))
+    random_gates(randomise(model, rng), rng, shares=(0.4,))
+    small = pruning.compact(model, "regular")
+    for block in small.blocks:
+        assert len(block.writes) == block.width
+        assert block.shortcut is None or len(block.shortcut_writes) == block.width
+    assert pruning.volume(small) > pruning.volume(pruning.compact(model))
+
+
+def test_another_connectivity():
+    with pytest.raises(ValueError, match="unknown connectivity 'dense'"):
+        pruning.compact(gated(), "dense")
 
 
 def test_a_compact_network_cannot_be_compacted():

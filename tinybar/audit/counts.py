@@ -86,6 +86,25 @@ def wide_resnet_28_12(rng):
     return unless(by_hand, _matches(nn.build("wrn-28-12", 10), volume, flops))
 
 
+@closed_form("costs", "ResNet-50: V = 3,629,056, 2,669,150,208 FLOPs", "Section 5.1", 0.0)
+def resnet_50(rng):
+    """Images of 128x128: the stem; per group a shortcut and bottlenecks, areas 32^2 to 4^2.
+
+    The first bottleneck of a group reads the group before: its 1x1 convolution has that area.
+    """
+    volume, flops, before, last_area = 64 * 64**2, 2 * 49 * 3 * 64 * 64**2, 64, 32**2
+    for inner, blocks, area in ((64, 3, 32**2), (128, 4, 16**2), (256, 6, 8**2), (512, 3, 4**2)):
+        outer = 4 * inner
+        volume += inner * (last_area + (blocks - 1) * area) + blocks * inner * area
+        volume += (1 + blocks) * outer * area
+        flops += 2 * before * (inner * last_area + outer * area)
+        flops += 2 * area * (blocks - 1) * outer * inner
+        flops += 2 * area * blocks * inner * (9 * inner + outer)
+        before, last_area = outer, area
+    by_hand = (volume, flops) == (3_629_056, 2_669_150_208)
+    return unless(by_hand, _matches(nn.resnet50(10), volume, flops))
+
+
 @closed_form("costs", "volume and FLOPs of a pruned network", "Eq. 4", 0.0)
 def pruned_network(rng):
     """Mixed connectivity: a WRN-10-1 with 19 open features, counted on paper."""

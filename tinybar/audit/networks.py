@@ -11,6 +11,7 @@ from .. import nn, pruning
 from ..autograd import no_grad
 from ..nn import BatchNorm2d, Conv2d, HardConcrete, MixedBlock, PreActivationBlock
 from ..nn.blocks import Signal
+from ..nn.resnet import BASIC, BOTTLENECK, PostActivationBlock
 from .checks import assign, closed_form, gate, host, randomise, relative, tensor, unless
 
 # --- the layers, in loops -------------------------------------------------------------------------
@@ -95,6 +96,26 @@ def gated_block(rng):
     return unless((host(now) == ((zs > 0) | (z2 > 0))).all(), relative(found, expected))
 
 
+@closed_form("networks", "a gated pooling block of ResNet-50", "Eq. 1, Fig. 3b", 1e-12)
+def gated_bottleneck(rng):
+    """The same with the activation after the sum; and nothing is added once an inner gate is shut.
+
+    The last batch norm would make beta of the nothing that arrives.
+    """
+    block = randomise(PostActivationBlock(5, (3, 4, 6), BOTTLENECK, 2, HardConcrete), rng)
+    for each in (block.gate1, block.gate2, block.gate3, block.shortcut_gate):
+        each.log_alpha.data[0] = 1.0
+    h = relu(rng.standard_normal((2, 5, 4, 5)))
+    x = z_by_hand(block.gate1) * relu(normalise(convolve(h, block.conv1), block.bn1))
+    x = z_by_hand(block.gate2) * relu(normalise(convolve(x, block.conv2), block.bn2))
+    delta = z_by_hand(block.gate3) * normalise(convolve(x, block.conv3), block.bn3)
+    short = normalise(convolve(h, block.shortcut), block.shortcut_bn)
+    short = z_by_hand(block.shortcut_gate) * short
+    whole = relative(block(tensor(h)), relu(short + delta))
+    assign(block.gate2.log_alpha, -4)
+    return max(whole, relative(block(tensor(h)), relu(short)))
+
+
 # --- mixed connectivity ---------------------------------------------------------------------------
 
 
@@ -141,9 +162,30 @@ def mixed_pooling_block(rng):
 @closed_form("networks", "the compact network computes the masked one", "Section 4.2", 1e-10)
 def compact_equals_masked(rng):
     """WRN-10-1 with random weights, statistics and gates, ten times; once with all gates shut."""
+    return _masked_and_compact(lambda: nn.wide_resnet(10, 1, 4, (8, 8, 3), HardConcrete), rng)
+
+
+@closed_form("networks", "the same of bottlenecks, as in ResNet-50", "Section 4.2", 1e-10)
+def compact_bottlenecks(rng):
+    """Images of odd sizes, so that strides and pooling meet the margin."""
+    groups, shape = [(8, 2, 1), (16, 2, 2)], (15, 13, 3)
+    make = lambda: nn.ResNet("", groups, BOTTLENECK, 2, True, 4, shape, HardConcrete)  # noqa: E731
+    return _masked_and_compact(make, rng)
+
+
+@closed_form("networks", "the same of basic blocks, as in ResNet-20", "Section 4.2", 1e-10)
+def compact_basic_blocks(rng):
+    """Two blocks each on the signal of the stem and on another."""
+    groups, shape = [(16, 2, 1), (32, 2, 2)], (9, 8, 3)
+    make = lambda: nn.ResNet("", groups, BASIC, 1, False, 4, shape, HardConcrete)  # noqa: E731
+    return _masked_and_compact(make, rng)
+
+
+def _masked_and_compact(make, rng) -> float:
+    """The largest relative difference, in both connectivities."""
     errors = []
     for attempt in range(10):
-        model = randomise(nn.wide_resnet(10, 1, 4, (8, 8, 3), HardConcrete), rng)
+        model = randomise(make(), rng)
         for each in pruning.gates_of(model):
             assign(
                 each.log_alpha,
@@ -151,9 +193,13 @@ def compact_equals_masked(rng):
             )
             if attempt == 0:
                 assign(each.log_alpha, -4)
-        x = tensor(rng.standard_normal((2, 8, 8, 3)))
+        x = tensor(rng.standard_normal((2, *model.image_shape)))
         with no_grad():
-            errors.append(relative(pruning.compact(model)(x), host(model(x))))
+            expected = host(model(x))
+            errors += [
+                relative(pruning.compact(model, connectivity)(x), expected)
+                for connectivity in ("mixed", "regular")
+            ]
     return max(errors)
 
 

@@ -17,8 +17,8 @@ KINDS = ("step", "infer")
 SMALL = "small"  # the network of all engines that can train, see networks/small.py
 FORMS = {  # of networks, and how they are asked for
     SMALL: f"the network {SMALL!r}",
-    "plain": "wrn-D-K",
-    "gated": "wrn-D-K --gated",
+    "plain": "wrn-D-K and resnets",
+    "gated": "the same with --gated",
     "saved": "the networks of --run",
 }
 
@@ -29,7 +29,7 @@ class Case:
 
     kind: "step" (forward, cross-entropy, backward, Adam with weight decay, in training mode) or
     "infer" (forward, no gradients, evaluation mode).
-    network: wrn-D-K, "small", or the path of a network that a run saved.
+    network: a name that nn.build knows, "small", or the path of a network that a run saved.
     image_shape: (H, W, C). gated: with hard-concrete gates, sampled anew at every step.
     Raises ValueError, naming the option, for a value out of range.
     """

@@ -12,7 +12,7 @@ from .. import autograd as ag
 from ..autograd.conv import ALGORITHMS, choose_algorithm
 from ..autograd.windows import Geometry
 from ..nn import Conv2d
-from ..nn.resnet import ResidualNetwork, output_size
+from ..nn.residual import ResidualNetwork, output_size
 from .case import ENGINES, Case
 from .networks.inputs import PARTS, Convolution
 from .runner import Listener, Worker
@@ -75,7 +75,7 @@ def _convolutions(model: ResidualNetwork) -> Iterator[tuple[str, Conv2d, tuple[i
         if block.shortcut is not None:
             yield f"blocks.{k}.shortcut", block.shortcut, size
             size = output_size(block.shortcut, size)
-        for name, conv, _ in block.path():
+        for name, conv, _, _ in block.path():
             yield f"blocks.{k}.{name}", conv, inner
             inner = output_size(conv, inner)
 

@@ -6,5 +6,8 @@ from .inference import predict
 from .layers import BatchNorm2d, Conv2d, Linear, kaiming_normal
 from .losses import accuracy, distillation_loss
 from .module import Module, Parameter
+from .networks import MODELS, build, compact_network
 from .optim import Adam
-from .resnet import CompactResNet, WideResNet, build, count_parameters, wide_resnet
+from .residual import CompactNetwork, ResidualNetwork, count_parameters
+from .resnet import CompactPostResNet, PostActivationBlock, ResNet, resnet50, small_resnet
+from .wide_resnet import CompactResNet, WideResNet, wide_resnet

@@ -57,11 +57,15 @@ def vital(gate: HardConcrete | None) -> HardConcrete | None:
 
 
 class GatedConv(NamedTuple):
-    """A convolution of a block and the gate on its output features: what can be pruned."""
+    """A convolution of a block and the gate on its output features: what can be pruned.
+
+    bn: the batch norm between the two, or None in a pre-activation block, where it comes before.
+    """
 
     name: str
     conv: Conv2d
     gate: HardConcrete | None
+    bn: BatchNorm2d | None = None
 
 
 class PreActivationBlock(Module):

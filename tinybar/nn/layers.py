@@ -89,19 +89,17 @@ class BatchNorm2d(Module):
         self.running_mean = backend.to_device(np.zeros(channels, np.float32))
         self.running_var = backend.to_device(np.ones(channels, np.float32))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ag.batch_norm(x, self.gamma, self.beta, *self._settings())
+    def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
+        """z y.   gate: z, (C,) factors, or None.
+
+        z (gamma xh + beta) = (z gamma) xh + (z beta): the gate goes to gamma and beta, and costs
+        nothing.
+        """
+        return ag.batch_norm(x, *self._affine(gate), *self._settings())
 
     def relu(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """z relu(self(x)).   gate: z, (C,) factors >= 0, or None.
-
-        z (gamma xh + beta) = (z gamma) xh + (z beta), and z relu(y) = relu(z y) for z >= 0: the
-        gate behind the ReLU is a gate on gamma and beta, and costs nothing.
-        """
-        gamma, beta = self.gamma, self.beta
-        if gate is not None:
-            gamma, beta = gamma * gate, beta * gate
-        return ag.batch_norm_relu(x, gamma, beta, *self._settings())
+        """z relu(y).   gate: z, (C,) factors >= 0, for which z relu(y) = relu(z y), or None."""
+        return ag.batch_norm_relu(x, *self._affine(gate), *self._settings())
 
     def relu_part(self, x: Tensor, features, gate: Tensor | None = None) -> Tensor:
         """As `relu`, of the features alone that x consists of; the others' statistics stay."""
@@ -118,6 +116,11 @@ class BatchNorm2d(Module):
             for statistic, new in zip(running, moved, strict=True):
                 statistic[features] = new
         return y
+
+    def _affine(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
+        if gate is None:
+            return self.gamma, self.beta
+        return self.gamma * gate, self.beta * gate
 
     def _settings(self) -> tuple:
         running = self.running_mean, self.running_var

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..autograd import Tensor
-from ..nn.resnet import ResidualNetwork
+from ..nn.residual import ResidualNetwork
 from .barrier import barrier
 from .budget import budget
 from .cost import Cost

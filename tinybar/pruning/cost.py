@@ -15,7 +15,7 @@ import numpy as np
 from .. import backend
 from ..autograd import Tensor
 from ..autograd import sum as total
-from ..nn.resnet import ResidualNetwork
+from ..nn.residual import ResidualNetwork
 from .liveness import Site, hard_pruned, only_vital, sites
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from .. import backend
 from ..autograd.gates import THRESHOLD
 from ..nn.gates import HardConcrete
-from ..nn.resnet import ResidualNetwork
+from ..nn.residual import ResidualNetwork
 from .cost import Cost
 from .liveness import hard_pruned
 

@@ -6,6 +6,7 @@ the gates follows which of them are alive (`hard_pruned`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..nn.gates import HardConcrete
 from ..nn.layers import Conv2d
-from ..nn.resnet import CompactResNet, ResidualNetwork, output_size
+from ..nn.residual import CompactNetwork, ResidualNetwork, output_size
 
 CONNECTIVITIES = ("mixed", "regular")
 
@@ -39,27 +40,26 @@ class Site:
 
 def sites(model: ResidualNetwork) -> list[Site]:
     """Every convolution of the model, in the order of computation."""
-    is_compact = isinstance(model, CompactResNet)  # its convolutions read all that they could read
-    size = model.signal_size()
-    stem = Site("stem", model.stem, model.stem_gate, size[0] * size[1])
+    is_compact = isinstance(model, CompactNetwork)  # its convolutions read all that they could
+    stem = Site("stem", model.stem, model.stem_gate, math.prod(model.stem_size()))
     stem.path, stem.signal = [stem], [stem]
-    found, signal = [stem], stem.signal
+    found, signal, size = [stem], stem.signal, model.signal_size()
 
     for k, block in enumerate(model.blocks):
         reads, path = () if is_compact else tuple(signal), []
         block_size = size
         if block.shortcut is not None:
             block_size = output_size(block.shortcut, size)
-            area = block_size[0] * block_size[1]
+            area = math.prod(block_size)
             shortcut = Site(
                 f"blocks.{k}.shortcut", block.shortcut, block.shortcut_gate, area, reads
             )
             shortcut.path, shortcut.signal = [shortcut], [shortcut]
             found.append(shortcut)
             signal = shortcut.signal
-        for name, conv, gate in block.path():
+        for name, conv, gate, _ in block.path():
             size = output_size(conv, size)
-            site = Site(f"blocks.{k}.{name}", conv, gate, size[0] * size[1], reads, path)
+            site = Site(f"blocks.{k}.{name}", conv, gate, math.prod(size), reads, path)
             path.append(site)
             found.append(site)
             reads = () if is_compact else (site,)
@@ -124,7 +124,7 @@ def hard_pruned(
     """
     if connectivity not in CONNECTIVITIES:
         raise ValueError(f"unknown connectivity {connectivity!r}: use one of {CONNECTIVITIES}")
-    if connectivity == "regular" and isinstance(model, CompactResNet):
+    if connectivity == "regular" and isinstance(model, CompactNetwork):
         raise ValueError(
             "regular connectivity is counted on the gated network, not on a compact one"
         )

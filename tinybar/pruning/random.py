@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import backend
-from ..nn.resnet import ResidualNetwork
+from ..nn.residual import ResidualNetwork
 from .cost import Cost
 from .hard import CLOSED, BudgetError, gates_of
 

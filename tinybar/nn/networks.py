@@ -1,0 +1,35 @@
+"""Networks by name, and compact ones by their layout."""
+
+from __future__ import annotations
+
+import re
+
+from .blocks import GateFactory
+from .residual import CompactNetwork, ResidualNetwork
+from .resnet import CompactPostResNet, resnet50, small_resnet
+from .wide_resnet import CompactResNet, wide_resnet
+
+MODELS = "wrn-DEPTH-WIDTH (such as wrn-16-4), resnet-DEPTH (such as resnet-20) or resnet50"
+COMPACT = {"wide": CompactResNet, "post": CompactPostResNet}
+
+
+def build(
+    name: str,
+    num_classes: int,
+    image_shape: tuple[int, int, int] = (32, 32, 3),
+    gate: GateFactory | None = None,
+) -> ResidualNetwork:
+    """The network called `name`: one of `MODELS`. Raises ValueError for an unknown name."""
+    rest = num_classes, image_shape, gate
+    if name in ("resnet50", "resnet-50"):
+        return resnet50(*rest)
+    if match := re.fullmatch(r"wrn-(\d{1,4})-(\d{1,4})", name):
+        return wide_resnet(int(match[1]), int(match[2]), *rest)
+    if match := re.fullmatch(r"resnet-(\d{1,4})", name):
+        return small_resnet(int(match[1]), *rest)
+    raise ValueError(f"unknown model {name!r}: use {MODELS}")
+
+
+def compact_network(layout: dict) -> CompactNetwork:
+    """A compact network of that layout, with random weights."""
+    return COMPACT[dict(layout).get("family", "wide")](layout)
