@@ -10,6 +10,7 @@ from tinybar.progress import Display
 
 OUTCOME = {
     "model": "wrn-10-1", "dataset": "toy", "method": "bar", "metric": "volume", "budget": 1000,
+    "cost": 900,
     "volume_full": 8000, "volume": 900, "flops_full": 10**9, "flops": 10**7, "params_full": 5000,
     "params": 50, "dropped": 2, "reopened": 1, "accuracy_teacher": 0.9, "accuracy": 0.875,
     "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64,
@@ -64,9 +65,9 @@ def test_the_verdict():
 
     kept = "budget kept: volume 900 of 1,000 (90.0 %), after training 2 features dropped"
     assert kept in verdict()
-    assert "budget kept" in verdict(volume=1000)
-    assert "OVER BUDGET: volume 1,001 of 1,000" in verdict(volume=1001)
-    assert "OVER BUDGET: flops 10,000,000 of 1,000" in verdict(metric="flops")
+    assert "budget kept" in verdict(cost=1000)
+    assert "OVER BUDGET: volume 1,001 of 1,000" in verdict(cost=1001)
+    assert "OVER BUDGET: flops 10,000,000 of 1,000" in verdict(metric="flops", cost=10_000_000)
 
 
 def test_peak_memory_in_a_line():

@@ -39,6 +39,7 @@ FLOORS = (
         "memory",
         "progress",
         "report",
+        "weights",
         "train",
     },
     {"cli"},

@@ -1,6 +1,5 @@
 """A run from end to end: the contract of its folder, the budget, determinism, interruptions."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -8,12 +7,13 @@ import threading
 
 import numpy as np
 import pytest
+from toy import TINY, metrics_of, pruned_of, run_toy, toy, without_times
 
 from tinybar import backend, nn, pruning
 from tinybar.checkpoint import RunFolder, load_model
 from tinybar.cli import main
 from tinybar.config import Config
-from tinybar.data import Augmentation, Dataset, Split
+from tinybar.data import Dataset, Split
 from tinybar.files import load_arrays
 from tinybar.train import STAGES, TrainingError, check, reduced_for_last, train
 
@@ -32,10 +32,6 @@ METRICS = {
 
 def result_of(folder) -> dict:
     return json.loads((folder / "result.json").read_text())
-
-
-def metrics_of(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -164,35 +160,6 @@ def test_other_methods_keep_their_budgets(options, tmp_path, monkeypatch):
 # --- in memory, smaller still --------------------------------------------------------------------
 
 
-def toy(n=48, classes=3, size=6, seed=0) -> Dataset:
-    """Noise with a bright row at the class's place; with augmentation, so that its noise counts."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 100, (n, size, size, 1), dtype=np.uint8)
-    labels = np.arange(n) % classes
-    images[np.arange(n), labels] += 120
-    split = Split(images, labels)
-    return Dataset("toy", tuple("abcdef"[:classes]), split, split, Augmentation(1, True))
-
-
-TINY = Config(
-    data="toy", model="wrn-10-1", epochs=(2, 1, 1), teacher_epochs=2, batch_size=16, budget="4x"
-)
-
-
-def run_toy(path, config=TINY, listen=lambda record: None):
-    folder = RunFolder.create(path, config)
-    return folder, train(config, toy(), folder, listen)
-
-
-def pruned_of(folder) -> bytes:
-    return folder.pruned.read_bytes()
-
-
-def without_times(folder) -> list[dict]:
-    lines = metrics_of(folder.path)
-    return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
-
-
 def test_the_seed_decides_everything(tmp_path):
     first, _ = run_toy(tmp_path / "a")
     second, _ = run_toy(tmp_path / "b")
@@ -227,73 +194,6 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
         assert without_times(folder) == expected
         for name in facts.keys() - {"seconds", "peak_bytes"}:
             assert np.array_equal(resumed[name], facts[name]), name
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    """The metrics of the run whose options the next test changes one by one."""
-    return without_times(run_toy(tmp_path_factory.mktemp("plain") / "run")[0])
-
-
-CHANGES = {
-    "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
-    "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
-    "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("option", sorted(CHANGES))
-def test_every_option_has_an_effect(option, plain, tmp_path):
-    changed = run_toy(tmp_path / "run", Config(**{**vars(TINY), option: CHANGES[option]}))[0]
-    lines = without_times(changed)
-    first = next(i for i, (a, b) in enumerate(zip(lines, plain, strict=False)) if a != b)
-    of_the_teacher = {"teacher_epochs", "batch_size", "lr", "weight_decay", "seed", "metric"}
-    assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
-
-
-def test_shrink_skips_and_is_the_same_run_to_rounding(tmp_path, monkeypatch):
-    skipped, compute = [], nn.PreActivationBlock._of_open
-    monkeypatch.setattr(
-        nn.PreActivationBlock, "_of_open", lambda *a: skipped.append(1) or compute(*a)
-    )
-    runs = []
-    for shrink in (False, True):
-        config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "shrink": shrink})
-        folder, facts = run_toy(tmp_path / f"{shrink}", config)
-        runs.append((without_times(folder), facts["features"]))
-        assert bool(skipped) == shrink
-    (lines, features), (lines_shrunk, features_shrunk) = runs
-    assert features == features_shrunk
-    for line, shrunk in zip(lines, lines_shrunk, strict=True):
-        for key in ("stage", "epoch", "volume", "b", "f"):
-            assert shrunk[key] == line[key]
-        for key in ("loss_data", "loss_prior"):  # accuracy_test is of running statistics
-            assert shrunk[key] == pytest.approx(line[key], rel=1e-3)
-
-
-def test_the_weights_decay_while_they_are_pruned(tmp_path):
-    """Without a teacher to learn from, only the decay of that stage itself can matter to it."""
-    stages = []
-    for decay in (0.0, 0.1):
-        config = Config(**{**vars(TINY), "distill": False, "weight_decay": decay})
-        lines = without_times(run_toy(tmp_path / f"{decay}", config)[0])
-        stages.append([line for line in lines if line["stage"] == "prune"])
-    assert stages[0] != stages[1]
-
-
-def test_at_random_the_small_network_starts_from_scratch(tmp_path):
-    """Its weights have the variance of its own fan-in, not that of the full network's."""
-    options = {"method": "random", "epochs": (1, 0, 0), "lr": 1e-12}
-    folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
-    weight = load_model(folder.pruned)[0].blocks[-1].conv2.weight.data
-    fan_in = weight[..., 0].size
-    assert fan_in < 9 * 64
-    assert abs(weight.var() * fan_in / 2 - 1) < 5 * np.sqrt(2 / weight.size)
-
-
-def test_the_options_are_all_tried():
-    elsewhere = {"data", "model", "shrink", "precision"}  # the last has an effect on a GPU only
-    assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere
 
 
 def test_the_listener_hears_of_every_epoch(tmp_path):

@@ -62,7 +62,7 @@ def threads_option(command):
 @click.option(
     "--budget", metavar="8x|0.125|N", help="A factor, a fraction of the full cost, a cost."
 )
-@click.option("--metric", metavar="volume|flops", help="What the budget counts.")
+@click.option("--metric", metavar="volume|flops|params", help="What the budget counts.")
 @click.option("--schedule", metavar="sigmoid|linear|exponential", help="How the budget falls.")
 @click.option("--distill/--no-distill", default=None, help="Whether to learn from the teacher.")
 @click.option("--shrink/--no-shrink", default=None, help="Skip what was drawn closed.")
@@ -72,7 +72,14 @@ def threads_option(command):
 @click.option(
     "--epochs", type=int, nargs=3, metavar="N N N", help="With barrier, fine-tuning, at lr/10."
 )
-@click.option("--teacher-epochs", type=int, help="The last ninth of them at lr/10.")
+@click.option("--teacher-epochs", type=int, help="Of the full network.")
+@click.option(
+    "--teacher-slow-epochs", type=int, help="The last of them at lr/10; a ninth if unset."
+)
+@click.option("--teacher", metavar="FILE", help="A trained full network, tinybar's or PyTorch's.")
+@click.option(
+    "--init-from-teacher/--no-init-from-teacher", default=None, help="Start with its weights."
+)
 @click.option("--batch-size", type=int, help="Images per step.")
 @click.option("--lr", type=float, help="Adam's learning rate.")
 @click.option("--gate-lr", type=float, help="That of the gates; max(lr, 32/iterations) if unset.")
@@ -142,7 +149,7 @@ def train(preset, out, resume, memory, device, **options):
     if memory:
         console.print(report.peak_memory(outcome), highlight=False)
     console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)
-    if outcome[config.metric] > budget:  # cannot be: the budget is enforced
+    if outcome["cost"] > budget:  # cannot be: the budget is enforced
         sys.exit(1)
 
 
@@ -157,6 +164,8 @@ def _config(given: dict, preset: str | None):
     data = str(table.get("data", Config.data))
     if data and data not in NAMES and Path(data).is_dir():
         table["data"] = str(Path(data).resolve())  # the run may be resumed elsewhere
+    if "teacher" in table:
+        table["teacher"] = str(Path(table["teacher"]).resolve())
     return from_table(table)
 
 

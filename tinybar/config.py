@@ -34,7 +34,10 @@ class Config:
     temperature: float = 4.0
     lambda_: float | None = None  # None: 2 / V_F
     epochs: tuple[int, int, int] = (80, 40, 10)  # with the barrier, fine-tuning, at lr / 10
-    teacher_epochs: int = 90  # the last ninth of them at lr / 10
+    teacher_epochs: int = 90
+    teacher_slow_epochs: int | None = None  # the last of them, at lr / 10; None: a ninth of them
+    teacher: str | None = None  # weights of the full network, which then is not trained
+    init_from_teacher: bool = False  # what is pruned starts with the teacher's weights
     batch_size: int = 64
     lr: float = 1e-3
     gate_lr: float | None = None  # None: max(lr, 32 / iterations with the barrier)
@@ -55,6 +58,9 @@ class Config:
         fits = len(self.epochs) == 3 and min(self.epochs) >= 0 and self.epochs[0] >= 1
         _in_range("epochs", self.epochs, fits, "three numbers >= 0, the first at least 1")
         _in_range("teacher-epochs", self.teacher_epochs, self.teacher_epochs >= 1, "at least 1")
+        slow = self.teacher_slow_epochs
+        fits = slow is None or 0 <= slow <= self.teacher_epochs
+        _in_range("teacher-slow-epochs", slow, fits, "in [0, --teacher-epochs]")
         _in_range("batch-size", self.batch_size, self.batch_size >= 2, "at least 2")
         _in_range("lr", self.lr, self.lr > 0, "positive")
         _in_range("gate-lr", self.gate_lr, self.gate_lr is None or self.gate_lr > 0, "positive")
@@ -103,8 +109,9 @@ def read_toml(path: Path) -> dict:
         raise ValueError(f"{path} is not valid TOML: {error}") from error
 
 
-_INTEGERS = ("teacher_epochs", "batch_size", "seed")
-_TEXTS = ("data", "model", "method", "budget", "metric", "schedule", "precision")
+_INTEGERS = ("teacher_epochs", "teacher_slow_epochs", "batch_size", "seed")
+_SWITCHES = ("distill", "shrink", "init_from_teacher")
+_TEXTS = ("data", "model", "method", "budget", "metric", "schedule", "teacher", "precision")
 
 
 def _typed(key: str, value, source: str):
@@ -112,7 +119,7 @@ def _typed(key: str, value, source: str):
         fits = isinstance(value, (list, tuple)) and all(_is_integer(entry) for entry in value)
     elif key in _INTEGERS:
         fits = _is_integer(value)
-    elif key in ("distill", "shrink"):
+    elif key in _SWITCHES:
         fits = isinstance(value, bool)
     elif key in _TEXTS:
         value, fits = str(value), isinstance(value, (str, int, float))

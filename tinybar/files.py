@@ -52,6 +52,17 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
 
     Raises ValueError, in one line, for a missing, truncated or foreign file.
     """
+    arrays, about = read_safetensors(path)
+    if about is None:
+        raise ValueError(f"{path} was not written by tinybar")
+    return arrays, about
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
+    """(arrays, about); None for `about` of a file that somebody else wrote.
+
+    Raises ValueError, in one line, for a missing or truncated file.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -62,6 +73,4 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise ValueError(f"{path} is truncated or damaged: {error}") from error
-    if not isinstance(about, dict):
-        raise ValueError(f"{path} was not written by tinybar")
-    return arrays, about
+    return arrays, about if isinstance(about, dict) else None

@@ -66,9 +66,7 @@ def describe(name: str, image_shape: tuple[int, int, int], classes: int) -> dict
             "reads": int(layer.reads.sum()),
             "writes": int(layer.writes.sum()),
             "area": layer.site.area,
-            "volume": layer.volume,
-            "flops": layer.flops,
-            "params": layer.parameters,
+            **{metric: layer.cost(cost.of) for metric, cost in pruning.COSTS.items()},
         }
         for layer in pruning.hard_pruned(model)
     ]

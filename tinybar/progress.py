@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+SIGNS = {"volume": "V", "flops": "F", "params": "P"}  # of the metrics
 EVERY = 10  # without a terminal: a line for every tenth of a stage
 
 
@@ -45,7 +46,7 @@ class Display:
     def _numbers(self, record: dict) -> str:
         text = (
             f"loss {record['loss']:<7.4g} accuracy {100 * record['accuracy_test']:5.2f} %  "
-            f"{'V' if self.metric == 'volume' else 'F'} {record['volume']:,}"
+            f"{SIGNS[self.metric]} {record['volume']:,}"
         )
         if record["b"] is not None:
             text += f"  b {record['b']:,.0f}  B {self.budget:,}"

@@ -52,6 +52,7 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "device_name": backend.device_name(),
         "metric": config.metric,
         "budget": facts["budget"],
+        "cost": facts["cost"],
         "volume_full": facts["volume_full"],
         "volume": facts["volume"],
         "volume_regular": facts["volume_regular"],
@@ -90,7 +91,7 @@ def finish(config: Config, dataset: Dataset, folder: RunFolder, facts: dict) -> 
 
 def closing(outcome: dict, features: list) -> Group:
     """What a person reads when a run has ended."""
-    cost = outcome[outcome["metric"]]
+    cost = outcome["cost"]
     kept = cost <= outcome["budget"]
     verdict = Text.assemble(
         ("budget kept: " if kept else "OVER BUDGET: ", "bold green" if kept else "bold red"),

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from .dataloss import DataLoss, Distillation, Minibatch, cross_entropy
 from .nn import Adam, Module
 from .pruning.bar import BudgetAwareRegularizer, Penalty
 from .pruning.random import prune_at_random
+from .weights import load_weights
 
 STAGES = ("teacher", "prune", "fine-tune")
 GATE_TRAVEL = 32.0  # how far log alpha can go while the barrier stands, in steps of Adam
@@ -123,6 +125,9 @@ def check(config: Config, dataset: Dataset) -> int:
             f"budget {config.budget!r} is {target:,}, but {config.model} cannot be pruned below "
             f"{smallest:,}: its stem and its shortcuts keep one feature each"
         )
+    if config.teacher is not None:
+        plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
+        load_weights(plain, Path(config.teacher))
     if config.shrink and not model.can_shrink:
         raise ValueError(f"--shrink is for wide residual networks: {config.model} cannot skip")
     if len(dataset.train) < 2:
@@ -134,15 +139,18 @@ def check(config: Config, dataset: Dataset) -> int:
 
 
 def train_teacher(run: Run) -> Module:
-    """The unpruned network (Supp. 3.3), in evaluation mode."""
+    """The unpruned network (Supp. 3.3), in evaluation mode: trained, or from a file."""
     if run.has_passed("teacher"):
         return load_model(run.folder.teacher)[0]
     config, dataset = run.config, run.images.dataset
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape)
-    optimizer = Adam(model.parameters(), config.lr, config.weight_decay)
-    epochs = config.teacher_epochs
-    schedule = reduced_for_last(epochs // 9, epochs, config.lr)
-    fit(run, Stage("teacher", epochs, model, optimizer, cross_entropy, schedule))
+    if config.teacher is not None:
+        load_weights(model, Path(config.teacher))
+    else:
+        optimizer = Adam(model.parameters(), config.lr, config.weight_decay)
+        epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
+        schedule = reduced_for_last(epochs // 9 if slow is None else slow, epochs, config.lr)
+        fit(run, Stage("teacher", epochs, model, optimizer, cross_entropy, schedule))
     run.facts |= {
         "accuracy_teacher": test_accuracy(run, model),
         "params_full": nn.count_parameters(model),
@@ -161,6 +169,8 @@ def prune(run: Run, teacher: Module) -> Module:
         return small
     config, dataset = run.config, run.images.dataset
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape, nn.HardConcrete)
+    if config.init_from_teacher:  # as the paper does for Mio-TCD (Section 5.1)
+        model.load_state_dict(model.state_dict() | teacher.state_dict())
     model.shrinks = config.shrink
     cost = pruning.COSTS[config.metric]
     target = pruning.parse_budget(config.budget, cost.full(model))
@@ -174,12 +184,13 @@ def prune(run: Run, teacher: Module) -> Module:
         raise TrainingError(str(error)) from error
     reopened = pruning.use_budget(model, cost, target) if config.method == "bar" else 0
     small = pruning.compact(model)
-    if config.method == "random":
+    if config.method == "random" and not config.init_from_teacher:
         small = nn.compact_network(small.layout)  # trained from scratch: nothing was learnt yet
     run.facts |= {
         "budget": target,
         "dropped": dropped,
         "reopened": reopened,
+        "cost": cost.exact(small),
         "volume": pruning.volume(small),
         "volume_regular": pruning.volume(model, "regular"),
         "flops": pruning.flops(small),

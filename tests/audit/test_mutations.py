@@ -257,7 +257,7 @@ def start_at_v_f(patch):
 
 def reads_the_sum(patch):
     """A residual feature counted once for every gate that writes it, not once at most."""
-    right = tinybar.pruning.cost._expected_reads
+    right = tinybar.pruning.cost.expected_reads
 
     def mutated(site):
         gates = [source.gate for source in site.reads]
@@ -266,7 +266,7 @@ def reads_the_sum(patch):
         widths = [tinybar.pruning.cost.total(gate.probability_active()) for gate in gates]
         return sum(widths[1:], widths[0])
 
-    patch.setattr(tinybar.pruning.cost, "_expected_reads", mutated)
+    patch.setattr(tinybar.pruning.cost, "expected_reads", mutated)
 
 
 def decoupled_decay(p, options):

@@ -70,6 +70,21 @@ def sites(model: ResidualNetwork) -> list[Site]:
     return found
 
 
+def neurons(site: Site, reads, writes):
+    """Volume of a convolution's output (Eq. 4)."""
+    return writes * site.area
+
+
+def weights(site: Site, reads, writes):
+    """Entries of its weight."""
+    return reads * writes * math.prod(site.conv.kernel)
+
+
+def operations(site: Site, reads, writes):
+    """Of one image, two per multiply-add."""
+    return weights(site, reads, writes) * (2 * site.area)
+
+
 @dataclass(frozen=True)
 class LiveConv:
     """A convolution of the hard-pruned network: the live features that it reads and writes.
@@ -81,21 +96,9 @@ class LiveConv:
     reads: np.ndarray
     writes: np.ndarray
 
-    @property
-    def volume(self) -> int:
-        """Neurons of the output (Eq. 4)."""
-        return int(self.writes.sum()) * self.site.area
-
-    @property
-    def parameters(self) -> int:
-        """Entries of the weight."""
-        kh, kw = self.site.conv.kernel
-        return kh * kw * int(self.reads.sum()) * int(self.writes.sum())
-
-    @property
-    def flops(self) -> int:
-        """Two per multiply-add."""
-        return 2 * self.parameters * self.site.area
+    def cost(self, of: Callable) -> int:
+        """of: `neurons`, `weights`, `operations`, or another function like these."""
+        return of(self.site, int(self.reads.sum()), int(self.writes.sum()))
 
 
 def gate_alive(site: Site) -> np.ndarray:
