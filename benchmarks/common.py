@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tinybar.data import Dataset, Split
+import numpy as np
+
+from tinybar.data import Dataset
 
 
 def first(dataset: Dataset, train: int, test: int) -> Dataset:
     """The data set of its first images only."""
-    counts = {"train": train, "test": test}
-    return replace(
-        dataset, **{part: _first(getattr(dataset, part), n) for part, n in counts.items()}
-    )
-
-
-def _first(split: Split, n: int) -> Split:
-    return Split(split.images[:n], split.labels[:n])
+    parts = dataset.train.part(np.arange(train)), dataset.test.part(np.arange(test))
+    return replace(dataset, train=parts[0], test=parts[1])

@@ -23,7 +23,7 @@ FULL = Config(
     schedule="linear", distill=False, alpha=0.5, temperature=2.0, lambda_=1e-5, epochs=(3, 2, 1),
     teacher_epochs=4, batch_size=8, lr=0.01, gate_lr=0.02, weight_decay=0.0, seed=7,
     shrink=True, precision="fp32", teacher="t.safetensors", teacher_slow_epochs=2,
-    init_from_teacher=True,
+    init_from_teacher=True, image_size=32, val_fraction=0.1, augment=False,
 )  # fmt: skip
 
 
@@ -37,7 +37,9 @@ def test_names_in_the_table_are_those_of_the_command_line():
     table = FULL.as_table()
     assert table["lambda"] == 1e-5
     assert "lambda_" not in table
-    assert not {"lambda", "gate_lr", "teacher"} & Config().as_table().keys()  # to be worked out
+    assert (
+        not {"lambda", "gate_lr", "teacher", "image_size"} & Config().as_table().keys()
+    )  # to be worked out
     assert from_table({"batch-size": 8, "gate-lr": 0.5}) == Config(batch_size=8, gate_lr=0.5)
 
 

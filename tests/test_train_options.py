@@ -78,6 +78,16 @@ def test_at_random_the_small_network_starts_from_scratch(tmp_path):
     assert abs(weight.var() * fan_in / 2 - 1) < 5 * np.sqrt(2 / weight.size)
 
 
+def test_images_held_out_are_looked_at_in_place_of_the_test_images(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TINY)
+    facts = train(TINY, toy().with_validation(0.25), folder, lambda record: None)
+    lines = metrics_of(folder.path)
+    assert {line["accuracy_test"] for line in lines} == {None}
+    assert all(0 <= line["accuracy_val"] <= 1 for line in lines)
+    assert facts["accuracy_val"] == lines[-1]["accuracy_val"]
+    assert 0 <= facts["accuracy"] <= 1
+
+
 def test_a_teacher_from_a_file_is_not_trained(tmp_path):
     first, facts = run_toy(tmp_path / "first")
     with_it = Config(**{**vars(TINY), "teacher": str(first.teacher), "init_from_teacher": True})
@@ -146,6 +156,7 @@ def test_every_metric_keeps_its_budget(metric, tmp_path):
 
 
 def test_the_options_are_all_tried():
-    elsewhere = {"data", "model", "shrink", "teacher"}
+    elsewhere = {"model", "shrink", "teacher"}
+    elsewhere |= {"data", "image_size", "val_fraction", "augment"}  # see tests/data
     elsewhere |= {"precision"}  # has an effect on a GPU only
     assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere

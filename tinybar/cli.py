@@ -39,6 +39,14 @@ def device_option(command):
     )(command)  # fmt: skip
 
 
+def data_dir_option(command):
+    """--data-dir, for the commands that read images."""
+    return click.option(
+        "--data-dir", type=click.Path(path_type=Path), default=Path("data/cache"),
+        show_default=True, help="Where data sets are found, fetched to, and kept decoded.",
+    )(command)  # fmt: skip
+
+
 def threads_option(command):
     """--threads, for the commands that compute in this process: it is set while they are parsed."""
 
@@ -56,7 +64,16 @@ def threads_option(command):
 
 
 @cli.command(epilog="The run's folder holds the networks, metrics.jsonl and result.json.")
-@click.option("--data", metavar="NAME|FOLDER", help="digits, or a folder train|test/CLASS/*.png.")
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="digits, mnist, fashion-mnist, cifar10, cifar100, mio-tcd, or a folder, zip or tar of "
+    "train|test/CLASS/*.png.",
+)
+@click.option("--image-size", type=int, metavar="N", help="Resize and cut images in files to NxN.")
+@click.option("--val-fraction", type=float, help="Of the training images, held out.")
+@click.option("--augment/--no-augment", default=None, help="Shifts and mirror images.")
+@data_dir_option
 @click.option("--model", metavar="NAME", help="wrn-16-4, resnet-20, resnet50, ...")
 @click.option("--method", metavar="bar|random", help="How to prune.")
 @click.option(
@@ -94,7 +111,7 @@ def threads_option(command):
 @click.option("--memory", is_flag=True, help="Tell the run's peak memory at its end.")
 @device_option
 @threads_option
-def train(preset, out, resume, memory, device, **options):
+def train(preset, out, resume, memory, device, data_dir, **options):
     """Teacher, pruning while training, hard pruning, fine-tuning, a compact network.
 
     \b
@@ -106,7 +123,7 @@ def train(preset, out, resume, memory, device, **options):
     """
     from rich.console import Console
 
-    from . import backend, data, report
+    from . import backend, report
     from .checkpoint import RunFolder, free_folder
     from .progress import Display
     from .train import check
@@ -117,7 +134,7 @@ def train(preset, out, resume, memory, device, **options):
         if given or preset or out:
             raise ValueError(
                 "--resume takes the run's own options: "
-                "give it alone, or with --device, --threads and --memory"
+                "give it alone, or with --data-dir, --device, --threads and --memory"
             )
         folder = RunFolder.open(resume)
         config = folder.load_config()
@@ -127,7 +144,7 @@ def train(preset, out, resume, memory, device, **options):
         config = _config(given, preset)
     backend.use_device(device)
     backend.use_precision(config.precision)
-    dataset = data.load(config.data, cache_dir=Path("data/cache"))
+    dataset = config.dataset(data_dir)
     budget = check(config, dataset)
     if resume is None:
         folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
@@ -162,7 +179,7 @@ def _config(given: dict, preset: str | None):
         preset = "digits"
     table = (load_preset(preset) if preset else {}) | given
     data = str(table.get("data", Config.data))
-    if data and data not in NAMES and Path(data).is_dir():
+    if data and data not in NAMES and Path(data).exists():
         table["data"] = str(Path(data).resolve())  # the run may be resumed elsewhere
     if "teacher" in table:
         table["teacher"] = str(Path(table["teacher"]).resolve())
@@ -171,12 +188,13 @@ def _config(given: dict, preset: str | None):
 
 @cli.command(name="eval")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", metavar="NAME|FOLDER", help="Another data set than the run's.")
+@click.option("--data", metavar="NAME|PATH", help="Another data set than the run's.")
+@data_dir_option
 @click.option("--teacher", is_flag=True, help="The full network instead of the pruned one.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @device_option
 @threads_option
-def evaluate(run, data, teacher, as_json, device):
+def evaluate(run, data, data_dir, teacher, as_json, device):
     """Test accuracy of the network that RUN saved.
 
     RUN is a run's folder, or a .safetensors file (then with --data, unless it knows its own).
@@ -191,7 +209,7 @@ def evaluate(run, data, teacher, as_json, device):
 
     backend.use_device(device)
     backend.use_precision("fp32")
-    outcome = evaluate_run(run, data, teacher)
+    outcome = evaluate_run(run, data, teacher, data_dir)
     if as_json:
         click.echo(json.dumps(outcome))
     else:

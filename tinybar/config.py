@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import pruning
+from . import data, pruning
 from .backend import PRECISIONS
 from .pruning.budget import KINDS
 
@@ -24,6 +24,9 @@ class Config:
     """
 
     data: str = "digits"
+    image_size: int | None = None  # side that images in files are resized and cut to
+    val_fraction: float = 0.0  # of the training images, held out
+    augment: bool = True  # whether to train with the data set's augmentation
     model: str = "wrn-16-4"
     method: str = "bar"
     budget: str = "8x"  # a factor, a fraction of the full network, or a number
@@ -52,6 +55,9 @@ class Config:
         _one_of("metric", self.metric, tuple(pruning.COSTS))
         _one_of("schedule", self.schedule, KINDS)
         _one_of("precision", self.precision, PRECISIONS)
+        size, share = self.image_size, self.val_fraction
+        _in_range("image-size", size, size is None or size >= 1, "at least 1")
+        _in_range("val-fraction", share, 0 <= share < 1, "in [0, 1)")
         _in_range("alpha", self.alpha, 0 <= self.alpha <= 1, "in [0, 1]")
         _in_range("temperature", self.temperature, self.temperature >= 1, "at least 1")
         _in_range("lambda", self.lambda_, self.lambda_ is None or self.lambda_ >= 0, "at least 0")
@@ -66,6 +72,14 @@ class Config:
         _in_range("gate-lr", self.gate_lr, self.gate_lr is None or self.gate_lr > 0, "positive")
         _in_range("weight-decay", self.weight_decay, self.weight_decay >= 0, "at least 0")
         _in_range("seed", self.seed, self.seed >= 0, "at least 0")
+
+    def dataset(self, cache_dir: Path) -> data.Dataset:
+        """The data set that the run is about, from files in `cache_dir` where it is not embedded.
+
+        Raises ValueError as `data.load`.
+        """
+        options = {"val_fraction": self.val_fraction, "augment": self.augment, "seed": self.seed}
+        return data.load(self.data, cache_dir=cache_dir, image_size=self.image_size, **options)
 
     def as_table(self) -> dict:
         """The options by their names on the command line, without those left to be worked out."""
@@ -109,8 +123,8 @@ def read_toml(path: Path) -> dict:
         raise ValueError(f"{path} is not valid TOML: {error}") from error
 
 
-_INTEGERS = ("teacher_epochs", "teacher_slow_epochs", "batch_size", "seed")
-_SWITCHES = ("distill", "shrink", "init_from_teacher")
+_INTEGERS = ("image_size", "teacher_epochs", "teacher_slow_epochs", "batch_size", "seed")
+_SWITCHES = ("augment", "distill", "shrink", "init_from_teacher")
 _TEXTS = ("data", "model", "method", "budget", "metric", "schedule", "teacher", "precision")
 
 

@@ -28,12 +28,13 @@ def saved_network(run: Path, teacher: bool = False) -> tuple[Module, dict]:
     return load_model(run)
 
 
-def evaluate_run(run: Path, name: str | None, teacher: bool) -> dict:
+def evaluate_run(run: Path, name: str | None, teacher: bool, data_dir: Path) -> dict:
     """Test accuracy of a saved network, on its own data set or on another of the same shape."""
     model, about = saved_network(run, teacher)
-    if name is None:
-        name = RunFolder.open(run).load_config().data if Path(run).is_dir() else about["name"]
-    dataset = data.load(name, cache_dir=Path("data/cache"))
+    if name is None and Path(run).is_dir():
+        dataset = RunFolder.open(run).load_config().dataset(data_dir)
+    else:
+        dataset = data.load(name or about["name"], cache_dir=data_dir)
     if dataset.image_shape != model.image_shape or dataset.num_classes != model.num_classes:
         raise ValueError(
             f"the network takes images {model.image_shape} of {model.num_classes} classes, "

@@ -45,9 +45,14 @@ class Display:
 
     def _numbers(self, record: dict) -> str:
         text = (
-            f"loss {record['loss']:<7.4g} accuracy {100 * record['accuracy_test']:5.2f} %  "
+            f"loss {record['loss']:<7.4g} accuracy {100 * _accuracy(record):5.2f} %  "
             f"{SIGNS[self.metric]} {record['volume']:,}"
         )
         if record["b"] is not None:
             text += f"  b {record['b']:,.0f}  B {self.budget:,}"
         return text
+
+
+def _accuracy(record: dict) -> float:
+    """On the images held out for validation, or else on the test images."""
+    return record["accuracy_val"] if "accuracy_val" in record else record["accuracy_test"]

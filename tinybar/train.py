@@ -46,10 +46,14 @@ class Images:
     dataset: Dataset
     train: np.ndarray = field(init=False)
     test: np.ndarray = field(init=False)
+    val: np.ndarray | None = field(init=False)
 
     def __post_init__(self):
-        self.train = backend.keep_on_device(self.dataset.normalise(self.dataset.train.images))
-        self.test = backend.keep_on_device(self.dataset.normalise(self.dataset.test.images))
+        splits = self.dataset.train, self.dataset.test, self.dataset.val
+        self.train, self.test, self.val = (
+            None if split is None else backend.keep_on_device(self.dataset.normalise(split.images))
+            for split in splits
+        )
 
     def batches_per_epoch(self, batch_size: int) -> int:
         return max(1, len(self.train) // batch_size)
@@ -233,7 +237,7 @@ def fine_tune(run: Run, model: Module, teacher: Module) -> None:
     epochs, data_loss = fast + slow, data_loss_of(run, teacher)
     schedule = reduced_for_last(slow, epochs, config.lr)
     fit(run, Stage("fine-tune", epochs, model, optimizer, data_loss, schedule))
-    run.facts["accuracy"] = test_accuracy(run, model)
+    run.facts |= {"accuracy": test_accuracy(run, model)} | epoch_accuracies(run, model)
 
 
 def data_loss_of(run: Run, teacher: Module) -> DataLoss:
@@ -327,7 +331,7 @@ def train_epoch(run: Run, stage: Stage, epoch: int) -> dict:
         "b": penalty.b if penalty else None,
         "f": means["f"] if penalty else None,
         "accuracy_train": means["right"],
-        "accuracy_test": test_accuracy(run, stage.model),
+        **epoch_accuracies(run, stage.model),
         "seconds": time.perf_counter() - start,
         "images_per_second": seen / (time.perf_counter() - start),
     }
@@ -340,6 +344,15 @@ def _finite(loss: float, stage: Stage, epoch: int, lr: float) -> float:
             f"try a lower --lr than {lr:g}"
         )
     return loss
+
+
+def epoch_accuracies(run: Run, model: Module) -> dict:
+    """What is told of every epoch. Where images are held out for it, the test images wait."""
+    images = run.images
+    if images.val is None:
+        return {"accuracy_test": test_accuracy(run, model)}
+    held_out = accuracy(model, images.val, images.dataset.val.labels)
+    return {"accuracy_val": held_out, "accuracy_test": None}
 
 
 def test_accuracy(run: Run, model: Module) -> float:

@@ -1,5 +1,6 @@
 """Splits, datasets, their statistics and normalisation."""
 
+import math
 import re
 
 import numpy as np
@@ -128,3 +129,47 @@ def test_normalise_refuses_images_of_another_kind():
         dataset().normalise(np.zeros((1, 3, 5, 2), np.float32))
     with pytest.raises(ValueError, match=r"images are \(3, 5, 1\), dataset 'toy' has \(3, 5, 2\)"):
         dataset().normalise(np.zeros((1, 3, 5, 1), np.uint8))
+
+
+# --- images held out -----------------------------------------------------------------------------
+
+
+def counted(n_per_class=(7, 3, 2)) -> Dataset:
+    labels = np.repeat(np.arange(len(n_per_class)), n_per_class)
+    images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(2, 1).repeat(2, 2)
+    split = Split(images, labels)
+    return Dataset("counted", tuple("abc"[: len(n_per_class)]), split, split)
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.25, 0.5, 0.99])
+def test_a_share_of_every_class_is_held_out(fraction):
+    data = counted().with_validation(fraction, seed=1)
+    for label, n in enumerate((7, 3, 2)):
+        held_out = int((data.val.labels == label).sum())
+        assert held_out == min(max(1, round(fraction * n)), n - 1)
+        assert held_out + (data.train.labels == label).sum() == n
+    both = np.concatenate([data.train.images, data.val.images])[:, 0, 0, 0]
+    assert sorted(both) == list(range(12))  # every image once
+
+
+def test_what_is_held_out_follows_from_the_seed():
+    first, again, other = (counted().with_validation(0.4, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first.val.images, again.val.images)
+    assert not np.array_equal(first.val.images, other.val.images)
+
+
+def test_nothing_is_held_out_without_being_asked():
+    data = counted()
+    assert data.with_validation(0.0) is data
+    assert data.val is None
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, 2.0, math.nan])
+def test_fractions_out_of_range(fraction):
+    with pytest.raises(ValueError, match="--val-fraction must be in"):
+        counted().with_validation(fraction)
+
+
+def test_a_class_of_one_image_cannot_be_shared():
+    with pytest.raises(ValueError, match="class 'b' has one training image"):
+        counted((3, 1)).with_validation(0.5)

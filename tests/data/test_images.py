@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -67,9 +69,9 @@ def decodings(monkeypatch):
     """Grows by one whenever images are decoded."""
     calls = []
 
-    def counted(files):
+    def counted(files, *options):
         calls.append(len(files))
-        return decode(files)
+        return decode(files, *options)
 
     monkeypatch.setattr(module, "decode", counted)
     return calls
@@ -96,7 +98,7 @@ def test_the_second_load_reads_the_map(folder, tmp_path, decodings):
     base = second.train.images
     while not isinstance(base, np.memmap):
         base = base.base
-    assert re.fullmatch(r"images-[0-9a-f]{24}\.npy", cache_file(cache).name)
+    assert re.fullmatch(r"images-[0-9a-f]{8}-[0-9a-f]{16}\.npy", cache_file(cache).name)
 
 
 def test_a_changed_file_is_decoded_again(folder, tmp_path, decodings):
@@ -164,3 +166,82 @@ def test_a_cache_folder_that_cannot_be_made(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="cannot keep decoded images in"):
         load(folder, cache_dir=tmp_path / "file" / "cache")
+
+
+# --- images made to fit, and traps ---------------------------------------------------------------
+
+
+def saved(tmp_path, *images: Image.Image) -> list[ImageFile]:
+    paths = [tmp_path / f"{k}.png" for k in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        image.save(path)
+    return [ImageFile(str(path), 0, path.stat().st_size, 0) for path in paths]
+
+
+def test_images_of_any_size_are_made_to_fit(tmp_path):
+    sizes = [(40, 20), (20, 40), (7, 9), (16, 16), (33, 16)]
+    files = saved(tmp_path, *(Image.new("RGB", size, (10, 20, 30)) for size in sizes))
+    images = decode(files, 16)
+    assert images.shape == (5, 16, 16, 3)
+    assert (images == (10, 20, 30)).all()
+
+
+def test_the_centre_is_cut_out(tmp_path):
+    """A bar of 8 columns in the middle of 24 is all that a square of 8 rows sees."""
+    pixels = np.zeros((8, 24), np.uint8)
+    pixels[:, 8:16] = 200
+    (image,) = decode(saved(tmp_path, Image.fromarray(pixels)), 8)
+    assert (image == 200).all()
+
+
+def test_an_image_of_that_size_is_left_alone(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    (image,) = decode(saved(tmp_path, Image.fromarray(pixels)), 9)
+    assert np.array_equal(image, pixels)
+
+
+def test_sizes_that_differ_name_the_option_that_helps(tmp_path):
+    files = saved(tmp_path, Image.new("L", (4, 4)), Image.new("L", (4, 5)))
+    with pytest.raises(ValueError, match=r"is 4x5, but .* is 4x4 .* --image-size makes them fit"):
+        decode(files)
+
+
+def test_a_decompression_bomb(tmp_path):
+    """20,000 x 10,000 pixels of one bit each, in a small file."""
+    files = saved(tmp_path, Image.new("L", (4, 4)), Image.new("1", (20_000, 10_000)))
+    assert files[1].size < 100_000
+    with pytest.raises(ValueError, match=r"cannot open image .*1.png.*decompression bomb"):
+        decode(files, 16)
+
+
+def test_no_cache_is_left_where_the_disk_is_full(folder, tmp_path):
+    """A limit on the size of files stands for the disk, in a process of its own."""
+    code = f"""
+import resource, signal, sys
+from tinybar.data import load
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    load({str(folder)!r}, cache_dir={str(tmp_path / "cache")!r})
+except ValueError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot keep decoded images in" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_cache_of_the_same_images_before_a_change_is_deleted(folder, tmp_path):
+    load(folder, cache_dir=tmp_path / "cache")
+    before = cache_file(tmp_path / "cache")
+    os.utime(folder / "train" / "a" / "0.png", ns=(1, 1))
+    load(folder, cache_dir=tmp_path / "cache")
+    assert cache_file(tmp_path / "cache") != before
+
+
+def test_another_size_is_another_cache(folder, tmp_path):
+    whole = load(folder, cache_dir=tmp_path / "cache")
+    small = load(folder, cache_dir=tmp_path / "cache", image_size=2)
+    assert (whole.image_shape, small.image_shape) == ((4, 3, 3), (2, 2, 3))

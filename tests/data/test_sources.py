@@ -159,7 +159,7 @@ def refused(path, message, **options):
 
 
 @pytest.mark.parametrize(
-    "name", ["mnist", "", "no/such/folder", "digits ", "a\nb", "a\0b", "x" * 5000]
+    "name", ["mnist2", "", "no/such/folder", "digits ", "a\nb", "a\0b", "x" * 5000]
 )
 def test_unknown_names(name):
     refused(name, f"unknown dataset {name!r}: it is neither a known name ({', '.join(NAMES)}) nor")
@@ -253,3 +253,40 @@ def test_sixteen_bits(tmp_path):
     tree(tmp_path, shape=(4, 4))
     write(tmp_path, {"train/dog/0.png": np.zeros((4, 4), np.uint16)})
     refused(tmp_path, "has mode I;16: 8 bits per value, grey or colour, are expected")
+
+
+# --- MIO-TCD, and options ------------------------------------------------------------------------
+
+
+def test_of_mio_tcd_a_tenth_is_held_out_as_test(tmp_path):
+    for label in ("bus", "car"):
+        folder = tmp_path / "mio-tcd" / "train" / label
+        folder.mkdir(parents=True)
+        for k in range(20):
+            Image.new("RGB", (40 + k, 30), (k, 0, 0)).save(folder / f"{k}.jpg")
+    first, again = (load("mio-tcd", cache_dir=tmp_path) for _ in range(2))
+    assert (first.image_shape, first.classes) == ((128, 128, 3), ("bus", "car"))
+    assert (len(first.train), len(first.test)) == (36, 4)
+    assert sorted(first.test.labels) == [0, 0, 1, 1]
+    assert np.array_equal(first.test.images, again.test.images)
+    assert load("mio-tcd", cache_dir=tmp_path, image_size=8).image_shape == (8, 8, 3)
+
+
+def test_mio_tcd_is_not_fetched(tmp_path):
+    refused("mio-tcd", "put the classification set of MIO-TCD", cache_dir=tmp_path)
+
+
+def test_a_named_set_has_its_size():
+    refused("digits", "--image-size is for images in files", image_size=8)
+    refused("digits", "--image-size must be at least 1", image_size=0)
+
+
+def test_options_of_any_set():
+    data = load("digits", val_fraction=0.1, seed=3)
+    assert 0.08 * 1437 < len(data.val) < 0.12 * 1437
+    assert len(data.val) + len(data.train) == len(load("digits").train)
+
+
+def test_without_augmentation(tmp_path):
+    folder = tree(tmp_path, shape=(28, 28, 3), per_class=1)
+    assert load(folder, augment=False).augmentation == NO_AUGMENTATION

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, chosen) -> Split:
+        """The images chosen by indices."""
+        return Split(self.images[chosen], self.labels[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -43,6 +47,7 @@ class Dataset:
     classes: K names; label k means classes[k].
     augmentation: the one to train with by default.
     scale: the largest value a pixel can take (255, or 16 for the digits).
+    val: images held out of the training ones, to choose settings by; None: none are.
 
     Raises TypeError or ValueError, in one line, unless all of this is consistent and every class
     has a training image.
@@ -54,18 +59,22 @@ class Dataset:
     test: Split
     augmentation: Augmentation = NO_AUGMENTATION
     scale: float = 255.0
+    val: Split | None = None
 
     def __post_init__(self) -> None:
         _check_classes(self.classes)
         if not 0 < self.scale <= 255:
             raise ValueError(f"scale must be in (0, 255], got {self.scale}")
-        for part, split in (("train", self.train), ("test", self.test)):
+        parts = {"train": self.train, "test": self.test, "val": self.val}
+        for part, split in parts.items():
+            if part == "val" and split is None:
+                continue
             _check_split(part, split, len(self.classes), self.scale)
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise ValueError(
-                f"train images are {self.train.images.shape[1:]} but test images are "
-                f"{self.test.images.shape[1:]}: (H, W, C) must agree"
-            )
+            if split.images.shape[1:] != self.train.images.shape[1:]:
+                raise ValueError(
+                    f"train images are {self.train.images.shape[1:]} but {part} images are "
+                    f"{split.images.shape[1:]}: (H, W, C) must agree"
+                )
         counts = np.bincount(self.train.labels, minlength=self.num_classes)
         if not counts.all():
             empty = [name for name, n in zip(self.classes, counts, strict=True) if n == 0]
@@ -78,6 +87,31 @@ class Dataset:
                 f"augmentation pad {self.augmentation.pad} must be smaller than the "
                 f"images, which are {self.image_shape}"
             )
+
+    def with_augmentation(self, augmentation: Augmentation) -> Dataset:
+        """The same images, to be trained with in another way."""
+        return replace(self, augmentation=augmentation)
+
+    def with_validation(self, fraction: float, seed: int = 0) -> Dataset:
+        """The same, with that share of every class's training images held out as `val`.
+
+        Rounded, but of every class at least one image goes and one stays; drawn with `seed`.
+        Raises ValueError for a fraction outside [0, 1), and for a class of a single image.
+        """
+        if not 0 <= fraction < 1:
+            raise ValueError(f"--val-fraction must be in [0, 1), got {fraction}")
+        if fraction == 0:
+            return self
+        rng, held_out = np.random.default_rng(seed), []
+        for label, name in enumerate(self.classes):
+            members = np.flatnonzero(self.train.labels == label)
+            if len(members) < 2:
+                raise ValueError(f"class {name!r} has one training image: none can be held out")
+            count = min(max(1, round(fraction * len(members))), len(members) - 1)
+            held_out.append(rng.choice(members, count, replace=False))
+        held_out = np.sort(np.concatenate(held_out))
+        kept = np.setdiff1d(np.arange(len(self.train)), held_out)
+        return replace(self, train=self.train.part(kept), val=self.train.part(held_out))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

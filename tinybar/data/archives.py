@@ -1,0 +1,86 @@
+"""Folders of images inside a zip or tar archive, read where they lie: nothing is unpacked."""
+
+from __future__ import annotations
+
+import contextlib
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .images import IMAGE_SUFFIXES, ImageFile
+
+LARGEST = 1 << 26  # bytes of one packed image: more is no photograph, but a trap
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
+           NotImplementedError)  # fmt: skip
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the file looks like a zip or tar archive, packed or not."""
+    try:
+        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def list_images(path: Path) -> list[tuple[str, str, ImageFile]]:
+    """(part, class, file) of every image at .../PART/CLASS/NAME, sorted; labels are still 0.
+
+    Names that begin with a dot are ignored. ValueError, in one line, for a damaged archive, and
+    for members that point outside of it, links to elsewhere, and images too large to be any.
+    """
+    stat, found = path.stat(), []
+    for name, size, is_plain in _members(path):
+        place = PurePosixPath(name.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts:
+            raise ValueError(f"{path}: its member {name!r} points outside of the archive")
+        hidden = any(part.startswith(".") for part in place.parts)
+        if hidden or len(place.parts) < 3 or not name.lower().endswith(IMAGE_SUFFIXES):
+            continue
+        if not is_plain:
+            raise ValueError(f"{path}: its member {name!r} is a link, which is not followed")
+        if size > LARGEST:
+            raise ValueError(f"{path}: its member {name!r} has {size:,} bytes, which is too large")
+        part, label, _ = place.parts[-3:]
+        found.append((part, label, ImageFile(f"{path}/{name}", 0, size, stat.st_mtime_ns)))
+    return sorted(found)
+
+
+def read_members(path: Path, files: list[ImageFile]) -> Iterator[tuple[int, bytes]]:
+    """(place in `files`, content) of all files, in the order of the archive."""
+    places = {file.path.removeprefix(f"{path}/"): k for k, file in enumerate(files)}
+    with _damage(path):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name, place in places.items():
+                    yield place, archive.read(name)
+            return
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.name in places:
+                    yield places[member.name], archive.extractfile(member).read()
+
+
+def _members(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """(name, size, whether it is a plain file) of everything but folders."""
+    with _damage(path):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                infos = [info for info in archive.infolist() if not info.is_dir()]
+            # The upper half of external_attr is the mode on Unix: 0o12.... is a symbolic link.
+            yield from ((i.filename, i.file_size, i.external_attr >> 28 != 0o12) for i in infos)
+            return
+        with tarfile.open(path) as archive:
+            yield from ((m.name, m.size, m.isfile()) for m in archive if not m.isdir())
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it has no end")
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGED as error:
+        raise ValueError(f"the archive {path} is truncated or damaged: {error}") from error
