@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from .images import IMAGE_SUFFIXES, ImageFile
+from .images import IMAGE_SUFFIXES, ImageFile, cache_name
 
 LARGEST = 1 << 26  # bytes of one packed image: more is no photograph, but a trap
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
@@ -24,13 +26,31 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def list_images(path: Path) -> list[tuple[str, str, ImageFile]]:
+def list_images(path: Path, cache_dir: Path | None = None) -> list[tuple[str, str, ImageFile]]:
     """(part, class, file) of every image at .../PART/CLASS/NAME, sorted; labels are still 0.
 
-    Names that begin with a dot are ignored. ValueError, in one line, for a damaged archive, and
-    for members that point outside of it, links to elsewhere, and images too large to be any.
+    Names that begin with a dot are ignored. To look through a packed archive takes a while: the
+    list is kept in cache_dir, if there is one, and holds as long as the archive does not change.
+    ValueError, in one line, for a damaged archive, and for members that point outside of it, links
+    to elsewhere, and images too large to be any.
     """
-    stat, found = path.stat(), []
+    stat = path.stat()
+    if cache_dir is None:
+        rows = list(_images(path))
+    else:
+        kept, state = Path(cache_dir) / f"{cache_name(path)}.json", [stat.st_size, stat.st_mtime_ns]
+        rows = _read_list(kept, state)
+        if rows is None:
+            rows = list(_images(path))
+            _write_list(kept, state, rows)
+    return sorted(
+        (part, label, ImageFile(f"{path}/{name}", 0, size, stat.st_mtime_ns))
+        for part, label, name, size in rows
+    )
+
+
+def _images(path: Path) -> Iterator[tuple[str, str, str, int]]:
+    """(part, class, name of the member, bytes) of every image."""
     for name, size, is_plain in _members(path):
         place = PurePosixPath(name.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts:
@@ -43,8 +63,31 @@ def list_images(path: Path) -> list[tuple[str, str, ImageFile]]:
         if size > LARGEST:
             raise ValueError(f"{path}: its member {name!r} has {size:,} bytes, which is too large")
         part, label, _ = place.parts[-3:]
-        found.append((part, label, ImageFile(f"{path}/{name}", 0, size, stat.st_mtime_ns)))
-    return sorted(found)
+        yield part, label, name, size
+
+
+def _read_list(kept: Path, state: list[int]) -> list | None:
+    """What `_write_list` wrote, or None: nothing, of another state, or no list at all."""
+    try:
+        found = json.loads(kept.read_text("utf-8"))
+        rows = [(str(p), str(c), str(name), int(size)) for p, c, name, size in found["images"]]
+        return rows if found["state"] == state else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write_list(kept: Path, state: list[int], rows: list) -> None:
+    temporary = kept.with_name(f"{kept.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({"state": state, "images": rows}), "utf-8")
+        os.replace(temporary, kept)
+    except OSError as error:
+        raise ValueError(
+            f"cannot keep decoded images in {str(kept.parent)!r}: {error.strerror}"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read_members(path: Path, files: list[ImageFile]) -> Iterator[tuple[int, bytes]]:

@@ -55,7 +55,7 @@ def read_images(
     """
     if cache_dir is None:
         return decode(files, image_size, contents)
-    name = f"{source.resolve().name}-{_key(source)}"
+    name = cache_name(source)
     cached = Path(cache_dir) / f"{name}-{_fingerprint(source, files, image_size)}.npy"
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -77,17 +77,19 @@ def read_images(
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def _key(source: Path) -> str:
-    """Tells sources of the same name apart."""
-    return hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:8]
+def cache_name(source: Path) -> str:
+    """What the files of a source begin with: its name, and what tells it from its namesakes."""
+    key = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:8]
+    return f"{source.resolve().name}-{key}"
 
 
 def _fingerprint(source: Path, files: list[ImageFile], image_size: int | None) -> str:
     """Changes whenever a file is added, removed, renamed, resized or touched."""
     # fsencode, because a file's name need not be valid Unicode; NUL occurs in no path.
+    inside = len(os.fspath(source))  # of a path, what follows it tells the file in the source
     lines = [str(image_size).encode()]
     lines += [
-        b"%s\0%d\0%d" % (os.fsencode(os.path.relpath(file.path, source)), file.size, file.mtime_ns)
+        b"%s\0%d\0%d" % (os.fsencode(file.path[inside:]), file.size, file.mtime_ns)
         for file in files
     ]
     return hashlib.sha256(b"\0\0".join(lines)).hexdigest()[:16]
@@ -225,7 +227,8 @@ def _pixels(image: Image, path: str, channels: int, side: int | None) -> np.ndar
     try:
         if image.mode == "P":  # directly to RGB, Pillow warns about transparent palettes
             image = image.convert("RGBA")
-        image = image.convert("L" if channels == 1 else "RGB")
+        mode = "L" if channels == 1 else "RGB"
+        image = image if image.mode == mode else image.convert(mode)
         if side is not None:
             image = _fitted(image, side)
         pixels = np.asarray(image)

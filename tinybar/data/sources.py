@@ -197,7 +197,7 @@ NAMES: dict[str, Callable[[Path, dict], Dataset]] = {
 
 
 def _of_archive(path: Path, cache_dir: Path | None, image_size: int | None) -> Dataset:
-    listed = archives.list_images(path)
+    listed = archives.list_images(path, cache_dir)
     if not listed:
         raise ValueError(f"the archive {path} holds no images: {folders.EXPECTED} are expected")
     return _of_images(
