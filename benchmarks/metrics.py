@@ -2,7 +2,7 @@
 
     python benchmarks/metrics.py runs/metrics --jobs 2
 
-wrn-10-1 on Fashion-MNIST, trained on its first 4,000 images, tested after every epoch on 1,000 and
+wrn-10-1 on Fashion-MNIST, trained on its first 2,000 images, tested after every epoch on 1,000 and
 at the end on all 10,000. Budgets of 2x to 16x in volume and in FLOPs, two seeds; the runs of a seed
 learn from one teacher. Runs that have ended are not repeated, and one that was interrupted goes on.
 Tables, figures and the plot are written to benchmarks/results/metrics.md, .json and .svg (the plot
@@ -42,7 +42,7 @@ def run(folder: Path, metric: str, factor: int, seed: int) -> dict:
     out = folder / f"{metric}-{factor}x-seed{seed}"
     if not (out / "row.json").exists():
         whole = data.load("fashion-mnist")
-        dataset = first(whole, 4000, 1000)
+        dataset = first(whole, 2000, 1000)
         run_folder = RunFolder.open(out) if out.exists() else _new(out, metric, factor, seed)
         config = run_folder.load_config()
         result = report.finish(
@@ -168,7 +168,7 @@ def page(rows: list[dict]) -> str:
     return f"""# Volume against FLOPs, mixed against regular connectivity
 
 `python benchmarks/metrics.py runs/metrics`, {date.today()}, tinybar {__version__},
-{backend.device_name()}. wrn-10-1 on Fashion-MNIST: trained on the first 4,000 images, {len(SEEDS)}
+{backend.device_name()}. wrn-10-1 on Fashion-MNIST: trained on the first 2,000 images, {len(SEEDS)}
 seeds, 9 epochs for the teacher, 14 with the barrier, 7 of fine-tuning; accuracies on all 10,000
 test images. Teachers: {", ".join(f"{t:.4f}" for t in teachers)}; volume {rows[0]["volume_full"]:,},
 FLOPs {rows[0]["flops_full"]:,}.

@@ -329,5 +329,5 @@ def test_a_digits_run_without_options_takes_the_digits_preset(tmp_path, monkeypa
     fails_with_one_line(capsys, train, 2, "wrn-10-2 cannot be pruned below")
     fails_with_one_line(capsys, [*train, "--data", ""], 2, "unknown dataset ''")
     (tmp_path / "mine.toml").write_text("model = 'wrn-16-1'")  # names no data: the digits
-    for preset in ("mine.toml", "paper"):
-        fails_with_one_line(capsys, [*train, "--preset", preset], 2, "cannot be pruned below")
+    for preset in (["mine.toml"], ["paper-cifar10", "--data", "digits"]):
+        fails_with_one_line(capsys, [*train, "--preset", *preset], 2, "cannot be pruned below")

@@ -1,5 +1,6 @@
 """The table of options: from TOML and flags to a Config and back, and what is refused."""
 
+import dataclasses
 import math
 import tomllib
 
@@ -63,6 +64,26 @@ def test_every_preset_is_a_valid_table(path):
             key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
         }.items()
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("paper-cifar10", Config(data="cifar10", model="wrn-28-12")),
+        ("paper-cifar100", Config(data="cifar100", model="wrn-28-12")),
+        (
+            "paper-miotcd",
+            Config(
+                data="mio-tcd", image_size=128, model="resnet50", epochs=(40, 20, 10),
+                teacher_epochs=50, init_from_teacher=True,
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_the_presets_of_the_paper(name, expected):
+    """Section 5.1 and Supp. 3, in words of the paper: one rate for all, lambda as printed."""
+    options = {"budget": "16x", "lambda_": 1e-5, "gate_lr": 1e-3, "teacher_slow_epochs": 10}
+    assert from_table(load_preset(name)) == dataclasses.replace(expected, **options)
 
 
 def test_a_preset_may_be_a_file(tmp_path):

@@ -12,6 +12,7 @@ OUTCOME = {
     "model": "wrn-10-1", "dataset": "toy", "method": "bar", "metric": "volume", "budget": 1000,
     "cost": 900,
     "volume_full": 8000, "volume": 900, "flops_full": 10**9, "flops": 10**7, "params_full": 5000,
+    "volume_regular": 1500, "flops_regular": 2 * 10**7,
     "params": 50, "dropped": 2, "reopened": 1, "accuracy_teacher": 0.9, "accuracy": 0.875,
     "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64,
 }  # fmt: skip
@@ -48,6 +49,11 @@ def test_the_comparison():
     assert "100.0x less" in line_with("parameters", lines)
     for text in ("batch 64", "4.00", "0.50", "8.0x less"):
         assert text in line_with("latency", lines)
+
+
+def test_what_regular_blocks_would_take():
+    told = report.connectivity(OUTCOME)
+    assert told.endswith("volume 1,500 (40 % saved), FLOPs 20,000,000 (50 % saved)")
 
 
 def test_removed_blocks_are_named():

@@ -100,7 +100,16 @@ def closing(outcome: dict, features: list) -> Group:
         f"({100 * cost / outcome['budget']:.1f} %), ",
         f"after training {outcome['dropped']} features dropped and {outcome['reopened']} reopened",
     )
-    return Group(comparison(outcome), features_table(features), verdict)
+    return Group(comparison(outcome), features_table(features), connectivity(outcome), verdict)
+
+
+def connectivity(outcome: dict) -> str:
+    """What regular blocks, all of one width in a residual sum, would take (Table 2)."""
+    told = []
+    for name, key in (("volume", "volume"), ("FLOPs", "flops")):
+        regular, mixed = outcome[f"{key}_regular"], outcome[key]
+        told.append(f"{name} {regular:,} ({100 * (1 - mixed / regular):.0f} % saved)")
+    return f"with regular blocks in place of mixed connectivity: {', '.join(told)}"
 
 
 def peak_memory(outcome: dict) -> str:
