@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from .images import IMAGE_SUFFIXES, ImageFile, cache_name
+from .images import ImageFile, cache_name
+from .pixels import IMAGE_SUFFIXES
 
 LARGEST = 1 << 26  # bytes of one packed image: more is no photograph, but a trap
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .images import IMAGE_SUFFIXES, ImageFile
+from .images import ImageFile
+from .pixels import IMAGE_SUFFIXES
 
 EXPECTED = "train/CLASS/*.png and test/CLASS/*.png"
 

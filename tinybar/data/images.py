@@ -1,31 +1,26 @@
 """Image files to one array, and the cache that spares decoding them again.
 
-Pillow is imported where it is used: the embedded digits load without it.
+`pixels.py` has what is done to one image, `decoders.py` the processes that share the work.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
+import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..blas import processors
+from .decoders import Decoders
+from .pixels import GREY_MODES, Target, open_image, refuse_bombs
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-GREY_MODES = ("1", "L", "LA")  # of Pillow
-COLOUR_MODES = ("P", "RGB", "RGBA", "CMYK", "YCbCr")
 CHUNK = 1024  # files that are read ahead of the decoders
+BATCH = 64  # files that a decoder gets at a time
 
 
 class ImageFile(NamedTuple):
@@ -129,37 +124,42 @@ def decode(
 ) -> np.ndarray:
     """(N, H, W, C) uint8, decoded on all cores. Raises ValueError as `read_images`.
 
-    image_size: None, or the side of the square that every image becomes: its shorter side is
-    resized to that (bilinear, which averages where it shrinks), and the centre is cut out.
+    image_size: None, or the side of the square that every image is made to fit (`Target`).
     contents: where the files are not on disk, their contents in any order, anew at every call.
     """
-    from PIL import Image
-
     for file in files:
         if file.size == 0:
             raise ValueError(f"image {file.path!r} is empty (0 bytes)")
     if contents is None:
         contents = lambda: ((k, file.path) for k, file in enumerate(files))  # noqa: E731
-    first = next(iter(contents()))
-    with _open_image(first[1], files[first[0]].path) as image:
-        size = (image_size, image_size) if image_size else image.size
-        grey = image.mode in GREY_MODES
-    with warnings.catch_warnings(), ThreadPoolExecutor(processors()) as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    place, content = next(iter(contents()))
+    first = files[place].path
+    with warnings.catch_warnings():
+        refuse_bombs()
+        with open_image(content, first) as image:
+            width, height = (image_size, image_size) if image_size else image.size
+            grey = image.mode in GREY_MODES
         for channels in (1, 3) if grey else (3,):
-            images = np.empty((len(files), size[1], size[0], channels), np.uint8)
-            decoder = _Decoder(images, files, files[first[0]].path, bool(image_size))
-            if _all(pool, decoder, _watched(contents(), len(files))):
-                break  # else: some image is in colour, so all become RGB
+            target = Target((height, width, channels), first, bool(image_size))
+            images = np.empty((len(files), *target.shape), np.uint8)
+            with Decoders(target, len(files)) as decoders:
+                if _all(decoders, images, files, _watched(contents(), len(files))):
+                    break  # else: some image is in colour, so all become RGB
     return images
 
 
-def _all(pool: ThreadPoolExecutor, decoder: _Decoder, contents: Iterator) -> bool:
-    """Whether all could be decoded. Of several files at fault the first one given is named."""
-    while chunk := list(islice(contents, CHUNK)):
-        # Every result is looked at before the next chunk is read.
-        if not all(list(pool.map(decoder, sorted(chunk, key=lambda item: item[0])))):
-            return False
+def _all(
+    decoders: Decoders, images: np.ndarray, files: list[ImageFile], contents: Iterator
+) -> bool:
+    """Whether all could be decoded into their places. Of several at fault the first is named."""
+    while chunk := sorted(islice(contents, CHUNK), key=lambda item: item[0]):
+        items = [(content, files[place].path) for place, content in chunk]
+        batches = [items[k : k + BATCH] for k in range(0, len(items), BATCH)]
+        decoded = itertools.chain.from_iterable(decoders.decode(batches))
+        for (place, _), pixels in zip(chunk, decoded, strict=True):
+            if pixels is None:
+                return False
+            images[place] = pixels
     return True
 
 
@@ -172,78 +172,3 @@ def _watched(contents: Iterable, count: int) -> Iterator:
     if not console.is_terminal or count < CHUNK:
         return iter(contents)
     return iter(track(contents, "decoding images", count, console=console, transient=True))
-
-
-class _Decoder(NamedTuple):
-    """Decodes one of `files` into its place in `images`, (N, H, W, C) uint8.
-
-    first: the path of the image that the size is taken from. fits: images are made to fit.
-    """
-
-    images: np.ndarray
-    files: list[ImageFile]
-    first: str
-    fits: bool
-
-    def __call__(self, item: tuple[int, str | bytes]) -> bool:
-        """Returns False, with nothing written, if that image is in colour but C is 1."""
-        place, content = item
-        _, height, width, channels = self.images.shape
-        path = self.files[place].path
-        with _open_image(content, path) as image:
-            if not self.fits and image.size != (width, height):
-                raise ValueError(
-                    f"images must be of one size: {path!r} is {image.width}x{image.height}, but "
-                    f"{self.first!r} is {width}x{height} (width x height); --image-size makes "
-                    "them fit"
-                )
-            if channels == 1 and image.mode not in GREY_MODES:
-                return False
-            self.images[place] = _pixels(image, path, channels, width if self.fits else None)
-        return True
-
-
-def _open_image(content: str | bytes, path: str) -> Image:
-    """Reads only the header. Other formats than JPEG and PNG are refused, whatever the suffix."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        file = io.BytesIO(content) if isinstance(content, bytes) else content
-        image = Image.open(file, formats=("JPEG", "PNG"))
-    except UnidentifiedImageError as error:
-        raise ValueError(f"image {path!r} is not a readable JPEG or PNG file") from error
-    except Exception as error:  # whatever Pillow met, it is this file that cannot be used
-        raise ValueError(f"cannot open image {path!r}: {error}") from error
-    if image.mode not in GREY_MODES + COLOUR_MODES:
-        image.close()
-        raise ValueError(
-            f"image {path!r} has mode {image.mode}: 8 bits per value, grey or colour, are expected"
-        )
-    return image
-
-
-def _pixels(image: Image, path: str, channels: int, side: int | None) -> np.ndarray:
-    """(H, W, channels) uint8; side: None, or that of the square that the image is made to fit."""
-    try:
-        if image.mode == "P":  # directly to RGB, Pillow warns about transparent palettes
-            image = image.convert("RGBA")
-        mode = "L" if channels == 1 else "RGB"
-        image = image if image.mode == mode else image.convert(mode)
-        if side is not None:
-            image = _fitted(image, side)
-        pixels = np.asarray(image)
-    except Exception as error:  # truncated or corrupt data ends in many kinds of errors
-        raise ValueError(f"cannot decode image {path!r}: {error}") from error
-    return pixels.reshape(image.height, image.width, channels)
-
-
-def _fitted(image: Image, side: int) -> Image:
-    """The shorter side resized to `side`, then the square in the centre."""
-    from PIL.Image import Resampling
-
-    scale = side / min(image.size)
-    width, height = (max(side, round(n * scale)) for n in image.size)
-    if image.size != (width, height):
-        image = image.resize((width, height), Resampling.BILINEAR)
-    left, top = (width - side) // 2, (height - side) // 2
-    return image.crop((left, top, left + side, top + side))
