@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import itertools
 import os
@@ -57,7 +58,7 @@ def read_images(
         images = _read_cache(cached, len(files))
         if images is None:
             _write_cache(cached, decode(files, image_size, contents))
-            for old in set(cached.parent.glob(f"{name}-*.npy")) - {cached}:
+            for old in set(cached.parent.glob(f"{glob.escape(name)}-*.npy")) - {cached}:
                 old.unlink(missing_ok=True)  # of the same source, before it changed
             images = _read_cache(cached, len(files))
     except OSError as error:
