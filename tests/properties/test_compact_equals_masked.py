@@ -53,8 +53,8 @@ def test_images_of_another_size_than_it_was_made_for(seed, network, connectivity
     assert np.abs(expected - found).max() <= 1e-10 * np.abs(expected).max()
 
 
-def counted_from_arrays(model: nn.CompactNetwork) -> tuple[int, int]:
-    """(volume, FLOPs) from the weights' shapes alone; a stride halves the image, rounding up."""
+def counted_from_arrays(model: nn.CompactNetwork) -> dict[str, int]:
+    """Every cost from the weights' shapes alone; a stride halves the image, rounding up."""
 
     def strided(size, stride):
         return tuple(-(-n // stride) for n in size)
@@ -69,8 +69,11 @@ def counted_from_arrays(model: nn.CompactNetwork) -> tuple[int, int]:
         for conv in (step.conv for step in block.path()):
             before = strided(before, conv.stride)
             rows.append((conv, math.prod(before)))
-    volume = sum(conv.weight.shape[3] * area for conv, area in rows)
-    return volume, sum(2 * math.prod(conv.weight.shape) * area for conv, area in rows)
+    return {
+        "volume": sum(conv.weight.shape[3] * area for conv, area in rows),
+        "flops": sum(2 * math.prod(conv.weight.shape) * area for conv, area in rows),
+        "params": sum(math.prod(conv.weight.shape) for conv, _ in rows),
+    }
 
 
 @given(SEEDS, ALL_NETWORKS, SIZES, CONNECTIVITIES)
@@ -78,9 +81,9 @@ def test_the_costs_are_what_its_arrays_say(seed, network, shape, connectivity):
     model, _ = random_network(seed, network, shape)
     small = pruning.compact(model, connectivity)
     expected = counted_from_arrays(small)
-    costs = (pruning.volume, pruning.flops)
-    assert tuple(cost(model, connectivity) for cost in costs) == expected
-    assert tuple(cost(small) for cost in costs) == expected
+    costs = pruning.COSTS
+    assert {name: costs[name].exact(model, connectivity) for name in costs} == expected
+    assert {name: costs[name].exact(small) for name in costs} == expected
 
 
 @given(SEEDS, ALL_NETWORKS)
@@ -143,5 +146,4 @@ def test_a_budget_that_can_be_kept_is_kept_by_the_arrays(metric, seed, share, ne
     smallest = cost.smallest(model)
     target = smallest + int(share * (cost.full(model) - smallest))
     pruning.enforce_budget(model, cost, target)
-    counted = counted_from_arrays(pruning.compact(model))
-    assert counted[["volume", "flops"].index(metric)] <= target
+    assert counted_from_arrays(pruning.compact(model))[metric] <= target

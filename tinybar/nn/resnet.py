@@ -198,10 +198,13 @@ def small_resnet(
 
     3 groups of (depth - 2)/6 blocks of 16, 32, 64 features. Where the shape changes, the shortcut
     is a 1x1 convolution with batch norm (their option B), which can be pruned as the paper's
-    pooling blocks are. gate and errors as `resnet50`; ValueError unless depth = 6n + 2 >= 8, too.
+    pooling blocks are. gate and errors as `resnet50`; ValueError unless depth = 6n + 2 >= 8, too,
+    and for 50, as the name resnet-50 is that of another network.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"a small ResNet has depth 6n + 2 (20, 32, 44, 56, ...), not {depth}")
+    if depth == 50:
+        raise ValueError("resnet-50 is the large network, nn.resnet50: use depth 44 or 56")
     check_shape(num_classes, image_shape)
     count = (depth - 2) // 6
     groups = [(16, count, 1), (32, count, 2), (64, count, 2)]
