@@ -25,6 +25,8 @@ class ResidualPath(Module):
     widths: features that each of them writes, as many as kernels.
     """
 
+    reading_bn = None  # the signal is read as it is
+
     def __init__(self, c_in: int, widths, kernels, stride: int, gate: GateFactory | None):
         self.stride, self.length = stride, len(widths)
         for k, (kernel, c_out) in enumerate(zip(kernels, widths, strict=True), 1):
@@ -78,7 +80,7 @@ class MixedPostActivationBlock(ResidualPath):
     """The mixed-connectivity block:  D = f(h[I_in]);  h' = relu(scatter_add(h, D, I_out)).
 
     As `MixedBlock`, but for the place of the activations. inner: the features of all convolutions
-    but the last; () if the block only consists of its shortcut.
+    but the last; [] if the block only consists of its shortcut.
     """
 
     shortcut_gate = None
@@ -121,6 +123,8 @@ class ResNet(ResidualNetwork):
     pools: whether the stem is 7x7 of stride 2, followed by a 3x3 max pooling of stride 2.
     """
 
+    family = "post"
+
     def __init__(self, name, groups, kernels, inner, pools, num_classes, image_shape, gate):
         super().__init__(image_shape, num_classes)
         self.name, self.pools = name, pools
@@ -145,6 +149,8 @@ class ResNet(ResidualNetwork):
 
 class CompactPostResNet(CompactNetwork):
     """What is left of a `ResNet`. layout["blocks"]: arguments of `MixedPostActivationBlock`."""
+
+    family = "post"
 
     def __init__(self, layout: dict):
         super().__init__(layout)
