@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from properties.networks import bottlenecks
 
 import tinybar as tb
 from tinybar import nn, pruning
-from tinybar.checkpoint import RunFolder, free_folder, load_model, save_model
+from tinybar.checkpoint import RunFolder, free_folder, load_model, rebuild, save_model, structure
 from tinybar.config import Config
 from tinybar.data import Dataset, Split
 from tinybar.files import load_arrays, save_arrays, write_text, write_whole
@@ -19,10 +20,13 @@ def dataset() -> Dataset:
     return Dataset("toy", ("a", "b", "c"), split, split, scale=16.0)
 
 
-def network(kind: str):
+def network(kind: str, name: str = "wrn-10-2"):
     rng = np.random.default_rng(0)
     gate = None if kind == "plain" else nn.HardConcrete
-    model = nn.wide_resnet(10, 2, 3, (6, 5, 1), gate)
+    if name == "bottlenecks":
+        model = bottlenecks(3, (6, 5, 1), gate)
+    else:
+        model = nn.build(name, 3, (6, 5, 1), gate)
     for parameter in model.parameters():
         parameter.data[...] += rng.normal(0, 1, parameter.shape)
     for gate in pruning.gates_of(model):
@@ -30,9 +34,14 @@ def network(kind: str):
     return pruning.compact(model) if kind == "compact" else model.eval()
 
 
-@pytest.mark.parametrize("kind", ["plain", "gated", "compact"])
-def test_a_saved_network_is_the_same_function(tmp_path, kind):
-    model, path = network(kind), tmp_path / "net.safetensors"
+SAVED = [
+    (kind, name) for kind in ("plain", "gated", "compact") for name in ("wrn-10-2", "resnet-8")
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), [*SAVED, ("compact", "bottlenecks")])
+def test_a_saved_network_is_the_same_function(tmp_path, kind, name):
+    model, path = network(kind, name), tmp_path / "net.safetensors"
     save_model(path, model, dataset())
     loaded, about = load_model(path)
     assert not loaded.training
@@ -44,6 +53,34 @@ def test_a_saved_network_is_the_same_function(tmp_path, kind):
     assert about["scale"] == 16
     np.testing.assert_array_equal(np.float32(about["mean"]), dataset().mean)
     np.testing.assert_array_equal(np.float32(about["std"]), dataset().std)
+
+
+def test_files_of_old_compact_networks_still_load(tmp_path):
+    """They name no family, and how many features are inside a block, without a list."""
+    gated, path = network("gated"), tmp_path / "net.safetensors"
+    gated.blocks[1].gate1.log_alpha.data[...] = -9  # of this block the shortcut is left
+    model = pruning.compact(gated)
+    save_model(path, model, dataset())
+
+    def aged(arrays, about):
+        layout = about["network"]["layout"]
+        del layout["family"], layout["pools"]
+        for block in layout["blocks"]:
+            block["inner"] = sum(block["inner"])
+        assert 0 in [block["inner"] for block in layout["blocks"]]
+
+    spoiled(path, aged)
+    x = tb.Tensor(np.random.default_rng(1).standard_normal((4, 6, 5, 1)).astype(np.float32))
+    assert np.array_equal(load_model(path)[0](x).data, model(x).data)
+
+
+@pytest.mark.parametrize("gate", [None, nn.HardConcrete])
+def test_resnet_50_is_built_again_by_its_name(gate):
+    model = nn.resnet50(3, (6, 5, 1), gate)
+    again = rebuild(structure(model)).state_dict()
+    assert {name: array.shape for name, array in model.state_dict().items()} == {
+        name: array.shape for name, array in again.items()
+    }
 
 
 def test_no_other_file_is_left(tmp_path):

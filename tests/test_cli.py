@@ -51,6 +51,8 @@ def fails_with_one_line(capsys, arguments, code, *words) -> str:
 
 
 BAD_OPTIONS = [
+    (["--model", "resnet-21"], "depth 6n + 2"),
+    (["--model", "resnet50", "--shrink"], "--shrink is for wide residual networks"),
     (["--model", "vgg-16"], "unknown model 'vgg-16'"),
     (["--model", "wrn-11-1"], "depth 6n + 4"),
     (["--model", "wrn-10-0"], "width >= 1"),
@@ -270,6 +272,31 @@ def test_info_of_a_name_and_of_a_run(run, capsys):
     assert max(map(len, out)) <= 80
     assert main(["info", "--system", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["packages"]["tinybar"] == tinybar.__version__
+
+
+@pytest.mark.parametrize(
+    ("model", "convolutions", "volume", "flops"),
+    [
+        ("resnet-20 --image-shape 32 32 3", 1 + 18 + 2, 200_704, 81_625_088),
+        ("resnet50 --image-shape 128 128 3", 1 + 48 + 4, 3_629_056, 2_669_150_208),
+        ("resnet-50 --image-shape 128 128 3", 1 + 48 + 4, 3_629_056, 2_669_150_208),
+    ],
+)
+def test_info_of_other_networks(model, convolutions, volume, flops, capsys):
+    assert main(["info", *model.split(), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (len(facts["layers"]), facts["volume"], facts["flops"]) == (convolutions, volume, flops)
+
+
+def test_a_small_resnet_is_trained_on_the_digits(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    options = ["--model", "resnet-20", "--budget", "4x", "--epochs", "1", "1", "0"]
+    assert main(["train", *options, "--teacher-epochs", "1", "--out", out]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["volume"] <= result["budget"] == result["volume_full"] // 4
+    capsys.readouterr()
+    assert main(["info", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["volume"] == result["volume"]
 
 
 @pytest.mark.parametrize("command", ["train", "eval", "info", "audit", "bench"])

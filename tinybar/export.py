@@ -9,20 +9,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from . import __version__, backend
 from .autograd.windows import Geometry
-from .nn import (
-    BatchNorm2d,
-    CompactPostResNet,
-    CompactResNet,
-    Conv2d,
-    HardConcrete,
-    MixedBlock,
-    PreActivationBlock,
-    ResidualNetwork,
-    ResNet,
-    WideResNet,
-)
+from .nn import BatchNorm2d, CompactNetwork, Conv2d, HardConcrete, Module, ResidualNetwork
 from .nn.residual import POOL
-from .nn.resnet import MixedPostActivationBlock, PostActivationBlock
 
 OPSET = 17
 INPUT, OUTPUT = "images", "logits"
@@ -40,9 +28,9 @@ def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
         raise TypeError(f"to_onnx takes a residual network, not {type(model).__name__}")
     if any(isinstance(module, HardConcrete) for module in model.modules()):
         raise ValueError("this network has gates: export pruning.compact(model), which has none")
-    graph = Graph()
+    graph = Graph(model)
     x = graph.node("Transpose", "features_second", INPUT, perm=[0, 3, 1, 2])
-    x = WRITERS[type(model)](graph, model, x)
+    x = signal(graph, model, x)
     x = graph.node("Flatten", "flat", graph.node("GlobalAveragePool", "pool", x))
     weight = graph.array("linear.weight", model.linear.weight.data)
     graph.node("Gemm", OUTPUT, x, weight, graph.array("linear.bias", model.linear.bias.data))
@@ -52,116 +40,83 @@ def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
 # --- the networks: what their `forward` computes, written down -----------------------------------
 
 
-def wide(graph: Graph, model: WideResNet, x: str) -> str:
+def signal(graph: Graph, model: ResidualNetwork, x: str) -> str:
     """From the images to what is pooled at the end."""
-    h = graph.conv("stem", model.stem, x)
-    for k, block in enumerate(model.blocks):
-        name = f"blocks.{k}"
-        x = graph.batch_norm_relu(f"{name}.bn1", block.bn1, h)
+    h = graph.conv(model.stem, x)
+    if model.stem_bn is not None:
+        h = graph.batch_norm_relu(model.stem_bn, h)
+    if model.pools:
+        kernel, stride, padding = POOL
+        window = {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
+        h = graph.node("MaxPool", "max_pool", h, **window)
+    if isinstance(model, CompactNetwork):
+        h = compact_blocks(graph, model, graph.spread("stem", h, **model.layout["stem"]))
+    else:
+        h = full_blocks(graph, model, h)
+    return h if model.bn is None else graph.batch_norm_relu(model.bn, h)
+
+
+def full_blocks(graph: Graph, model: ResidualNetwork, h: str) -> str:
+    """h' = h + f(x), or shortcut(x) + f(x)."""
+    for name, block in _named(model):
+        x = _read(graph, block, h)
         if block.shortcut is not None:
-            h = graph.conv(f"{name}.shortcut", block.shortcut, x)
-        h = graph.node("Add", f"{name}.sum", h, _delta(graph, name, block, x))
-    return graph.batch_norm_relu("bn", model.bn, h)
-
-
-def compact_wide(graph: Graph, model: CompactResNet, x: str) -> str:
-    """The same of mixed-connectivity blocks: h' = scatter_add(h, f(h[I_in]), I_out)  (Supp. 2)."""
-    h, width = graph.conv("stem", model.stem, x), model.layout["stem"]["width"]
-    h = graph.spread("stem", h, width, model.layout["stem"]["writes"])
-    for k, block in enumerate(model.blocks):
-        name = f"blocks.{k}"
-        read = h if len(block.reads) == width else graph.gather(f"{name}.read", h, block.reads)
-        x, width = graph.batch_norm_relu(f"{name}.bn1", block.bn1, read), block.width
-        if block.shortcut is not None:
-            h = graph.conv(f"{name}.shortcut", block.shortcut, x)
-            h = graph.spread(f"{name}.shortcut", h, width, block.shortcut_writes)
-        if block.conv1 is not None:
-            delta = _delta(graph, name, block, x)
-            delta = graph.spread(f"{name}.delta", delta, width, block.writes)
-            h = graph.node("Add", f"{name}.sum", h, delta)
-    return graph.batch_norm_relu("bn", model.bn, h)
-
-
-def _delta(graph: Graph, name: str, block: PreActivationBlock | MixedBlock, x: str) -> str:
-    """conv2(relu(bn2(conv1(x))))."""
-    inner = graph.conv(f"{name}.conv1", block.conv1, x)
-    inner = graph.batch_norm_relu(f"{name}.bn2", block.bn2, inner)
-    return graph.conv(f"{name}.conv2", block.conv2, inner)
-
-
-def post(graph: Graph, model: ResNet, x: str) -> str:
-    """The same of a network with the activation after the sum."""
-    h = _entered(graph, model, x)
-    for k, block in enumerate(model.blocks):
-        name, x = f"blocks.{k}", h
-        if block.shortcut is not None:
-            h = _shortcut(graph, name, block, x)
-        h = graph.node("Add", f"{name}.sum", h, _post_delta(graph, name, block, x))
-        h = graph.node("Relu", f"{name}.relu", h)
+            h = graph.conv_bn(block.shortcut, block.shortcut_bn, x)
+        h = graph.node("Add", f"{name}.sum", h, _delta(graph, block, x))
+        h = _activated(graph, name, block, h)
     return h
 
 
-def compact_post(graph: Graph, model: CompactPostResNet, x: str) -> str:
-    """The same of mixed-connectivity blocks."""
-    h, width = _entered(graph, model, x), model.layout["stem"]["width"]
-    h = graph.spread("stem", h, width, model.layout["stem"]["writes"])
-    for k, block in enumerate(model.blocks):
-        name = f"blocks.{k}"
-        x = h if len(block.reads) == width else graph.gather(f"{name}.read", h, block.reads)
-        width = block.width
+def compact_blocks(graph: Graph, model: CompactNetwork, h: str) -> str:
+    """h' = scatter_add(h, f(h[I_in]), I_out)  (Supp. 2)."""
+    width = model.layout["stem"]["width"]
+    for name, block in _named(model):
+        h_in = h if len(block.reads) == width else graph.gather(f"{name}.read", h, block.reads)
+        x, width = _read(graph, block, h_in), block.width
         if block.shortcut is not None:
-            h = _shortcut(graph, name, block, x)
+            h = graph.conv_bn(block.shortcut, block.shortcut_bn, x)
             h = graph.spread(f"{name}.shortcut", h, width, block.shortcut_writes)
-        if block.length:
-            delta = _post_delta(graph, name, block, x)
-            delta = graph.spread(f"{name}.delta", delta, width, block.writes)
+        if block.path():
+            delta = graph.spread(f"{name}.delta", _delta(graph, block, x), width, block.writes)
             h = graph.node("Add", f"{name}.sum", h, delta)
-        h = graph.node("Relu", f"{name}.relu", h)
+        h = _activated(graph, name, block, h)
     return h
 
 
-def _entered(graph: Graph, model: ResNet | CompactPostResNet, x: str) -> str:
-    """The first residual signal, of the features that the stem writes."""
-    h = graph.batch_norm_relu("stem_bn", model.stem_bn, graph.conv("stem", model.stem, x))
-    if not model.pools:
-        return h
-    kernel, stride, padding = POOL
-    window = {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
-    return graph.node("MaxPool", "max_pool", h, **window)
+def _named(model: ResidualNetwork) -> list[tuple[str, Module]]:
+    return [(f"blocks.{k}", block) for k, block in enumerate(model.blocks)]
 
 
-def _shortcut(graph: Graph, name: str, block, x: str) -> str:
-    h = graph.conv(f"{name}.shortcut", block.shortcut, x)
-    return graph.batch_norm(f"{name}.shortcut_bn", block.shortcut_bn, h)
+def _read(graph: Graph, block: Module, h: str) -> str:
+    """What the convolutions read: h itself, or in pre-activation blocks relu(bn(h))."""
+    return h if block.reading_bn is None else graph.batch_norm_relu(block.reading_bn, h)
 
 
-def _post_delta(
-    graph: Graph, name: str, block: PostActivationBlock | MixedPostActivationBlock, x: str
-) -> str:
-    """bn(conv(... relu(bn1(conv1(x)))))."""
-    *inner, (last, conv, _, bn) = block.path()
-    for k, (step, inner_conv, _, inner_bn) in enumerate(inner, 1):
-        x = graph.conv(f"{name}.{step}", inner_conv, x)
-        x = graph.batch_norm_relu(f"{name}.bn{k}", inner_bn, x)
-    return graph.batch_norm(f"{name}.bn{block.length}", bn, graph.conv(f"{name}.{last}", conv, x))
+def _activated(graph: Graph, name: str, block: Module, h: str) -> str:
+    """relu(h) in post-activation blocks, in the others h."""
+    return graph.node("Relu", f"{name}.relu", h) if block.reading_bn is None else h
 
 
-WRITERS = {
-    WideResNet: wide,
-    CompactResNet: compact_wide,
-    ResNet: post,
-    CompactPostResNet: compact_post,
-}
+def _delta(graph: Graph, block: Module, x: str) -> str:
+    """f(x): the convolutions of the path, each with its batch norm, a ReLU between any two."""
+    *inner, last = block.path()
+    for step in inner:
+        x = graph.batch_norm_relu(step.bn, graph.conv(step.conv, x))
+    return graph.conv_bn(last.conv, last.bn, x)
 
 
 # --- the graph -----------------------------------------------------------------------------------
 
 
 class Graph:
-    """What has been written so far. A node has one output, of its name; methods return that."""
+    """What has been written so far. A node has one output, of its name; methods return that.
 
-    def __init__(self):
+    The node of a layer has the layer's name in the model, and so have its arrays.
+    """
+
+    def __init__(self, model: Module):
         self.nodes, self.arrays = [], []
+        self.name_of = {module: name for name, module in model.named_modules()}
 
     def node(self, operator: str, name: str, *inputs: str, **attributes) -> str:
         """An operator of ONNX, with its attributes."""
@@ -175,15 +130,16 @@ class Graph:
         self.arrays.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def conv(self, name: str, conv: Conv2d, x: str) -> str:
+    def conv(self, conv: Conv2d, x: str) -> str:
         """A convolution without bias; ONNX has weights as (C_out, C_in, KH, KW)."""
-        weight = backend.to_numpy(conv.weight.data).transpose(3, 2, 0, 1)
+        name, weight = self.name_of[conv], backend.to_numpy(conv.weight.data)
         _, stride, padding = Geometry.of(conv.kernel, conv.stride, conv.padding)
-        weight = self.array(f"{name}.weight", weight)
+        weight = self.array(f"{name}.weight", weight.transpose(3, 2, 0, 1))
         return self.node("Conv", name, x, weight, strides=stride, pads=padding * 2)
 
-    def batch_norm(self, name: str, bn: BatchNorm2d, x: str) -> str:
+    def batch_norm(self, bn: BatchNorm2d, x: str) -> str:
         """bn(x), with the running statistics."""
+        name = self.name_of[bn]
         arrays = {
             "gamma": bn.gamma.data, "beta": bn.beta.data,
             "running_mean": bn.running_mean, "running_var": bn.running_var,
@@ -191,9 +147,14 @@ class Graph:
         inputs = [self.array(f"{name}.{kind}", values) for kind, values in arrays.items()]
         return self.node("BatchNormalization", name, x, *inputs, epsilon=bn.eps)
 
-    def batch_norm_relu(self, name: str, bn: BatchNorm2d, x: str) -> str:
+    def batch_norm_relu(self, bn: BatchNorm2d, x: str) -> str:
         """relu(bn(x))."""
-        return self.node("Relu", f"{name}.relu", self.batch_norm(name, bn, x))
+        return self.node("Relu", f"{self.name_of[bn]}.relu", self.batch_norm(bn, x))
+
+    def conv_bn(self, conv: Conv2d, bn: BatchNorm2d | None, x: str) -> str:
+        """bn(conv(x)), or conv(x) where there is no batch norm."""
+        y = self.conv(conv, x)
+        return y if bn is None else self.batch_norm(bn, y)
 
     def gather(self, name: str, x: str, index: Sequence[int]) -> str:
         """x[:, index]."""

@@ -12,6 +12,7 @@ import tinybar.nn.blocks
 import tinybar.nn.gates
 import tinybar.nn.layers
 import tinybar.nn.optim
+import tinybar.nn.resnet
 import tinybar.pruning.compaction
 import tinybar.pruning.cost
 from tinybar import nn, pruning
@@ -331,6 +332,14 @@ MISTAKES = {
     "no live mask": (
         "the compact network computes the masked one",
         replace(tinybar.nn.blocks, "is_open", all_live),
+    ),
+    "an interrupted path still adds beta": (
+        "a gated pooling block of ResNet-50",
+        replace(tinybar.nn.resnet, "is_open", all_live),
+    ),
+    "an interrupted path still adds beta, in a network": (
+        "the same of bottlenecks, as in ResNet-50",
+        replace(tinybar.nn.resnet, "is_open", all_live),
     ),
     "no live mask, in a block": (
         "a gated pooling block",

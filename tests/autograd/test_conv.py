@@ -79,6 +79,19 @@ def test_every_algorithm(algorithm, data, size, seed):
     check(algorithm, {"kernel": kernel, "stride": stride, "padding": padding}, size, seed)
 
 
+@pytest.mark.parametrize("n", [1, 4, 5])  # 9, 36 and 45 rows of 40 features
+def test_few_rows_of_many_features(n):
+    """The two ways from gy to gx, on either side of where it changes."""
+    rng = np.random.default_rng(n)
+    x, w = rng.standard_normal((n, 3, 3, 2)), rng.standard_normal((3, 3, 2, 40))
+    gy, found = rng.standard_normal((n, 3, 3, 40)), []
+    for algorithm in ("gather", "reference"):
+        image = ag.Tensor(x, requires_grad=True)
+        ag.conv2d(image, ag.Tensor(w), padding=1, algorithm=algorithm).backward(gy)
+        found.append(image.grad)
+    np.testing.assert_allclose(*found, rtol=1e-12, atol=1e-12)
+
+
 @given(stride=st.tuples(small, small), size=sizes, seed=seeds)
 def test_pointwise(stride, size, seed):
     check("pointwise", {"kernel": (1, 1), "stride": stride, "padding": (0, 0)}, size, seed)

@@ -94,6 +94,16 @@ def test_conv_knows_its_shapes():
     assert (conv.kernel, conv.c_in, conv.c_out, conv.bias) == ((1, 3), 3, 5, None)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_gate_on_batch_norm_is_a_gate_behind_it(training):
+    """Without a ReLU in between, whatever the signs."""
+    rng = RNG(0)
+    bn = nn.BatchNorm2d(4).astype(np.float64).train(training)
+    bn.gamma.data[...], bn.beta.data[...] = rng.standard_normal((2, 4))
+    x, z = tb.Tensor(rng.standard_normal((3, 2, 2, 4))), np.array([0.0, 1.0, 0.3, -2.0])
+    np.testing.assert_allclose(bn(x, tb.Tensor(z)).data, bn(x).data * z, atol=1e-12)
+
+
 def test_batch_norm_normalises_and_remembers():
     rng = RNG(0)
     x = (3 + 2 * rng.standard_normal((16, 3, 3, 2))).astype(np.float32)

@@ -73,6 +73,16 @@ def test_modules_lists_parents_first():
     assert len(found) == 1 + 2 * 4
 
 
+def test_modules_by_name():
+    names = dict(Nested().named_modules())
+    assert list(names)[:3] == ["", "pairs.0", "pairs.0.layers.0"]
+    module = Nested()
+    assert [part for _, part in module.named_modules()] == list(module.modules())
+    for name, part in module.named_modules():
+        parameters = [key for key, _ in part.named_parameters(f"{name}." if name else "")]
+        assert set(parameters) <= set(dict(module.named_parameters()))
+
+
 def test_modes_reach_every_module():
     module = Nested()
     assert all(part.training for part in module.modules())

@@ -157,6 +157,12 @@ def test_depths_that_do_not_exist(depth):
         nn.small_resnet(depth, 10)
 
 
+def test_a_small_network_is_never_taken_for_resnet_50():
+    """Networks are saved by their names."""
+    with pytest.raises(ValueError, match="resnet-50 is the large network"):
+        nn.small_resnet(50, 10)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [((1,), "num_classes >= 2"), ((10, (32, 32)), "image_shape is"), ((10, (0, 8, 3)), "shape is")],

@@ -127,10 +127,11 @@ def _reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
 def _gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
     """One product: rows (N OH OW, KH KW C_in) gathered from the windows, times the weight.
 
-    gweight = rows^T gy.  gx: for stride 1 again a convolution, of gy padded by K - 1 - padding
-    with the kernel turned by 180 degrees and its channels exchanged; else the rows' gradient
-    gy weight^T is added back where the rows were read. The rows are KH KW / (stride^2) times as
-    large as x: gathered again for gweight rather than kept.
+    gweight = rows^T gy.  gx: the rows' gradient gy weight^T is added back where the rows were
+    read; or, for stride 1, a convolution again, of gy padded by K - 1 - padding with the kernel
+    turned by 180 degrees and its channels exchanged. To turn it is to copy it, KH KW C_in numbers
+    for each of C_out, to add back as many for each row: few rows are added back, many convolved.
+    The rows are KH KW / (stride^2) times as large as x: gathered again for gweight, not kept.
     """
     xp, (kh, kw, c_in, c_out) = array_module(weight), weight.shape
     size = geometry.output_size(*image_size)
@@ -155,7 +156,11 @@ def _gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
         return scatter_rows(grows, x.shape, *geometry, size)
 
     turnable = geometry.stride == (1, 1) and min(_adjoint_padding(geometry)) >= 0
-    to_x = to_x_by_convolution if turnable else to_x_by_scattering
+
+    def to_x(x, gy):
+        is_turned = turnable and len(x) * outputs > c_out
+        return to_x_by_convolution(x, gy) if is_turned else to_x_by_scattering(x, gy)
+
     scratch = outputs * kh * kw * max(c_in, c_out)
     return Form(forward, _separately(to_x, to_weight), outputs, scratch)
 

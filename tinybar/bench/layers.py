@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -11,8 +10,8 @@ import numpy as np
 from .. import autograd as ag
 from ..autograd.conv import ALGORITHMS, choose_algorithm
 from ..autograd.windows import Geometry
-from ..nn import Conv2d
-from ..nn.residual import ResidualNetwork, output_size
+from ..nn.residual import ResidualNetwork
+from ..pruning import sites
 from .case import ENGINES, Case
 from .networks.inputs import PARTS, Convolution
 from .runner import Listener, Worker
@@ -54,30 +53,16 @@ def distinct(case: Case) -> list[Layer]:
     if not isinstance(model, ResidualNetwork):
         raise ValueError(f"--layers is for residual networks, not for {case.network!r}")
     found: dict[Convolution, Layer] = {}
-    for name, conv, size in _convolutions(model):
-        x = (case.batch_size, *size, conv.c_in)
+    for site in sites(model):
+        conv, x = site.conv, (case.batch_size, *site.size, site.conv.c_in)
         padding, stride = _pair(conv.padding), _pair(conv.stride)
         shapes = Convolution(x, tuple(conv.weight.shape), stride, padding)
-        found.setdefault(shapes, Layer(shapes)).names.append(name)
+        found.setdefault(shapes, Layer(shapes)).names.append(site.name)
     return list(found.values())
 
 
 def _pair(value) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _convolutions(model: ResidualNetwork) -> Iterator[tuple[str, Conv2d, tuple[int, int]]]:
-    """(name, convolution, (H, W) of its input), in the order of computation."""
-    yield "stem", model.stem, model.image_shape[:2]
-    size = model.signal_size()
-    for k, block in enumerate(model.blocks):
-        inner = size
-        if block.shortcut is not None:
-            yield f"blocks.{k}.shortcut", block.shortcut, size
-            size = output_size(block.shortcut, size)
-        for name, conv, _, _ in block.path():
-            yield f"blocks.{k}.{name}", conv, inner
-            inner = output_size(conv, inner)
 
 
 def algorithms(shapes: Convolution) -> list[str]:

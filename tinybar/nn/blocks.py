@@ -59,13 +59,14 @@ def vital(gate: HardConcrete | None) -> HardConcrete | None:
 class GatedConv(NamedTuple):
     """A convolution of a block and the gate on its output features: what can be pruned.
 
-    bn: the batch norm between the two, or None in a pre-activation block, where it comes before.
+    bn: the batch norm of its output, if that has one before it is read or summed. A gate inside a
+    path stands behind bn and the ReLU, the gate on a delta or on a shortcut behind bn alone.
     """
 
     name: str
     conv: Conv2d
     gate: HardConcrete | None
-    bn: BatchNorm2d | None = None
+    bn: BatchNorm2d | None
 
 
 class PreActivationBlock(Module):
@@ -79,6 +80,8 @@ class PreActivationBlock(Module):
     without that feature computes. A delta only counts as written if something reached it: if gate1
     is closed everywhere, conv2 has nothing to read and its output is zero.
     """
+
+    shortcut_bn = None
 
     def __init__(self, c_in: int, c_out: int, stride: int, gate: GateFactory | None):
         make_gate = gate if gate is not None else lambda channels: None
@@ -143,9 +146,14 @@ class PreActivationBlock(Module):
     def path(self) -> list[GatedConv]:
         """The convolutions that make the delta, in order; each reads what the one before writes."""
         return [
-            GatedConv("conv1", self.conv1, self.gate1),
-            GatedConv("conv2", self.conv2, self.gate2),
+            GatedConv("conv1", self.conv1, self.gate1, self.bn2),
+            GatedConv("conv2", self.conv2, self.gate2, None),
         ]
+
+    @property
+    def reading_bn(self) -> BatchNorm2d:
+        """The batch norm, with a ReLU behind it, through which it reads the signal."""
+        return self.bn1
 
 
 def spread(features: Tensor, width: int, writes) -> Tensor:
@@ -163,24 +171,25 @@ class MixedBlock(Module):
     Only features that exist are computed. h has `width` features, those that exist when the group
     ends. f is the sequence of a pre-activation block, bn1, relu, conv1, bn2, relu, conv2.
 
-    reads: I_in, the features of h that exist when the block begins.   inner: features of conv1,
-    0 if the block only consists of its shortcut.   writes: I_out.
+    reads: I_in, the features of h that exist when the block begins.   inner: [features of conv1],
+    [] if the block only consists of its shortcut; the bare number in old files.   writes: I_out.
     shortcut: I_s, the features of the new signal that its 1x1 convolution writes, or None.
     """
 
-    shortcut_gate = None
+    shortcut_gate = shortcut_bn = None
 
     def __init__(
         self,
         width: int,
         reads: list[int],
-        inner: int,
+        inner: list[int] | int,
         writes: list[int],
         stride: int = 1,
         shortcut: list[int] | None = None,
     ):
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
         self.stride = stride
+        inner = inner if isinstance(inner, int) else sum(inner)
         self.bn1 = BatchNorm2d(len(reads))
         self.conv1 = Conv2d(len(reads), inner, 3, stride, padding=1) if inner else None
         self.bn2 = BatchNorm2d(inner) if inner else None
@@ -202,4 +211,12 @@ class MixedBlock(Module):
         """The convolutions that make the delta, in order."""
         if self.conv1 is None:
             return []
-        return [GatedConv("conv1", self.conv1, None), GatedConv("conv2", self.conv2, None)]
+        return [
+            GatedConv("conv1", self.conv1, None, self.bn2),
+            GatedConv("conv2", self.conv2, None, None),
+        ]
+
+    @property
+    def reading_bn(self) -> BatchNorm2d:
+        """As that of the full block."""
+        return self.bn1

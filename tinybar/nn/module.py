@@ -47,11 +47,15 @@ class Module:
                     if isinstance(entry, Module):
                         yield f"{name}.{k}", entry
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module, called "", and all below it by their names, parents first."""
+        yield prefix.removesuffix("."), self
+        for name, child in self.children():
+            yield from child.named_modules(f"{prefix}{name}.")
+
     def modules(self) -> Iterator[Module]:
         """This module and all below it, parents first."""
-        yield self
-        for _, child in self.children():
-            yield from child.modules()
+        return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():

@@ -10,7 +10,7 @@ from .resnet import CompactPostResNet, resnet50, small_resnet
 from .wide_resnet import CompactResNet, wide_resnet
 
 MODELS = "wrn-DEPTH-WIDTH (such as wrn-16-4), resnet-DEPTH (such as resnet-20) or resnet50"
-COMPACT = {"wide": CompactResNet, "post": CompactPostResNet}
+COMPACT = {kind.family: kind for kind in (CompactResNet, CompactPostResNet)}
 
 
 def build(

@@ -6,7 +6,7 @@ import math
 
 from ..autograd.windows import Geometry
 from .gates import HardConcrete
-from .layers import Conv2d
+from .layers import BatchNorm2d, Conv2d
 from .module import Module
 
 POOL = Geometry.of(kernel=3, stride=2, padding=1)  # the max pooling behind a stem
@@ -16,12 +16,17 @@ class ResidualNetwork(Module):
     """A stem, blocks along residual signals, pooling, logits.
 
     image_shape: (H, W, C). Input (N, H, W, C), output: logits (N, num_classes).
+    family: the kind of its blocks, in the layouts of compact networks.
+    stem_bn: batch norm of the stem, a ReLU behind it. bn: that of the last signal, likewise.
     pools: whether a max pooling stands between the stem and the first block.
     shrinks: whether features whose gates are closed are skipped in computing, where the network
     can do that (an extension of the paper).
     """
 
+    family: str
     stem_gate: HardConcrete | None = None
+    stem_bn: BatchNorm2d | None = None
+    bn: BatchNorm2d | None = None
     pools = can_shrink = shrinks = False
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
@@ -41,8 +46,9 @@ class CompactNetwork(ResidualNetwork):
     """A residual network of mixed-connectivity blocks: only the features that are alive.
 
     layout: numbers and lists of numbers, as in JSON, that tell the whole structure:
-    {"family": ..., "image_shape": [H, W, C], "num_classes": K, "stem": {"width": ...,
-    "writes": [...]}, "blocks": [arguments of the family's mixed-connectivity block]}.
+    {"family": ..., "pools": ..., "image_shape": [H, W, C], "num_classes": K, "stem": {"width": ...,
+    "writes": [...]}, "blocks": [arguments of the family's mixed-connectivity block]}. Without the
+    first two, as in old files, it is a wide residual network.
     """
 
     def __init__(self, layout: dict):

@@ -25,6 +25,8 @@ class ResidualPath(Module):
     widths: features that each of them writes, as many as kernels.
     """
 
+    reading_bn = None  # the signal is read as it is
+
     def __init__(self, c_in: int, widths, kernels, stride: int, gate: GateFactory | None):
         self.stride, self.length = stride, len(widths)
         for k, (kernel, c_out) in enumerate(zip(kernels, widths, strict=True), 1):
@@ -78,7 +80,7 @@ class MixedPostActivationBlock(ResidualPath):
     """The mixed-connectivity block:  D = f(h[I_in]);  h' = relu(scatter_add(h, D, I_out)).
 
     As `MixedBlock`, but for the place of the activations. inner: the features of all convolutions
-    but the last; () if the block only consists of its shortcut.
+    but the last; [] if the block only consists of its shortcut.
     """
 
     shortcut_gate = None
@@ -121,6 +123,8 @@ class ResNet(ResidualNetwork):
     pools: whether the stem is 7x7 of stride 2, followed by a 3x3 max pooling of stride 2.
     """
 
+    family = "post"
+
     def __init__(self, name, groups, kernels, inner, pools, num_classes, image_shape, gate):
         super().__init__(image_shape, num_classes)
         self.name, self.pools = name, pools
@@ -145,6 +149,8 @@ class ResNet(ResidualNetwork):
 
 class CompactPostResNet(CompactNetwork):
     """What is left of a `ResNet`. layout["blocks"]: arguments of `MixedPostActivationBlock`."""
+
+    family = "post"
 
     def __init__(self, layout: dict):
         super().__init__(layout)
@@ -198,10 +204,13 @@ def small_resnet(
 
     3 groups of (depth - 2)/6 blocks of 16, 32, 64 features. Where the shape changes, the shortcut
     is a 1x1 convolution with batch norm (their option B), which can be pruned as the paper's
-    pooling blocks are. gate and errors as `resnet50`; ValueError unless depth = 6n + 2 >= 8, too.
+    pooling blocks are. gate and errors as `resnet50`; ValueError unless depth = 6n + 2 >= 8, too,
+    and for 50, as the name resnet-50 is that of another network.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"a small ResNet has depth 6n + 2 (20, 32, 44, 56, ...), not {depth}")
+    if depth == 50:
+        raise ValueError("resnet-50 is the large network, nn.resnet50: use depth 44 or 56")
     check_shape(num_classes, image_shape)
     count = (depth - 2) // 6
     groups = [(16, count, 1), (32, count, 2), (64, count, 2)]

@@ -27,7 +27,7 @@ class WideResNet(ResidualNetwork):
     (`PreActivationBlock.forward_open`); for networks with gates.
     """
 
-    can_shrink = True
+    family, can_shrink = "wide", True
 
     def __init__(
         self,
@@ -61,6 +61,8 @@ class WideResNet(ResidualNetwork):
 
 class CompactResNet(CompactNetwork):
     """What is left of a wide residual network. layout["blocks"]: arguments of `MixedBlock`."""
+
+    family = "wide"
 
     def __init__(self, layout: dict):
         super().__init__(layout)

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from .. import backend
 from ..autograd import no_grad
-from ..nn.blocks import PreActivationBlock
 from ..nn.gates import HardConcrete
 from ..nn.layers import BatchNorm2d, Conv2d
+from ..nn.module import Module
 from ..nn.networks import compact_network
 from ..nn.residual import CompactNetwork, ResidualNetwork
-from ..nn.resnet import PostActivationBlock, ResNet
-from .liveness import LiveConv, hard_pruned
+from .liveness import LiveConv, hard_pruned, sites
 
 Arrays = dict[str, np.ndarray]
-
-
-class Signals(NamedTuple):
-    """Features of the residual signals around a block, as indices into the full network's.
-
-    before: those of the signal that it reads from. after: of the one that it writes to.
-    exists: booleans over all features of `before`, those that are not zero when the block reads.
-    """
-
-    before: np.ndarray
-    after: np.ndarray
-    exists: np.ndarray
+Live = dict[Conv2d, LiveConv]  # of every convolution: the features that it reads and writes
 
 
 def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwork:
@@ -45,46 +31,63 @@ def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwo
     """
     if isinstance(model, CompactNetwork):
         raise TypeError("this network is compact already")
-    live = {layer.site.name: layer for layer in hard_pruned(model, connectivity)}
-    exists = {layer.site.name: layer.reads for layer in hard_pruned(model)}
-    arguments_of, state_of = FAMILIES[type(model.blocks[0])]
-    signals = _signals(live)
-    now = signals[live["stem"].site.signal[0].name]  # the features of the signal we are in
-
-    stem = {"width": len(now), "writes": _places(live["stem"].writes, now)}
-    shape = {"image_shape": list(model.image_shape), "num_classes": model.num_classes}
-    layout, state = shape | {"stem": stem, "blocks": []}, {}
-    for k, block in enumerate(model.blocks):
-        prefix, path = f"blocks.{k}.", block.path()
-        names = [step.name for step in path] + ["shortcut"] * (block.shortcut is not None)
-        layers = {name: live[prefix + name] for name in names}
-        last = layers[path[-1].name]
-        around = Signals(now, signals[last.site.signal[0].name], exists[prefix + path[0].name])
-        now = around.after
-        if block.shortcut is None and not last.writes.any():
-            continue  # automatic depth determination (Section 4.1): the signal passes unchanged
-        prefix = f"blocks.{len(layout['blocks'])}."
-        layout["blocks"].append(arguments_of(block, layers, around))
-        arrays = state_of(block, layers, around)
-        state |= {prefix + name: array for name, array in arrays.items()}
-    state |= _ends(model, live["stem"], now)
-    if isinstance(model, ResNet):
-        layout |= {"family": "post", "pools": model.pools}
-
-    small = compact_network(layout).astype(model.stem.weight.dtype).eval()
-    small.load_state_dict(state)
-    return small
+    live = {layer.site.conv: layer for layer in hard_pruned(model, connectivity)}
+    blocks = [block for block in model.blocks if _is_left(block, live)]
+    small = compact_network(_layout(model, blocks, live)).astype(model.stem.weight.dtype)
+    small.load_state_dict(_state(small, model, blocks, live))
+    return small.eval()
 
 
-def _signals(live: dict[str, LiveConv]) -> dict[str, np.ndarray]:
-    """For the site that begins each residual signal: the features that ever exist in it."""
-    signals = {}
-    for layer in live.values():
-        summed = layer.site.signal
-        if summed is not None and summed[0] is layer.site:
-            exists = np.logical_or.reduce([live[site.name].writes for site in summed])
-            signals[layer.site.name] = np.flatnonzero(exists)
-    return signals
+def _is_left(block: Module, live: Live) -> bool:
+    """Whether it does anything (automatic depth determination, Section 4.1)."""
+    return block.shortcut is not None or bool(_delta(block, live).writes.any())
+
+
+def _delta(block: Module, live: Live) -> LiveConv:
+    """The last convolution of the block's path."""
+    return live[block.path()[-1].conv]
+
+
+def _signal(layer: LiveConv, live: Live) -> np.ndarray:
+    """Indices of the features that ever exist in the residual signal to which the layer writes."""
+    written = [live[site.conv].writes for site in layer.site.signal]
+    return np.flatnonzero(np.logical_or.reduce(written))
+
+
+# --- the structure -------------------------------------------------------------------------------
+
+
+def _layout(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
+    """That of the compact network, see `CompactNetwork`. blocks: those that are left."""
+    stem = live[model.stem]
+    now = _signal(stem, live)
+    layout = {
+        "family": model.family,
+        "pools": model.pools,
+        "image_shape": list(model.image_shape),
+        "num_classes": model.num_classes,
+        "stem": {"width": len(now), "writes": _places(stem.writes, now)},
+        "blocks": [],
+    }
+    for block in blocks:
+        before, now = now, _signal(_delta(block, live), live)
+        layout["blocks"].append(_arguments(block, live, before, now))
+    return layout
+
+
+def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -> dict:
+    """The compact block's. before, now: features of the signals that it reads and writes."""
+    path = [live[step.conv] for step in block.path()]
+    inner = [int(layer.writes.sum()) for layer in path[:-1]]
+    shortcut = None if block.shortcut is None else live[block.shortcut].writes
+    return {
+        "width": len(now),
+        "reads": _places(path[0].reads, before),
+        "inner": inner if path[-1].writes.any() else [],
+        "writes": _places(path[-1].writes, now),
+        "stride": block.stride,
+        "shortcut": None if shortcut is None else _places(shortcut, now),
+    }
 
 
 def _places(features: np.ndarray, signal: np.ndarray) -> list[int]:
@@ -92,98 +95,52 @@ def _places(features: np.ndarray, signal: np.ndarray) -> list[int]:
     return np.flatnonzero(features[signal]).tolist()
 
 
-# --- blocks --------------------------------------------------------------------------------------
+# --- the arrays ----------------------------------------------------------------------------------
 
 
-def _shared_arguments(block, layers: dict[str, LiveConv], around: Signals) -> dict:
-    """What the compact blocks of both families are made with, but for `inner`."""
-    last, shortcut = layers[block.path()[-1].name], layers.get("shortcut")
-    return {
-        "width": len(around.after),
-        "reads": _places(layers["conv1"].reads, around.before),
-        "writes": _places(last.writes, around.after),
-        "stride": block.stride,
-        "shortcut": None if shortcut is None else _places(shortcut.writes, around.after),
-    }
-
-
-def _pre_activation_arguments(block, layers, around) -> dict:
-    inner = int(layers["conv1"].writes.sum())
-    return _shared_arguments(block, layers, around) | {"inner": inner}
-
-
-def _pre_activation_state(
-    block: PreActivationBlock, layers: dict[str, LiveConv], around: Signals
+def _state(
+    small: CompactNetwork, model: ResidualNetwork, blocks: list[Module], live: Live
 ) -> Arrays:
-    """The MixedBlock's arrays. A gate inside goes to the batch norm behind, others to weights.
+    """What the compact network computes with. blocks: those of the model that are left in it."""
+    name_of = {module: name for name, module in small.named_modules()}
+    state = {}
+    computed = [layer for layer in live.values() if layer.writes.any()]
+    for site, layer in zip(sites(small), computed, strict=True):
+        state |= _conv(name_of[site.conv], name_of.get(site.bn), layer)
 
-    What is read but does not exist yet (in regular connectivity) is zero behind bn1, too.
+    # With regular connectivity features are read before anything has been written to them. They
+    # are zero, and stay so behind the batch norm that reads them.
+    exists = {layer.site.conv: layer.reads for layer in hard_pruned(model)}
+    for to, block in zip(small.blocks, blocks, strict=True):
+        if block.reading_bn is not None:
+            first = live[block.path()[0].conv]
+            is_there = exists[first.site.conv].astype(float)
+            state |= _batch_norm(name_of[to.reading_bn], block.reading_bn, first.reads, is_there)
+
+    last = _signal(_delta(model.blocks[-1], live), live)
+    if model.bn is not None:
+        state |= _batch_norm(name_of[small.bn], model.bn, last)
+    state |= {"linear.weight": _host(model.linear.weight)[last]}
+    return state | {"linear.bias": _host(model.linear.bias)}
+
+
+def _conv(name: str, bn_name: str | None, layer: LiveConv) -> Arrays:
+    """The weight of what is read and written, and the batch norm behind it, if there is one.
+
+    The gate goes to the batch norm, else to the weight: all that is between is a ReLU, and z >= 0.
     """
-    reads, live = np.flatnonzero(layers["conv1"].reads), around.exists.astype(float)
-    state = _batch_norm("bn1", block.bn1, reads, live)
-    if "shortcut" in layers:
-        state |= _conv("shortcut", block.shortcut, layers["shortcut"], _z(block.shortcut_gate))
-    if layers["conv2"].writes.any():
-        inner = np.flatnonzero(layers["conv1"].writes)
-        state |= _conv("conv1", block.conv1, layers["conv1"])
-        state |= _batch_norm("bn2", block.bn2, inner, _z(block.gate1))
-        state |= _conv("conv2", block.conv2, layers["conv2"], _z(block.gate2))
-    return state
-
-
-def _post_activation_arguments(block, layers, around) -> dict:
-    inner = [int(layers[step.name].writes.sum()) for step in block.path()[:-1]]
-    return _shared_arguments(block, layers, around) | {"inner": inner if all(inner) else []}
-
-
-def _post_activation_state(
-    block: PostActivationBlock, layers: dict[str, LiveConv], around: Signals
-) -> Arrays:
-    """The MixedPostActivationBlock's arrays. Every gate goes to the batch norm before it."""
-    state, path = {}, block.path()
-    if "shortcut" in layers:
-        layer, z = layers["shortcut"], _z(block.shortcut_gate)
-        state |= _conv("shortcut", block.shortcut, layer)
-        state |= _batch_norm("shortcut_bn", block.shortcut_bn, np.flatnonzero(layer.writes), z)
-    if layers[path[-1].name].writes.any():
-        for k, step in enumerate(path, 1):
-            layer = layers[step.name]
-            state |= _conv(step.name, step.conv, layer)
-            state |= _batch_norm(f"bn{k}", step.bn, np.flatnonzero(layer.writes), _z(step.gate))
-    return state
-
-
-FAMILIES = {
-    PreActivationBlock: (_pre_activation_arguments, _pre_activation_state),
-    PostActivationBlock: (_post_activation_arguments, _post_activation_state),
-}
-
-
-def _ends(model: ResidualNetwork, stem: LiveConv, last: np.ndarray) -> Arrays:
-    """The arrays of the stem and of what follows the last block. last: features of its signal."""
-    state = {"linear.weight": _host(model.linear.weight)[last]}
-    state |= {"linear.bias": _host(model.linear.bias)}
-    if isinstance(model, ResNet):
-        writes, z = np.flatnonzero(stem.writes), _z(model.stem_gate)
-        state |= _conv("stem", model.stem, stem)
-        return state | _batch_norm("stem_bn", model.stem_bn, writes, z)
-    state |= _conv("stem", model.stem, stem, _z(model.stem_gate))
-    return state | _batch_norm("bn", model.bn, last)
-
-
-# --- arrays --------------------------------------------------------------------------------------
-
-
-def _conv(name: str, conv: Conv2d, layer: LiveConv, z: np.ndarray | None = None) -> Arrays:
-    """The weight of what is read and written, times z: (C_out,) on what is written, or None."""
-    weight = _host(conv.weight)[:, :, layer.reads][..., layer.writes]
+    site, z = layer.site, _z(layer.site.gate)
+    weight = _host(site.conv.weight)[:, :, layer.reads][..., layer.writes]
+    if site.bn is not None:
+        state = _batch_norm(bn_name, site.bn, layer.writes, z)
+        return state | {f"{name}.weight": weight}
     return {f"{name}.weight": weight if z is None else weight * z[layer.writes]}
 
 
 def _batch_norm(
     name: str, bn: BatchNorm2d, features: np.ndarray, z: np.ndarray | None = None
 ) -> Arrays:
-    """The features' entries, times z: (C,) behind the batch norm, or None."""
+    """The chosen features' entries, times z: (C,) behind the batch norm, or None."""
     z = 1 if z is None else z[features]
     return {
         f"{name}.gamma": _host(bn.gamma)[features] * z,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..nn.gates import HardConcrete
-from ..nn.layers import Conv2d
+from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.residual import CompactNetwork, ResidualNetwork, output_size
 
 CONNECTIVITIES = ("mixed", "regular")
@@ -23,8 +23,9 @@ CONNECTIVITIES = ("mixed", "regular")
 class Site:
     """One convolution of a network.
 
-    area: H W of its output. reads: the sites whose outputs are summed to what it reads; () if it
-    reads the image, or (in a compact network) exactly its own input channels.
+    bn: the batch norm of its output, if that has one. size: (H, W) of its input; area: H W of its
+    output. reads: the sites whose outputs are summed to what it reads; () if it reads the image, or
+    (in a compact network) exactly its own input channels.
     path: the sites of the delta that it belongs to, itself among them; all must be alive.
     signal: the sites summed to the residual signal that it writes to, or None inside a path.
     """
@@ -32,16 +33,21 @@ class Site:
     name: str
     conv: Conv2d
     gate: HardConcrete | None
-    area: int
+    bn: BatchNorm2d | None
+    size: tuple[int, int]
     reads: tuple[Site, ...] = ()
     path: list[Site] = field(default_factory=list)
     signal: list[Site] | None = None
+
+    def __post_init__(self):
+        self.output_size = output_size(self.conv, self.size)
+        self.area = math.prod(self.output_size)
 
 
 def sites(model: ResidualNetwork) -> list[Site]:
     """Every convolution of the model, in the order of computation."""
     is_compact = isinstance(model, CompactNetwork)  # its convolutions read all that they could
-    stem = Site("stem", model.stem, model.stem_gate, math.prod(model.stem_size()))
+    stem = Site("stem", model.stem, model.stem_gate, model.stem_bn, model.image_shape[:2])
     stem.path, stem.signal = [stem], [stem]
     found, signal, size = [stem], stem.signal, model.signal_size()
 
@@ -49,20 +55,16 @@ def sites(model: ResidualNetwork) -> list[Site]:
         reads, path = () if is_compact else tuple(signal), []
         block_size = size
         if block.shortcut is not None:
-            block_size = output_size(block.shortcut, size)
-            area = math.prod(block_size)
-            shortcut = Site(
-                f"blocks.{k}.shortcut", block.shortcut, block.shortcut_gate, area, reads
-            )
+            parts = block.shortcut, block.shortcut_gate, block.shortcut_bn
+            shortcut = Site(f"blocks.{k}.shortcut", *parts, size, reads)
             shortcut.path, shortcut.signal = [shortcut], [shortcut]
             found.append(shortcut)
-            signal = shortcut.signal
-        for name, conv, gate, _ in block.path():
-            size = output_size(conv, size)
-            site = Site(f"blocks.{k}.{name}", conv, gate, math.prod(size), reads, path)
+            signal, block_size = shortcut.signal, shortcut.output_size
+        for name, *parts in block.path():
+            site = Site(f"blocks.{k}.{name}", *parts, size, reads, path)
             path.append(site)
             found.append(site)
-            reads = () if is_compact else (site,)
+            reads, size = () if is_compact else (site,), site.output_size
         if path:
             path[-1].signal = signal
             signal.append(path[-1])
