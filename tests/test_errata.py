@@ -109,6 +109,7 @@ def resnet50(stem_kernel=49, stride_in_3x3=True):
 WRN = wide_resnet(28, 12)
 RESNET, RESNET_1X1 = resnet50(), resnet50(stem_kernel=1)
 SHORTCUTS = [w * a for k, _, w, a in WRN.convolutions if k == 1]
+RESNET_SHORTCUTS = [256 * 32**2, 512 * 16**2, 1024 * 8**2, 2048 * 4**2]
 
 
 def stem_cost(factor):
@@ -218,6 +219,13 @@ FIGURES = {
         wide_resnet(34, 12).volume,
         RESNET.volume,
         resnet50(stride_in_3x3=False).volume,
+    ],
+    "B5": [
+        resnet50(stride_in_3x3=False).volume,
+        resnet50(stride_in_3x3=False).volume / 4.54e5,
+        *RESNET_SHORTCUTS,
+        sum(RESNET_SHORTCUTS),
+        sum(RESNET_SHORTCUTS) / (RESNET.volume / 16),
     ],
     "C1": [WRN.volume, *CIFAR_OVER, *CIFAR_FACTOR],
     "C2": [
@@ -338,6 +346,13 @@ def test_e_and_c2_the_factors_of_bar_follow_from_supplement_5(name):
         assert meets(quotient(net.volume, row[1]), interval(v))
         assert meets(quotient(net.flops, row[4]), interval(f))
         assert name != "Mio-TCD" or not meets(quotient(RESNET.flops, row[4]), interval(f))
+
+
+def test_b5_the_shortcuts_are_convolutions_of_the_network():
+    shapes = [(1, c, w, a) for c, w, a in ((64, 256, 32**2), (256, 512, 16**2),
+                                           (512, 1024, 8**2), (1024, 2048, 4**2))]  # fmt: skip
+    assert [w * a for _, _, w, a in shapes] == RESNET_SHORTCUTS
+    assert set(shapes) <= set(RESNET.convolutions)
 
 
 def test_c1_which_budgets_are_exceeded():
