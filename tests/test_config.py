@@ -139,7 +139,9 @@ def test_the_source_is_named():
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ValueError, match=r"unknown preset 'nope': use digits, paper-cifar10, .*or the path"):
+    with pytest.raises(
+        ValueError, match=r"unknown preset 'nope': use digits, paper-cifar10, .*or the path"
+    ):
         load_preset("nope")
     with pytest.raises(ValueError, match="unknown preset"):
         load_preset(str(tmp_path / "absent.toml"))
