@@ -20,8 +20,8 @@ import numpy as np
 from .decoders import Decoders
 from .pixels import GREY_MODES, Target, open_image, refuse_bombs
 
-CHUNK = 1024  # files that are read ahead of the decoders
-BATCH = 64  # files that a decoder gets at a time
+CHUNK = 256  # files that are read ahead of the decoders: packed photographs, in memory
+BATCH = 16  # files that a decoder gets at a time
 
 
 class ImageFile(NamedTuple):
