@@ -1,11 +1,12 @@
-"""What does --shrink save, and what does it cost? Digits, wrn-16-4, 16x, three seeds, on and off.
+"""What does --shrink save, and what does it cost? wrn-16-4 at 16x, three seeds, on and off.
 
     python benchmarks/shrink.py runs/shrink
 
 Each run has a process of its own with one thread, one after the other: seed 0 without, seed 0 with,
 seed 1 without, ... What counts is the time that the process had a processor, as others may use the
 machine, too. Runs that have ended are not repeated; one that was interrupted begins anew. The table
-and the figures behind it are written to benchmarks/results/shrink.md and .json.
+and the figures behind it are written to benchmarks/results/shrink.md and .json. Two problems: the
+digits, and a part of Fashion-MNIST.
 """
 
 from __future__ import annotations

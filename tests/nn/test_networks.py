@@ -1,7 +1,13 @@
-"""Networks by name."""
+"""Networks by name, and what holds for all of them."""
 
+from functools import partial
+
+import numpy as np
 import pytest
+from properties.networks import bottlenecks, images, randomise
 
+import tinybar as tb
+from tinybar import autograd as ag
 from tinybar import nn, pruning
 
 
@@ -37,3 +43,33 @@ def test_with_gates_every_convolution_has_one(name):
 def test_unknown_names(name):
     with pytest.raises(ValueError, match=r"unknown model .*: use wrn-DEPTH-WIDTH"):
         nn.build(name, 10)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(nn.wide_resnet, 10, 1),
+        partial(nn.wide_resnet, 10, 2),
+        partial(nn.small_resnet, 8),
+        bottlenecks,
+    ],
+)
+def test_with_all_gates_open_it_is_the_plain_network(training, make):
+    rng = np.random.default_rng(0)
+    plain = randomise(make(4, (9, 10, 3), gate=None).astype(np.float64), rng)
+    open_ = make(4, (9, 10, 3), gate=nn.HardConcrete).astype(np.float64)
+    state = plain.state_dict()
+    for name, parameter in open_.named_parameters():
+        if name.endswith("log_alpha"):
+            state[name] = np.full(parameter.shape, 60.0)  # z = 1 whatever the noise
+    open_.load_state_dict(state)
+    x, y = images(plain, rng), np.array([0, 1, 3])
+    for model in (plain, open_):
+        model.train(training)
+        ag.cross_entropy(model(tb.Tensor(x)), y).backward()
+    after = dict(open_.named_parameters()) | dict(open_.named_buffers())
+    for name, parameter in plain.named_parameters():
+        np.testing.assert_allclose(parameter.grad, after[name].grad, atol=1e-10, err_msg=name)
+    for name, buffer in plain.named_buffers():
+        np.testing.assert_allclose(buffer, after[name], atol=1e-12, err_msg=name)

@@ -69,26 +69,6 @@ def test_vital_gates():
     assert vital == [model.stem_gate, *shortcuts]
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("make", [lambda *a: nn.small_resnet(8, *a), bottlenecks])
-def test_with_all_gates_open_it_is_the_plain_network(training, make):
-    rng = RNG(0)
-    plain = randomise(make(4, (9, 10, 3), None).astype(np.float64), rng)
-    open_ = make(4, (9, 10, 3), nn.HardConcrete).astype(np.float64)
-    state = plain.state_dict()
-    for name, parameter in open_.named_parameters():
-        if name.endswith("log_alpha"):
-            state[name] = np.full(parameter.shape, 60.0)  # z = 1 whatever the noise
-    open_.load_state_dict(state)
-    x, y = images(plain, rng), np.array([0, 1, 3])
-    for model in (plain, open_):
-        model.train(training)
-        ag.cross_entropy(model(tb.Tensor(x)), y).backward()
-    after = dict(open_.named_parameters())
-    for name, parameter in plain.named_parameters():
-        np.testing.assert_allclose(parameter.grad, after[name].grad, atol=1e-10, err_msg=name)
-
-
 def block(kernels, widths, stride=1, c_in=4, gate=nn.HardConcrete):
     made = PostActivationBlock(c_in, widths, kernels, stride, gate).astype(np.float64).eval()
     return randomise(made, RNG(0))

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from properties.networks import images, randomise
+from properties.networks import images
 
 import tinybar as tb
-from tinybar import autograd as ag
 from tinybar import nn, pruning
 
 
@@ -73,28 +72,6 @@ def test_gates_are_where_the_design_says():
     assert gates == expected
     vital = [gate for gate in pruning.gates_of(model) if gate.vital]
     assert vital == [model.stem_gate] + [block.shortcut_gate for block in model.blocks]
-
-
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("width", [1, 2])
-def test_with_all_gates_open_it_is_the_plain_network(training, width):
-    rng = np.random.default_rng(0)
-    plain = randomise(nn.wide_resnet(10, width, 4, (6, 7, 3)).astype(np.float64), rng)
-    open_ = nn.wide_resnet(10, width, 4, (6, 7, 3), nn.HardConcrete).astype(np.float64)
-    state = plain.state_dict()
-    for name, parameter in open_.named_parameters():
-        if name.endswith("log_alpha"):
-            state[name] = np.full(parameter.shape, 60.0)  # z = 1 whatever the noise
-    open_.load_state_dict(state)
-    x, y = images(plain, rng), np.array([0, 1, 3])
-    for model in (plain, open_):
-        model.train(training)
-        ag.cross_entropy(model(tb.Tensor(x)), y).backward()
-    after = dict(open_.named_parameters()) | dict(open_.named_buffers())
-    for name, parameter in plain.named_parameters():
-        np.testing.assert_allclose(parameter.grad, after[name].grad, atol=1e-10, err_msg=name)
-    for name, buffer in plain.named_buffers():
-        np.testing.assert_allclose(buffer, after[name], atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("depth", [4, 9, 11, 12, 17, 0, -2])
