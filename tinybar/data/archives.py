@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from ..files import write_text
 from .images import ImageFile, cache_name
 from .pixels import IMAGE_SUFFIXES
 
 LARGEST = 1 << 26  # bytes of one packed image: more is no photograph, but a trap
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
-           NotImplementedError)  # fmt: skip
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 
 def is_archive(path: Path) -> bool:
@@ -78,17 +77,13 @@ def _read_list(kept: Path, state: list[int]) -> list | None:
 
 
 def _write_list(kept: Path, state: list[int], rows: list) -> None:
-    temporary = kept.with_name(f"{kept.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"state": state, "images": rows}), "utf-8")
-        os.replace(temporary, kept)
+        write_text(kept, json.dumps({"state": state, "images": rows}))
     except OSError as error:
         raise ValueError(
-            f"cannot keep decoded images in {str(kept.parent)!r}: {error.strerror}"
+            f"cannot keep decoded images in {str(kept.parent)!r}: {error.strerror or error}"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_members(path: Path, files: list[ImageFile]) -> Iterator[tuple[int, bytes]]:

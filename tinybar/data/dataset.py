@@ -88,10 +88,6 @@ class Dataset:
                 f"images, which are {self.image_shape}"
             )
 
-    def with_augmentation(self, augmentation: Augmentation) -> Dataset:
-        """The same images, to be trained with in another way."""
-        return replace(self, augmentation=augmentation)
-
     def with_validation(self, fraction: float, seed: int = 0) -> Dataset:
         """The same, with that share of every class's training images held out as `val`.
 

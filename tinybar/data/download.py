@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +37,6 @@ def find_or_fetch(remote: Remote, places: Sequence[Path]) -> Path:
     except ImportError as error:
         raise ValueError(f"{_advice(remote, places[0])}: pooch is not installed") from error
     pooch.get_logger().setLevel(logging.ERROR)
-    print(f"fetching {remote.url}", file=sys.stderr)
     try:
         places[0].mkdir(parents=True, exist_ok=True)
         found = pooch.retrieve(
@@ -58,7 +56,7 @@ def _resuming(url: str, output_file: str, _pooch) -> None:
     """Fetch to a file beside, where a broken download goes on the next time. For pooch."""
     import requests
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     part = Path(output_file).with_name(f".{url.rpartition('/')[2]}.part")
     have = part.stat().st_size if part.exists() else 0
@@ -71,12 +69,13 @@ def _resuming(url: str, output_file: str, _pooch) -> None:
         answer.raise_for_status()
         size = have + int(answer.headers.get("content-length", 0))
         console = Console(stderr=True)
-        columns = BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        name = TextColumn("{task.description}")
+        columns = name, BarColumn(), DownloadColumn(), TransferSpeedColumn()
         with (
             open(part, "ab" if have else "wb") as file,
             Progress(*columns, console=console, disable=not console.is_terminal) as bar,
         ):
-            task = bar.add_task("", total=size, completed=have)
+            task = bar.add_task(f"fetching {url}", total=size, completed=have)
             for chunk in answer.iter_content(1 << 16):
                 file.write(chunk)
                 bar.advance(task, len(chunk))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..files import write_whole
 from .decoders import Decoders
 from .pixels import GREY_MODES, Target, open_image, refuse_bombs
 
@@ -107,14 +108,13 @@ def _read_cache(path: Path, count: int) -> np.ndarray | None:
 
 
 def _write_cache(path: Path, images: np.ndarray) -> None:
-    """Under a temporary name first: another process sees the whole file or none."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
+    """Another process sees the whole file or none."""
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
             np.save(file, images, allow_pickle=False)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    write_whole(path, write)
 
 
 # --- decoding ------------------------------------------------------------------------------------

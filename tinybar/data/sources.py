@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def load(
             f"nor a folder or archive that exists, with {folders.EXPECTED}"
         )
     if not augment:
-        dataset = dataset.with_augmentation(NO_AUGMENTATION)
+        dataset = replace(dataset, augmentation=NO_AUGMENTATION)
     return dataset.with_validation(val_fraction, seed)
 
 
@@ -135,13 +136,14 @@ def _cifar(name: str, layout: cifar.Layout, md5: str, data_dir: Path, _images: d
 def _mio_tcd(data_dir: Path, images: dict) -> Dataset:
     """MIO-TCD's classification set, whose test labels are not public: a tenth is held out as test.
 
-    128x128 unless another size is asked for (Section 5.1). It is given out on request only.
+    128x128 unless another size is asked for (Section 5.1). It is not fetched: no checksum of it is
+    known here.
     """
     source = data_dir / "mio-tcd"
     if not (source / "train").is_dir():
         raise ValueError(
-            f"put the classification set of MIO-TCD (tcd.miovision.com) into {str(source)!r}, as "
-            "train/CLASS/*.jpg: it is given out on request only"
+            f"put the classification set of MIO-TCD (MIO-TCD-Classification.tar, from "
+            f"tcd.miovision.com) unpacked into {str(source)!r}, as train/CLASS/*.jpg"
         )
     listed = folders.list_images(source, ("train",))
     rng = np.random.default_rng(0)  # the same split in every run
