@@ -103,6 +103,16 @@ def test_batch_norm_with_relu(rows, c, offset):
     same(norm.normalise_relu_adjoint, gy, y, x, mean, k, beta, normal(5, c))
 
 
+def test_what_is_not_finite_is_no_zero_behind_the_relu():
+    """A compiled max(0, NaN) would be 0, and a diverging run look healthy."""
+    x = np.array([np.nan, np.inf, -np.inf, 1, -1, 0], "f4").reshape(-1, 1)
+    mean, k, beta = np.zeros(1, "f4"), np.ones(1, "f4"), np.zeros(1, "f4")
+    with np.errstate(invalid="ignore"):
+        expected = norm.normalise_relu.reference(x, mean, k, beta)
+        np.testing.assert_array_equal(norm.normalise_relu(x, mean, k, beta), expected)
+    assert np.isnan(expected[0, 0])
+
+
 @given(
     c=st.integers(1, 40),
     index=st.lists(st.integers(0, 39), max_size=50),

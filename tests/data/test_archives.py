@@ -74,6 +74,26 @@ def test_the_same_as_from_the_folder(tmp_path, name, prefix):
             assert np.array_equal(one.labels, other.labels)
 
 
+@pytest.mark.parametrize("name", ["set.tar", "set.zip"])
+def test_of_several_entries_of_one_name_the_last_is_the_file(tmp_path, name):
+    """As `tar x` and `unzip` have it; the names may be spelt differently."""
+    path = MAKE[name](tmp_path / name, members() | {"train/a/0.png": b"not an image"})
+    last = png(seed=99)
+    if name.endswith(".tar"):
+        with tarfile.open(path, "a") as archive:
+            info = tarfile.TarInfo("./train//a/0.png")
+            info.size = len(last)
+            archive.addfile(info, io.BytesIO(last))
+    else:
+        with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("train/a/0.png", last)
+    expected = load(in_folder(tmp_path / "folder", members() | {"train/a/0.png": last}))
+    for _ in range(2):
+        found = load(path, cache_dir=tmp_path / "cache")
+        assert np.array_equal(found.train.images, expected.train.images)
+        assert np.array_equal(found.train.labels, expected.train.labels)
+
+
 def refused(path, message, **options):
     with pytest.raises(ValueError, match=message) as error:
         load(path, **options)

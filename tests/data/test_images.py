@@ -245,3 +245,18 @@ def test_another_size_is_another_cache(folder, tmp_path):
     whole = load(folder, cache_dir=tmp_path / "cache")
     small = load(folder, cache_dir=tmp_path / "cache", image_size=2)
     assert (whole.image_shape, small.image_shape) == ((4, 3, 3), (2, 2, 3))
+
+
+# --- every place is filled, once -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "message"), [([0, 1, 1], "was read twice"), ([0, 2], "could not be found again")]
+)
+def test_contents_that_do_not_fit_the_files(tmp_path, places, message):
+    """An array from `empty` must not keep what was in memory before."""
+    path = tmp_path / "image.png"
+    Image.fromarray(RGB).save(path)
+    files = [ImageFile(f"{k}.png", 0, path.stat().st_size, 0) for k in range(3)]
+    with pytest.raises(ValueError, match=rf"image '1\.png' {message}"):
+        decode(files, contents=lambda: ((place, str(path)) for place in places))

@@ -99,7 +99,8 @@ def _normalise_relu(x, mean, k, beta, y, first, last):
     for r in range(first, last):
         xr, yr = x[r], y[r]
         for i in range(mean.size):
-            yr[i] = max(zero, k[i] * (xr[i] - mean[i]) + beta[i])
+            value = k[i] * (xr[i] - mean[i]) + beta[i]
+            yr[i] = zero if value < zero else value  # NaN stays NaN, which max would hide
 
 
 def masked_sums(gy, y, x, mean):

@@ -36,22 +36,26 @@ def list_images(path: Path, cache_dir: Path | None = None) -> list[tuple[str, st
     """
     stat = path.stat()
     if cache_dir is None:
-        rows = list(_images(path))
+        rows = _images(path)
     else:
         kept, state = Path(cache_dir) / f"{cache_name(path)}.json", [stat.st_size, stat.st_mtime_ns]
         rows = _read_list(kept, state)
         if rows is None:
-            rows = list(_images(path))
+            rows = _images(path)
             _write_list(kept, state, rows)
     return sorted(
-        (part, label, ImageFile(f"{path}/{name}", 0, size, stat.st_mtime_ns))
-        for part, label, name, size in rows
+        (part, label, ImageFile(f"{path}/{name}", 0, size, stat.st_mtime_ns, entry))
+        for part, label, name, size, entry in rows
     )
 
 
-def _images(path: Path) -> Iterator[tuple[str, str, str, int]]:
-    """(part, class, name of the member, bytes) of every image."""
-    for name, size, is_plain in _members(path):
+def _images(path: Path) -> list[tuple[str, str, str, int, int]]:
+    """(part, class, name, bytes, number of the entry) of every image.
+
+    An archive may hold a name several times: the last entry is the file, as it is when unpacked.
+    """
+    rows = {}
+    for entry, (name, size, is_plain) in enumerate(_members(path)):
         place = PurePosixPath(name.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts:
             raise ValueError(f"{path}: its member {name!r} points outside of the archive")
@@ -63,14 +67,18 @@ def _images(path: Path) -> Iterator[tuple[str, str, str, int]]:
         if size > LARGEST:
             raise ValueError(f"{path}: its member {name!r} has {size:,} bytes, which is too large")
         part, label, _ = place.parts[-3:]
-        yield part, label, name, size
+        rows[place] = part, label, str(place), size, entry
+    return list(rows.values())
 
 
 def _read_list(kept: Path, state: list[int]) -> list | None:
     """What `_write_list` wrote, or None: nothing, of another state, or no list at all."""
     try:
         found = json.loads(kept.read_text("utf-8"))
-        rows = [(str(p), str(c), str(name), int(size)) for p, c, name, size in found["images"]]
+        rows = [
+            (str(part), str(label), str(name), int(size), int(entry))
+            for part, label, name, size, entry in found["images"]
+        ]
         return rows if found["state"] == state else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -88,17 +96,18 @@ def _write_list(kept: Path, state: list[int], rows: list) -> None:
 
 def read_members(path: Path, files: list[ImageFile]) -> Iterator[tuple[int, bytes]]:
     """(place in `files`, content) of all files, in the order of the archive."""
-    places = {file.path.removeprefix(f"{path}/"): k for k, file in enumerate(files)}
+    places = {file.entry: k for k, file in enumerate(files)}
     with _damage(path):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                for name, place in places.items():
-                    yield place, archive.read(name)
+                entries = _zip_entries(archive)
+                for entry, place in places.items():
+                    yield place, archive.read(entries[entry])
             return
         with tarfile.open(path) as archive:
-            for member in archive:
-                if member.name in places:
-                    yield places[member.name], archive.extractfile(member).read()
+            for entry, member in enumerate(_tar_entries(archive)):
+                if entry in places:
+                    yield places[entry], archive.extractfile(member).read()
 
 
 def _members(path: Path) -> Iterator[tuple[str, int, bool]]:
@@ -106,15 +115,23 @@ def _members(path: Path) -> Iterator[tuple[str, int, bool]]:
     with _damage(path):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                infos = [info for info in archive.infolist() if not info.is_dir()]
+                infos = _zip_entries(archive)
             # The upper half of external_attr is the mode on Unix: 0o12.... is a symbolic link.
             yield from ((i.filename, i.file_size, i.external_attr >> 28 != 0o12) for i in infos)
             return
         with tarfile.open(path) as archive:
-            yield from ((m.name, m.size, m.isfile()) for m in archive if not m.isdir())
+            yield from ((m.name, m.size, m.isfile()) for m in _tar_entries(archive))
             archive.fileobj.seek(archive.offset)
             if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("it has no end")
+
+
+def _zip_entries(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    return [info for info in archive.infolist() if not info.is_dir()]
+
+
+def _tar_entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    return (member for member in archive if not member.isdir())
 
 
 @contextlib.contextmanager

@@ -26,12 +26,17 @@ BATCH = 16  # files that a decoder gets at a time
 
 
 class ImageFile(NamedTuple):
-    """An image file with its label. size: bytes. mtime_ns: when it was last written."""
+    """An image file with its label.
+
+    size: bytes. mtime_ns: when it was last written. entry: its number among the entries of an
+    archive.
+    """
 
     path: str
     label: int
     size: int
     mtime_ns: int
+    entry: int = 0
 
 
 Contents = Callable[[], Iterable[tuple[int, str | bytes]]]  # (place, path or content) of each file
@@ -153,6 +158,7 @@ def _all(
     decoders: Decoders, images: np.ndarray, files: list[ImageFile], contents: Iterator
 ) -> bool:
     """Whether all could be decoded into their places. Of several at fault the first is named."""
+    is_filled = np.zeros(len(files), bool)
     while chunk := sorted(islice(contents, CHUNK), key=lambda item: item[0]):
         items = [(content, files[place].path) for place, content in chunk]
         batches = [items[k : k + BATCH] for k in range(0, len(items), BATCH)]
@@ -160,7 +166,11 @@ def _all(
         for (place, _), pixels in zip(chunk, decoded, strict=True):
             if pixels is None:
                 return False
-            images[place] = pixels
+            if is_filled[place]:
+                raise ValueError(f"image {files[place].path!r} was read twice")
+            images[place], is_filled[place] = pixels, True
+    if not is_filled.all():
+        raise ValueError(f"image {files[is_filled.argmin()].path!r} could not be found again")
     return True
 
 
