@@ -21,7 +21,8 @@ from statistics import mean, stdev
 
 import click
 
-from tinybar import __version__, backend
+from tinybar import __version__
+from tinybar.runtime import arrays
 
 FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "random")
 RESULTS = Path(__file__).with_name("results")
@@ -85,7 +86,7 @@ def page(rows: list[dict], jobs: int) -> str:
     return f"""# Budgets kept on the digits
 
 `python benchmarks/budgets.py runs/budgets --jobs {jobs}`, {date.today()}, tinybar {__version__},
-{backend.device_name()}, {jobs} runs at a time with one thread each; wrn-10-2 of 11,776 neurons with
+{arrays.device_name()}, {jobs} runs at a time with one thread each; wrn-10-2 of 11,776 neurons with
 the settings of `tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test
 images (one of them is 0.0028).
 

@@ -21,7 +21,7 @@ from tinybar import __version__, nn, pruning
 from tinybar.bench.case import Case
 from tinybar.bench.results import machine
 from tinybar.bench.runner import Measured, compare
-from tinybar.files import write_text
+from tinybar.runtime.files import write_text
 
 RESULTS = Path(__file__).with_name("results")
 SERIES = {

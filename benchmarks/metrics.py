@@ -24,11 +24,13 @@ import click
 import numpy as np
 from common import first
 
-from tinybar import __version__, backend, data, parallel, report
-from tinybar.checkpoint import RunFolder, load_model
-from tinybar.config import Config
-from tinybar.files import write_json
-from tinybar.train import accuracy, train
+from tinybar import __version__, data
+from tinybar.report.closing import closing
+from tinybar.runtime import arrays, threads
+from tinybar.runtime.files import write_json
+from tinybar.train.checkpoint import RunFolder, load_model
+from tinybar.train.config import Config
+from tinybar.train.run import accuracy, train
 
 METRICS, FACTORS, SEEDS = ("volume", "flops"), (2, 4, 8, 16), (0, 1)
 NAMES = {"volume": "V-trained", "flops": "F-trained"}
@@ -45,7 +47,7 @@ def run(folder: Path, metric: str, factor: int, seed: int) -> dict:
         dataset = first(whole, 2000, 1000)
         run_folder = RunFolder.open(out) if out.exists() else _new(out, metric, factor, seed)
         config = run_folder.load_config()
-        result = report.finish(
+        result = closing.finish(
             config, dataset, run_folder, train(config, dataset, run_folder, _mute)
         )
         row = {"factor": factor} | {key: result[key] for key in KEPT}
@@ -168,7 +170,7 @@ def page(rows: list[dict]) -> str:
     return f"""# Volume against FLOPs, mixed against regular connectivity
 
 `python benchmarks/metrics.py runs/metrics`, {date.today()}, tinybar {__version__},
-{backend.device_name()}. wrn-10-1 on Fashion-MNIST: trained on the first 2,000 images, {len(SEEDS)}
+{arrays.device_name()}. wrn-10-1 on Fashion-MNIST: trained on the first 2,000 images, {len(SEEDS)}
 seeds, 9 epochs for the teacher, 14 with the barrier, 7 of fine-tuning; accuracies on all 10,000
 test images. Teachers: {", ".join(f"{t:.4f}" for t in teachers)}; volume {rows[0]["volume_full"]:,},
 FLOPs {rows[0]["flops_full"]:,}.
@@ -227,7 +229,7 @@ def main(folder: Path, jobs: int) -> None:
     arms = [(m, f, seed) for seed in SEEDS for m in METRICS for f in FACTORS]
     arms.sort(key=lambda arm: not _makes_the_teacher(*arm[:2]))  # those first, and to their end
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn, parallel.use_threads, (1,)) as pool:
+    with ProcessPoolExecutor(jobs, spawn, threads.use_threads, (1,)) as pool:
         teachers = [pool.submit(run, folder, *arm) for arm in arms[: len(SEEDS)]]
         rows = [made.result() for made in teachers]
         rows += [r.result() for r in [pool.submit(run, folder, *arm) for arm in arms[len(SEEDS) :]]]

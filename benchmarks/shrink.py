@@ -26,12 +26,15 @@ import click
 import numpy as np
 from common import first
 
-from tinybar import __version__, accelerate, backend, data, parallel, report
+from tinybar import __version__, data
 from tinybar.autograd import Tensor, probability_active
-from tinybar.checkpoint import RunFolder
-from tinybar.config import Config, from_table, load_preset
-from tinybar.files import load_arrays, write_json
-from tinybar.train import STAGES, train
+from tinybar.kernels import dispatch
+from tinybar.report.closing import closing
+from tinybar.runtime import arrays, threads
+from tinybar.runtime.files import load_arrays, write_json
+from tinybar.train.checkpoint import RunFolder
+from tinybar.train.config import Config, from_table, load_preset
+from tinybar.train.run import STAGES, train
 
 BUDGET, MODEL, SEEDS = "16x", "wrn-16-4", range(3)
 BOUNDS = (0.01, 0.1, 1.0)  # on the total variation, for features removed for good
@@ -85,7 +88,7 @@ def run(folder: Path, problem: str, seed: int, shrink: bool) -> dict:
             last = now
 
         facts = train(config, dataset, run_folder, clock)
-        result = report.finish(config, dataset, run_folder, facts)
+        result = closing.finish(config, dataset, run_folder, facts)
         times = spent | {"processor": sum(spent.values())}
         row = {"problem": problem, "shrink": shrink} | {key: result[key] for key in KEPT} | times
         write_json(out / "row.json", row)
@@ -170,13 +173,13 @@ stage cost nothing at all, the run would be {limit:.2f} times faster.
 
 def page(rows: list[dict], removed: list[dict]) -> str:
     """The results as a Markdown page, with how they were made."""
-    forms = "compiled" if accelerate.is_available() else "plain"
+    forms = "compiled" if dispatch.is_available() else "plain"
     sections = [section(name, [r for r in rows if r["problem"] == name]) for name in PROBLEMS]
     middle, late, last = (removed[len(removed) * n // 4 - (n == 4)] for n in (2, 3, 4))
     return f"""# What `--shrink` saves
 
 `python benchmarks/shrink.py runs/shrink`, {date.today()}, tinybar {__version__} ({forms} forms),
-{backend.device_name()}; {MODEL} at {BUDGET}, seeds {SEEDS.start} to {SEEDS.stop - 1}. The digits
+{arrays.device_name()}; {MODEL} at {BUDGET}, seeds {SEEDS.start} to {SEEDS.stop - 1}. The digits
 with the settings of `tinybar/presets/digits.toml`, 360 test images; the first 1,024 training and
 1,000 test images of Fashion-MNIST, 6 epochs for the teacher, 24 with the barrier, 5 of fine-tuning.
 One run after the other, one thread each. The times are those for which the process had a processor:
@@ -226,7 +229,7 @@ def main(folder: Path) -> None:
         for shrink in (False, True)
     ]
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, parallel.use_threads, (1,), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(1, spawn, threads.use_threads, (1,), max_tasks_per_child=1) as pool:
         rows = [pool.submit(run, *arm).result() for arm in arms]
         removed = pool.submit(removable, folder).result()
     text = page(rows, removed)

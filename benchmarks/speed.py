@@ -19,7 +19,7 @@ import click
 from tinybar.bench.case import SMALL, Case, choose_peers
 from tinybar.bench.results import bench, machine
 from tinybar.bench.table import ratio_text
-from tinybar.files import write_text
+from tinybar.runtime.files import write_text
 
 RESULTS = Path(__file__).with_name("results")
 PEERS = "torch,tinybar-numpy"

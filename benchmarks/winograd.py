@@ -16,11 +16,13 @@ from unittest.mock import patch
 import click
 import numpy as np
 
-from tinybar import __version__, accelerate, backend, data, nn
+from tinybar import __version__, data, nn
 from tinybar import autograd as ag
 from tinybar.autograd import Tensor, conv
 from tinybar.bench.errors import LAYERS, RESULTS, layers, relative_errors
-from tinybar.files import write_text
+from tinybar.kernels import dispatch
+from tinybar.runtime import arrays, random
+from tinybar.runtime.files import write_text
 
 PAGES = Path(__file__).with_name("results")
 IMAGES, SEEDS, EPOCHS, BATCH, LR = 4, range(5), 20, 64, 1e-3
@@ -65,11 +67,11 @@ def error_table(rows: list[dict]) -> str:
 
 def curve(images: data.Dataset, seed: int) -> dict[str, list[float]]:
     """Mean loss and test accuracy of every epoch of a network that learns from the labels."""
-    backend.seed(seed)
+    random.seed(seed)
     model = nn.build(MODEL, images.num_classes, images.image_shape)
     optimizer = nn.Adam(model.parameters(), LR, 5e-4)
     train, test = (images.normalise(part.images) for part in (images.train, images.test))
-    stream, found = backend.stream("data"), {"loss": [], "accuracy": []}
+    stream, found = random.stream("data"), {"loss": [], "accuracy": []}
     for _ in range(EPOCHS):
         losses = []
         for x, y in data.batches(train, images.train.labels, BATCH, stream):
@@ -150,14 +152,14 @@ def gap(found: dict[str, list[dict]], key: str) -> str:
 
 def page(rows: list[dict], found: dict[str, list[dict]]) -> str:
     """The results as a Markdown page, with how they were made."""
-    forms = "compiled" if accelerate.is_available() else "plain"
+    forms = "compiled" if dispatch.is_available() else "plain"
     last = [[run["accuracy"][-1] for run in found[arm]] for arm in ("winograd", "direct")]
     paired = [one - other for one, other in zip(*last, strict=True)]
     counts = ", ".join(f"{n} {name}" for name, n in used().items())
     return f"""# Winograd's convolution in float32
 
 `python benchmarks/winograd.py`, {date.today()}, tinybar {__version__} ({forms} forms),
-{backend.device_name()}.
+{arrays.device_name()}.
 
 ## Errors
 

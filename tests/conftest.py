@@ -5,16 +5,17 @@ import os
 import pytest
 from hypothesis import settings
 
-from tinybar import accelerate, backend, parallel
+from tinybar.kernels import dispatch
+from tinybar.runtime import arrays, random, threads
 
 # The plain forms are what the tests are about; test_accelerate.py holds the compiled ones to them.
-accelerate.enable(False)
+dispatch.enable(False)
 os.environ["TINYBAR_FAST"] = "off"  # for the processes that tests start
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One worker per core: threads beside them would only wait for each other.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes that tests start
-    parallel.use_threads(1)
+    threads.use_threads(1)
 
 # No deadline: a test's time depends on the machine. Derandomized: a failure repeats itself.
 settings.register_profile("tinybar", max_examples=30, deadline=None, derandomize=True)
@@ -24,15 +25,15 @@ settings.load_profile("tinybar")
 @pytest.fixture(autouse=True)
 def _default_state():
     """Device and random streams as after `import tinybar`, whatever the test before did."""
-    backend.use_device("cpu")
-    backend.seed(0)
+    arrays.use_device("cpu")
+    random.seed(0)
     yield
-    backend.use_device("cpu")
+    arrays.use_device("cpu")
 
 
 def pytest_collection_modifyitems(items):
     """Skip the tests marked gpu where there is no GPU."""
-    if not backend.gpu_available():
+    if not arrays.gpu_available():
         skip = pytest.mark.skip(reason="needs CuPy and a CUDA GPU")
         for item in items:
             if item.get_closest_marker("gpu"):

@@ -53,7 +53,7 @@ optimizer = nn.Adam(model.parameters())
 loss = ag.cross_entropy(model(tb.Tensor(np.ones((4, 4, 4, 1), np.float32))), np.arange(4) % 3)
 loss.backward()
 optimizer.step()
-pruning.enforce_budget(model, pruning.COSTS["volume"], pruning.parse_budget("4x", 1344))
+pruning.enforce_budget(model, pruning.COSTS["volume"], 1344 // 4)
 print(pruning.volume(pruning.compact(model)) <= 1344 // 4)
 """
     assert run(BLOCK + code).split() == ["True"]

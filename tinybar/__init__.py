@@ -3,14 +3,18 @@
 The BLAS settings come first: OpenBLAS reads them once, when NumPy is loaded.
 """
 
-from . import blas as _blas
+from .runtime import blas as _blas
 
 _blas.prepare()
 
 from .autograd import GradientError, Tensor, gradcheck, no_grad  # noqa: E402
-from .backend import seed, use_device  # noqa: E402
-from .blas import PerformanceWarning  # noqa: E402
+from .runtime import memory as _memory  # noqa: E402
+from .runtime.arrays import use_device  # noqa: E402
+from .runtime.blas import PerformanceWarning  # noqa: E402
+from .runtime.random import seed  # noqa: E402
 
+_blas.restore_environment()
+_memory.keep_freed_memory()
 _blas.warn_if_late()
 
 __version__ = "0.1.0"

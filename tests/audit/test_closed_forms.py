@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from tinybar import backend
 from tinybar.audit import run_audit
 from tinybar.audit.checks import CLOSED_FORMS, Check, closed_form, relative, unless
 from tinybar.audit.closed_forms import GROUPS, audit_closed_forms
 from tinybar.audit.primitives import audit_primitives
+from tinybar.runtime import arrays, random
 
 
 @pytest.mark.parametrize("name", CLOSED_FORMS)
@@ -28,16 +28,16 @@ def test_they_hold_for_other_seeds(seed):
 
 @pytest.mark.gpu
 def test_they_hold_on_the_gpu():
-    backend.use_device("gpu")
+    arrays.use_device("gpu")
     assert not [row for row in run_audit() if not row.passed]
 
 
 def test_the_audit_is_primitives_then_closed_forms_group_by_group():
-    backend.seed(5)
-    backend.stream("data").random(3)
-    before = backend.streams_state()
+    random.seed(5)
+    random.stream("data").random(3)
+    before = random.streams_state()
     rows = run_audit(3)
-    assert backend.streams_state() == before
+    assert random.streams_state() == before
     count = len(rows) - len(CLOSED_FORMS)
     assert rows[:count] == audit_primitives(3)
     assert {row.name for row in rows[count:]} == set(CLOSED_FORMS)
@@ -57,8 +57,8 @@ def test_every_equation_is_among_the_sources():
 def test_a_row_depends_on_its_seed_and_name_alone():
     check = CLOSED_FORMS["sampled frequencies, in standard errors"]
     first = check.run(7)
-    backend.seed(1)
-    backend.stream("gates").random(5)
+    random.seed(1)
+    random.stream("gates").random(5)
     assert check.run(7) == first
     assert check.run(8) != first
 

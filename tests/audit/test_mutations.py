@@ -8,18 +8,18 @@ import math
 import pytest
 
 import tinybar.autograd.gates
-import tinybar.nn.blocks
 import tinybar.nn.gates
 import tinybar.nn.layers
+import tinybar.nn.networks.blocks
+import tinybar.nn.networks.resnet
 import tinybar.nn.optim
-import tinybar.nn.resnet
 import tinybar.pruning.compaction
 import tinybar.pruning.cost
 from tinybar import nn, pruning
 from tinybar.audit import gates as audit_gates
 from tinybar.audit.checks import CLOSED_FORMS
 from tinybar.autograd import PRIMITIVES
-from tinybar.pruning import bar
+from tinybar.pruning.methods import bar
 
 # --- ways to plant an error -----------------------------------------------------------------------
 
@@ -331,19 +331,19 @@ MISTAKES = {
     ),
     "no live mask": (
         "the compact network computes the masked one",
-        replace(tinybar.nn.blocks, "is_open", all_live),
+        replace(tinybar.nn.networks.blocks, "is_open", all_live),
     ),
     "an interrupted path still adds beta": (
         "a gated pooling block of ResNet-50",
-        replace(tinybar.nn.resnet, "is_open", all_live),
+        replace(tinybar.nn.networks.resnet, "is_open", all_live),
     ),
     "an interrupted path still adds beta, in a network": (
         "the same of bottlenecks, as in ResNet-50",
-        replace(tinybar.nn.resnet, "is_open", all_live),
+        replace(tinybar.nn.networks.resnet, "is_open", all_live),
     ),
     "no live mask, in a block": (
         "a gated pooling block",
-        replace(tinybar.nn.blocks, "is_open", all_live),
+        replace(tinybar.nn.networks.blocks, "is_open", all_live),
     ),
     "FLOPs read the sum of a signal's gates": (
         "L_S of the FLOP metric is the expectation of the FLOPs",

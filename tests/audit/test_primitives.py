@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybar import Tensor, backend
+from tinybar import Tensor
 from tinybar.audit import primitives as audit
 from tinybar.audit.primitives import CASES, GEOMETRIES, RTOL, audit_primitives
 from tinybar.autograd import PRIMITIVES, conv, primitive
+from tinybar.runtime import arrays
 
 NAMES = sorted(PRIMITIVES)
 
@@ -162,6 +163,6 @@ def test_a_wrong_gradient_is_found(monkeypatch, name, i, mutate):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", NAMES)
 def test_all_primitives_pass_on_the_gpu(name):
-    backend.use_device("gpu")
+    arrays.use_device("gpu")
     (row,) = audit_primitives(names=[name])
     assert row.passed, row.detail

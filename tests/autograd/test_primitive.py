@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tinybar import Tensor, backend, no_grad
+from tinybar import Tensor, no_grad
 from tinybar import autograd as ag
 from tinybar.audit.primitives import CASES
 from tinybar.autograd import PRIMITIVES, Primitive, primitive
 from tinybar.autograd.primitive import unbroadcast
+from tinybar.runtime import arrays
 
 from .common import forward_backward, seeds
 
@@ -133,8 +134,8 @@ def test_pullbacks_keep_float32(name):
     finally:
         made.function = function
     assert recorded
-    for arrays, needs, y, pullback in recorded:
-        inputs = arrays[: made.inputs]
+    for operands, needs, y, pullback in recorded:
+        inputs = operands[: made.inputs]
         gradients = pullback(np.ones_like(y))
         assert len(gradients) == len(inputs)
         for x, gx, need in zip(inputs, gradients, needs or (True,) * len(inputs), strict=True):
@@ -228,25 +229,25 @@ def test_the_gpu_computes_the_same(name):
         for p in problems(name)
         if not name.startswith("batch_norm")
     ]  # batch norm's problems hold arrays of one device; its audit runs on both
-    backend.use_device("gpu")
+    arrays.use_device("gpu")
     for problem, (y, gradients, gy) in zip(problems(name), expected, strict=False):
         y2, gradients2, _ = forward_backward_on_device(problem, gy)
         for e, got in zip([y, *gradients], [y2, *gradients2], strict=True):
-            np.testing.assert_allclose(backend.to_numpy(got), e, rtol=1e-9, atol=1e-10)
+            np.testing.assert_allclose(arrays.to_numpy(got), e, rtol=1e-9, atol=1e-10)
 
 
 def forward_backward_on_device(problem, gy):
-    tensors = [Tensor(backend.to_device(a), a.dtype.kind == "f") for a in problem.inputs]
+    tensors = [Tensor(arrays.to_device(a), a.dtype.kind == "f") for a in problem.inputs]
     out = problem.fn(*tensors)
-    out.backward(backend.to_device(gy))
+    out.backward(arrays.to_device(gy))
     return out.data, [t.grad for t in tensors if t.requires_grad], gy
 
 
 @pytest.mark.gpu
 def test_arrays_of_two_devices_do_not_mix():
     host = Tensor(np.ones(2))
-    backend.use_device("gpu")
-    there = Tensor(backend.to_device(np.ones(2)))
+    arrays.use_device("gpu")
+    there = Tensor(arrays.to_device(np.ones(2)))
     with pytest.raises(TypeError, match="two devices"):
         host + there
 

@@ -14,10 +14,10 @@ from tinybar.bench.layers import Layer, algorithms, distinct
 from tinybar.bench.networks.inputs import PARTS, Convolution
 from tinybar.bench.runner import Worker, WorkerError, compare
 from tinybar.bench.timing import LEAST_ROUNDS
-from tinybar.checkpoint import RunFolder, save_model
 from tinybar.cli import main
-from tinybar.config import Config
 from tinybar.data import load
+from tinybar.train.checkpoint import RunFolder, save_model
+from tinybar.train.config import Config
 
 TINY = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
 ALONE = [*TINY, "--seconds", "0.01"]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar import backend
 from tinybar.data import NO_AUGMENTATION, Augmentation, batches, in_order
 from tinybar.data.minibatches import ahead
+from tinybar.runtime import arrays
 
 
 def items(n):
@@ -108,19 +108,19 @@ def test_the_draws_of_two_epochs_in_their_order(n, size, pad, flip, seed):
 @pytest.mark.gpu
 @pytest.mark.parametrize("augmentation", [NO_AUGMENTATION, Augmentation(2, True)], ids=str)
 def test_batches_of_images_on_the_device(augmentation):
-    backend.use_device("gpu")
+    arrays.use_device("gpu")
     images = np.random.default_rng(0).random((50, 8, 8, 3), np.float32)
     labels = np.arange(50)
     there, here = (
         list(batches(kept, labels, 8, np.random.default_rng(1), augmentation))
-        for kept in (backend.to_device(images), images)
+        for kept in (arrays.to_device(images), images)
     )
     for on_device, on_host in zip(there, here, strict=True):
         for array, expected in zip(on_device, on_host, strict=True):
-            assert backend.array_module(array) is backend.xp()
-            assert np.array_equal(backend.to_numpy(array), expected)
-    parts = list(in_order(backend.to_device(images), labels, 16))
-    assert np.array_equal(np.concatenate([backend.to_numpy(x) for x, _ in parts]), images)
+            assert arrays.array_module(array) is arrays.xp()
+            assert np.array_equal(arrays.to_numpy(array), expected)
+    parts = list(in_order(arrays.to_device(images), labels, 16))
+    assert np.array_equal(np.concatenate([arrays.to_numpy(x) for x, _ in parts]), images)
 
 
 @given(n=st.integers(1, 30), size=st.integers(1, 40))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinybar.gpu import kernels
+from tinybar.kernels.cuda import launcher
 
 HEADER = Path(__file__).with_name("host.h")
-KERNELS = re.findall(r'^extern "C" __global__ void (\w+)\(', kernels.source(), re.MULTILINE)
+KERNELS = re.findall(r'^extern "C" __global__ void (\w+)\(', launcher.source(), re.MULTILINE)
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC")
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")  # of pragmas, only `unroll`
@@ -21,7 +21,7 @@ STRICT = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas")  # of pragmas, 
 
 def build(folder: Path, *flags: str) -> Path:
     """All kernels in one shared library."""
-    code = f'#include "{HEADER}"\n{kernels.source()}\n'
+    code = f'#include "{HEADER}"\n{launcher.source()}\n'
     code += "".join(f"EXPORT({name})\n" for name in KERNELS)
     (folder / "kernels.cpp").write_text(code, "utf-8")
     library = folder / "kernels.so"

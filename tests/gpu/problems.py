@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from tinybar import gpu
-from tinybar.autograd import conv, norm, winograd
+from tinybar.autograd import norm
+from tinybar.autograd.conv import convolution as conv
+from tinybar.autograd.conv import winograd
 from tinybar.autograd.windows import Geometry
-from tinybar.backend import to_numpy
+from tinybar.kernels import cuda
 from tinybar.nn import optim
+from tinybar.runtime.arrays import to_numpy
 
 MODULES = (winograd, conv, norm, optim)  # where functions are marked @accelerated
 FORMS = {
     name: form
-    for name, form in vars(gpu).items()
-    if getattr(form, "__module__", None) == gpu.__name__ and not name.startswith("_")
+    for name, form in vars(cuda).items()
+    if getattr(form, "__module__", None) == cuda.__name__ and not name.startswith("_")
 }
 
 images = st.tuples(st.integers(1, 3), st.integers(3, 13), st.integers(3, 13), st.integers(1, 40))

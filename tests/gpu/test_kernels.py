@@ -14,8 +14,9 @@ from gpu.problems import FORMS, PROBLEMS, accelerated, hold, results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar import accelerate, backend, gpu
-from tinybar.gpu import kernels
+from tinybar.kernels import cuda, dispatch
+from tinybar.kernels.cuda import launcher
+from tinybar.runtime import arrays
 
 needs_compiler = pytest.mark.skipif(
     emulation.COMPILER is None, reason="needs a C++ compiler: g++ or clang++"
@@ -27,8 +28,8 @@ def emulated(tmp_path_factory):
     """The emulated kernels in the place of CuPy's, and no result that is right by chance."""
     found = emulation.Emulation(emulation.build(tmp_path_factory.mktemp("kernels")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "kernel", found.kernel)
-        patch.setattr(gpu, "_empty", lambda shape, like: np.full(shape, np.nan, like.dtype))
+        patch.setattr(launcher, "kernel", found.kernel)
+        patch.setattr(cuda, "_empty", lambda shape, like: np.full(shape, np.nan, like.dtype))
         yield found
 
 
@@ -52,9 +53,9 @@ def test_nan_and_infinity_pass(emulated):
     x = np.array([np.nan, np.inf, -np.inf, 1], "f4").reshape(1, 1, 1, 4)
     zeros, ones = np.zeros(4, "f4"), np.ones(4, "f4")
     np.testing.assert_array_equal(
-        gpu.normalise_relu(x, zeros, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
+        cuda.normalise_relu(x, zeros, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
     )
-    assert np.isnan(gpu.moments(np.repeat(x, 40, axis=0))[0][:1]).all()
+    assert np.isnan(cuda.moments(np.repeat(x, 40, axis=0))[0][:1]).all()
 
 
 def test_every_form_stands_in_for_a_reference():
@@ -72,17 +73,17 @@ def test_every_kernel_is_launched(emulated):
     emulated.launched.clear()
     x, row = np.ones((3000, 2), "f4"), np.ones(2, "f4")
     image, tiles = np.ones((1, 4, 4, 2), "f4"), np.ones((36, 1, 2), "f4")
-    gpu.weight_adjoint(gpu.weight_transform(np.ones((3, 3, 2, 2), "f4")))
-    gpu.input_transform(image, (1, 1), (1, 1))
-    gpu.input_adjoint(tiles, image.shape, (1, 1), (1, 1))
-    gpu.output_transform(tiles, 1, (1, 1), (4, 4))
-    gpu.output_adjoint(image, (1, 1))
-    rows = gpu.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
-    gpu.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
-    gpu.moments(x)
-    gpu.masked_sums(x, x, x, row)
-    gpu.normalise_relu_adjoint(x, gpu.normalise_relu(x, row, row, row), x, row, row, row, row)
-    gpu.adam_update(row, row, row, row, 0.9, 0.999, 0.0, 1e-3, 1.0, 1e-8)
+    cuda.weight_adjoint(cuda.weight_transform(np.ones((3, 3, 2, 2), "f4")))
+    cuda.input_transform(image, (1, 1), (1, 1))
+    cuda.input_adjoint(tiles, image.shape, (1, 1), (1, 1))
+    cuda.output_transform(tiles, 1, (1, 1), (4, 4))
+    cuda.output_adjoint(image, (1, 1))
+    rows = cuda.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
+    cuda.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
+    cuda.moments(x)
+    cuda.masked_sums(x, x, x, row)
+    cuda.normalise_relu_adjoint(x, cuda.normalise_relu(x, row, row, row), x, row, row, row, row)
+    cuda.adam_update(row, row, row, row, 0.9, 0.999, 0.0, 1e-3, 1.0, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
 
 
@@ -104,10 +105,10 @@ def numpy_as_cupy(monkeypatch):
     """NumPy under another name: its arrays are then not those of the CPU."""
     module = type(np)("cupy")
     module.__dict__.update(vars(np))
-    monkeypatch.setattr(backend, "_cupy", lambda: module)
-    accelerate.enable(True)
+    monkeypatch.setattr(arrays, "_cupy", lambda: module)
+    dispatch.enable(True)
     yield module
-    accelerate.enable(False)
+    dispatch.enable(False)
 
 
 def arguments_of_adjoint(dtype="f4"):
@@ -135,13 +136,13 @@ def test_all_others_take_the_reference(emulated, numpy_as_cupy):
     output_adjoint(gy[:0], tiles)
     row = np.ones(3).view(OnGPU)
     normalise(gy, row.astype("f4"), row.astype("f4"), row)  # one float64 among them
-    accelerate.enable(False)
+    dispatch.enable(False)
     output_adjoint(gy, tiles)
     assert emulated.launched == []
 
 
 def test_a_function_without_a_cuda_form_takes_the_reference(numpy_as_cupy):
-    @accelerate.accelerated
+    @dispatch.accelerated
     def only_plain(x):
         return x + 1
 
@@ -154,7 +155,7 @@ def test_a_function_without_a_cuda_form_takes_the_reference(numpy_as_cupy):
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc, of the CUDA toolkit")
 def test_nvcc_compiles_without_a_warning(tmp_path):
     """For an A100 and an H100. Warnings include registers that do not suffice: memory is slow."""
-    (tmp_path / "kernels.cu").write_text(kernels.source(), "utf-8")
+    (tmp_path / "kernels.cu").write_text(launcher.source(), "utf-8")
     command = ["nvcc", "-std=c++17", "-fatbin", "-Werror", "all-warnings"]
     command += ["-Xptxas", "--warn-on-spills,--warn-on-local-memory-usage"]
     for architecture in ("80", "90"):
@@ -188,9 +189,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from gpu import emulation
 from gpu.problems import FORMS, PROBLEMS, results
-from tinybar.gpu import kernels
+from tinybar.kernels.cuda import launcher
 
-kernels.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
+launcher.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
 for name in FORMS:
 
     @settings(max_examples=20, deadline=None, derandomize=True, database=None)

@@ -6,17 +6,18 @@ from gpu.problems import FORMS, PROBLEMS, accelerated, hold, results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar import accelerate, backend
+from tinybar.kernels import dispatch
+from tinybar.runtime import arrays
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(autouse=True)
 def _gpu():
-    backend.use_device("gpu")
-    accelerate.enable(True)
+    arrays.use_device("gpu")
+    dispatch.enable(True)
     yield
-    accelerate.enable(False)
+    dispatch.enable(False)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -26,7 +27,7 @@ def test_a_form_computes_what_its_reference_does(name, data):
     got, again = (
         results(
             accelerated(name),
-            [backend.to_device(a.copy()) if isinstance(a, np.ndarray) else a for a in arguments],
+            [arrays.to_device(a.copy()) if isinstance(a, np.ndarray) else a for a in arguments],
         )
         for _ in range(2)
     )

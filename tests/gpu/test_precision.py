@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinybar.autograd import conv, winograd
+from tinybar.autograd.conv import convolution as conv
+from tinybar.autograd.conv import winograd
 
 
 def tf32(a: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ import pytest
 
 import tinybar as tb
 from tinybar import autograd as ag
-from tinybar import backend, nn
+from tinybar import nn
+from tinybar.runtime import random
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # Supp. 7.1
 THRESHOLD = -1.5986  # Section 3.1 with these: log alpha at which z at mean noise leaves 0
@@ -49,14 +50,14 @@ def test_evaluation_is_deterministic_and_at_mean_noise():
 def test_training_draws_from_the_stream_of_gates():
     log_alpha = np.linspace(-2, 2, 40)
     trained = gate(log_alpha)
-    backend.seed(3)
+    random.seed(3)
     first, second = trained.sample().data, trained.sample().data
     assert not np.array_equal(first, second)
-    backend.seed(3)
-    backend.stream("init").random(5)  # another stream: does not matter
+    random.seed(3)
+    random.stream("init").random(5)  # another stream: does not matter
     assert np.array_equal(trained.sample().data, first)
-    backend.seed(3)
-    u = backend.stream("gates").random(40)
+    random.seed(3)
+    u = random.stream("gates").random(40)
     np.testing.assert_allclose(first, formula(log_alpha, u), atol=1e-5)  # the noise has a margin
 
 
@@ -75,7 +76,7 @@ def test_noise_at_its_ends_stays_finite(monkeypatch):
             return np.array([0.0, np.nextafter(1, 0)])
 
     gates = [gate([0.0, 0.0], dtype=dtype) for dtype in (np.float32, np.float64)]
-    monkeypatch.setattr(backend, "stream", lambda name: Ends())
+    monkeypatch.setattr(random, "stream", lambda name: Ends())
     for trained in gates:
         z = trained.sample()
         assert z.data.tolist() == [0, 1]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import tinybar as tb
 from tinybar import autograd as ag
-from tinybar import backend, nn
+from tinybar import nn
+from tinybar.runtime import random
 
 RNG = np.random.default_rng
 
@@ -157,7 +158,7 @@ def test_kaiming_variance(weight, variance):
 
 def test_initialisation_follows_the_seed():
     def weights(seed):
-        backend.seed(seed)
+        random.seed(seed)
         return nn.Conv2d(3, 4, 3).weight.data
 
     assert np.array_equal(weights(1), weights(1))

@@ -5,17 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar import accelerate, backend, nn, pruning
 from tinybar import autograd as ag
+from tinybar import nn, pruning
 from tinybar.autograd import Tensor
-from tinybar.nn import blocks
-from tinybar.pruning.bar import BudgetAwareRegularizer
+from tinybar.kernels import dispatch
+from tinybar.nn.networks import blocks
+from tinybar.pruning.methods.bar import BudgetAwareRegularizer
+from tinybar.runtime import random
 
 DRAWS = [-30.0, -6.0, -1.6, 0.0, 30.0]  # log alpha: from never open to always
 
 
 def network(seed: int, depth: int) -> nn.WideResNet:
-    backend.seed(seed)
+    random.seed(seed)
     model = nn.build(f"wrn-{depth}-1", 3, (5, 6, 2), nn.HardConcrete).astype(np.float64)
     rng = np.random.default_rng(seed)
     for gate in pruning.gates_of(model):
@@ -29,7 +31,7 @@ def network(seed: int, depth: int) -> nn.WideResNet:
 def step(model, seed: int, shrinks: bool) -> dict:
     """Logits and gradients of a step; the gates' draws follow from the seed."""
     model.shrinks = shrinks
-    backend.seed(seed)
+    random.seed(seed)
     rng = np.random.default_rng(seed)
     logits = model(Tensor(rng.standard_normal((3, 5, 6, 2)).astype(model.stem.weight.dtype)))
     ag.cross_entropy(logits, np.array([0, 2, 1])).backward()
@@ -165,11 +167,11 @@ def test_in_float32_with_the_compiled_forms(log_alpha, monkeypatch):
         return model
 
     expected = step(made(np.float64), 1, shrinks=False)
-    accelerate.enable(True)
+    dispatch.enable(True)
     try:
         got = step(made(np.float32), 1, shrinks=True)
     finally:
-        accelerate.enable(False)
+        dispatch.enable(False)
     for name, array in expected.items():
         scale = max(1.0, np.abs(array).max())
         np.testing.assert_allclose(got[name], array, rtol=0, atol=1e-3 * scale, err_msg=name)

@@ -5,7 +5,7 @@ import pytest
 
 import tinybar as tb
 from tinybar import nn
-from tinybar.weights import load_weights
+from tinybar.nn.pretrained import load_weights
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle

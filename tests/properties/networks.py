@@ -6,7 +6,7 @@ import numpy as np
 
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
-from tinybar.nn.resnet import BOTTLENECK
+from tinybar.nn.networks.resnet import BOTTLENECK
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the features of a gate that are alive
 

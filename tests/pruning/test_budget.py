@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar.pruning import budget, parse_budget, transition
-from tinybar.pruning.budget import KINDS
+from tinybar.pruning import budget, transition
+from tinybar.pruning.schedule import KINDS
+from tinybar.train.budget import parse_budget
 
 T = st.floats(0, 1)
 KIND = st.sampled_from(KINDS)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from properties.networks import post_activation, random_gates, set_gate
 
 from tinybar import nn, pruning
-from tinybar.nn.resnet import BASIC, BOTTLENECK
+from tinybar.nn.networks.resnet import BASIC, BOTTLENECK
 from tinybar.pruning import COSTS
 
 COUNTED = ("volume", "flops", "params")

@@ -8,7 +8,7 @@ from properties.networks import gated
 
 from tinybar import pruning
 from tinybar.pruning import COSTS
-from tinybar.pruning.hard import REOPENED
+from tinybar.pruning.enforce import REOPENED
 
 
 def random_model(seed):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import nn, pruning
 from ..nn import HardConcrete
-from ..pruning import bar
+from ..pruning.methods import bar
 from .checks import closed_form, host, randomise, relative, unless
 from .counts import expected_volume_by_hand
 from .gates import distribution, logistic, unstretched

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .. import autograd as ag
-from .. import backend
+from ..runtime.arrays import to_device, to_numpy
 from .problems import (
     Problem,
     a_shape,
@@ -80,12 +80,12 @@ def _(rng):
         condition.reshape(-1)[:1] = True
         yield Problem(
             f"shapes {a} and {b}",
-            lambda x, y, where=condition: ag.where(backend.to_device(where), x, y),
+            lambda x, y, where=condition: ag.where(to_device(where), x, y),
             (away(rng, *a), away(rng, *b)),
         )
     yield Problem(
         "nowhere true",
-        lambda x, y: ag.where(backend.to_device(np.zeros((2, 2), bool)), x, y),
+        lambda x, y: ag.where(to_device(np.zeros((2, 2), bool)), x, y),
         (away(rng, 2, 2), away(rng, 2, 2)),
     )
 
@@ -170,7 +170,7 @@ def _(rng):
     ):
         c = int(rng.integers(2, 5))
         x = 1.5 * rng.standard_normal((*lead, c)) + 0.5
-        running = backend.to_device(away(rng, c)), backend.to_device(positive(rng, c))
+        running = to_device(away(rng, c)), to_device(positive(rng, c))
         yield Problem(
             f"{'training' if training else 'evaluation'}, x {x.shape}",
             lambda x, g, b, r=running, t=training: ag.batch_norm(x, g, b, *r, training=t),
@@ -182,11 +182,11 @@ def _(rng):
 def _(rng):
     for lead, training in (((2, 3, 2), True), ((7,), True), ((2, 2, 3), False), ((1,), False)):
         c = int(rng.integers(2, 5))
-        running = backend.to_device(away(rng, c)), backend.to_device(positive(rng, c))
+        running = to_device(away(rng, c)), to_device(positive(rng, c))
         # Two clusters of x, at equal distances from their mean, and a small beta: no y is near 0.
         x = 2 * _signs_of_mean_zero(rng, lead, c) + 0.2 * rng.standard_normal((*lead, c))
         if not training:
-            x = x * np.sqrt(backend.to_numpy(running[1])) + backend.to_numpy(running[0])
+            x = x * np.sqrt(to_numpy(running[1])) + to_numpy(running[0])
         yield Problem(
             f"{'training' if training else 'evaluation'}, x {x.shape}",
             lambda x, g, b, r=running, t=training: ag.batch_norm_relu(x, g, b, *r, training=t),
@@ -318,8 +318,8 @@ def _(rng):
 
 @case("getitem")
 def _(rng):
-    several = backend.to_device(np.array([0, 2, 2, -1]))
-    mask = backend.to_device(rng.permutation(np.array([True, False, True, True])))
+    several = to_device(np.array([0, 2, 2, -1]))
+    mask = to_device(rng.permutation(np.array([True, False, True, True])))
     for text, index in (
         ("an integer", 1),
         ("slices", (slice(None, None, -2), slice(1, None))),

@@ -22,9 +22,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import backend
 from ..autograd import Tensor
 from ..nn import BatchNorm2d, HardConcrete, Linear, Module
+from ..runtime import random
+from ..runtime.arrays import to_device, to_numpy
 from .rows import Row
 
 CLOSED_FORMS: dict[str, Check] = {}
@@ -48,14 +49,14 @@ class Check:
         """
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
         detail = (self.measure.__doc__ or "").partition("\n")[0]
-        streams = backend.streams_state()
-        backend.seed(seed)
+        streams = random.streams_state()
+        random.seed(seed)
         try:
             error = float(self.measure(rng))
         except Exception as failure:  # whatever happens fails this row, not the whole audit
             error, detail = math.inf, f"{type(failure).__name__}: {failure}"
         finally:
-            backend.restore_streams(streams)
+            random.restore_streams(streams)
         passed = error <= self.bound
         return Row(self.group, self.name, self.source, error, self.bound, passed, detail)
 
@@ -96,18 +97,18 @@ def unless(condition, error: float = 0.0) -> float:
 
 def host(array) -> np.ndarray:
     """The values of an array or a Tensor, on the host."""
-    return backend.to_numpy(array.data if isinstance(array, Tensor) else np.asarray(array))
+    return to_numpy(array.data if isinstance(array, Tensor) else np.asarray(array))
 
 
 def tensor(values, requires_grad: bool = False) -> Tensor:
     """A Tensor in float64, on the current device."""
-    return Tensor(backend.to_device(np.array(values, np.float64)), requires_grad)
+    return Tensor(to_device(np.array(values, np.float64)), requires_grad)
 
 
 def assign(parameter, values) -> None:
     """Overwrite a parameter or a buffer with host values."""
     array = parameter.data if isinstance(parameter, Tensor) else parameter
-    array[...] = backend.to_device(np.broadcast_to(np.asarray(values, np.float64), array.shape))
+    array[...] = to_device(np.broadcast_to(np.asarray(values, np.float64), array.shape))
 
 
 def gate(log_alpha, vital: bool = False) -> HardConcrete:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from .. import autograd as ag
-from .. import backend, nn
+from .. import nn
 from ..autograd import no_grad
+from ..runtime.arrays import to_device
 from .checks import closed_form, host, relative, tensor, unless
 
 ALPHA, T = 0.9, 4.0  # Section 5.1
@@ -46,7 +47,7 @@ def problem(rng):
 
 def distill(student, teacher, labels):
     """The product's loss with the paper's alpha and T; Tensors, and labels on the host."""
-    return nn.distillation_loss(student, teacher, backend.to_device(labels))
+    return nn.distillation_loss(student, teacher, to_device(labels))
 
 
 @closed_form("losses", "distillation", "Section 3.5", 1e-12)
@@ -160,4 +161,4 @@ def cross_entropy(rng):
     """ln sum e^x - x_label, row by row."""
     logits, _, labels = problem(rng)
     expected = math.fsum(log_sum_exp(x) - x[k] for x, k in zip(logits, labels, strict=True)) / 6
-    return relative(ag.cross_entropy(tensor(logits), backend.to_device(labels)), expected)
+    return relative(ag.cross_entropy(tensor(logits), to_device(labels)), expected)

@@ -10,8 +10,8 @@ from .. import autograd as ag
 from .. import nn, pruning
 from ..autograd import no_grad
 from ..nn import BatchNorm2d, Conv2d, HardConcrete, MixedBlock, PreActivationBlock
-from ..nn.blocks import Signal
-from ..nn.resnet import BASIC, BOTTLENECK, PostActivationBlock
+from ..nn.networks.blocks import Signal
+from ..nn.networks.resnet import BASIC, BOTTLENECK, PostActivationBlock
 from .checks import assign, closed_form, gate, host, randomise, relative, tensor, unless
 
 # --- the layers, in loops -------------------------------------------------------------------------

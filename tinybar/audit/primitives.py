@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .. import backend
 from ..autograd import PRIMITIVES, GradientError, gradcheck
+from ..runtime.arrays import to_device
 from .cases import GEOMETRIES
 from .problems import CASES, Problem, case
 from .rows import Row
@@ -49,5 +49,5 @@ def _audit(name: str, seed: int) -> Row:
 
 def check(problem: Problem):
     """`gradcheck` of one problem, on the current device."""
-    inputs = [backend.to_device(array) for array in problem.inputs]
+    inputs = [to_device(array) for array in problem.inputs]
     return gradcheck(problem.fn, inputs, rtol=RTOL)

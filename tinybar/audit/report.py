@@ -8,14 +8,15 @@ from itertools import groupby
 
 import numpy as np
 
-from .. import backend
+from ..runtime import arrays
+from ..runtime.arrays import device_name
 from .rows import Row
 
 
 def summary(rows: Sequence[Row]) -> str:
     """The closing line: how many checks, how many failed, where."""
     failed = sum(not row.passed for row in rows)
-    where = f"{backend.device_name()} ({backend.device()})"
+    where = f"{device_name()} ({arrays.device()})"
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
     return f"{len(rows)} checks, {failed} failed, device {where}, float64, {versions}"
 

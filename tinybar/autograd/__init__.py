@@ -1,8 +1,8 @@
 """A small reverse-mode autograd engine: Tensor, the tape, the primitives, the gradient checker."""
 
-from . import operators as _operators  # attaches Tensor's arithmetic
+from . import operators as _operators
 from .check import GradientError, GradientReport, gradcheck
-from .conv import conv2d
+from .conv.convolution import conv2d
 from .elementwise import (
     add,
     clip,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import backend
+from ..runtime.arrays import array_module, to_numpy
 from .tape import no_grad
 from .tensor import Tensor, as_array
 
@@ -179,7 +179,7 @@ class _Check:
         out = self.fn(*tensors)
         if not out.requires_grad:
             raise GradientError("the result does not depend on any of the inputs")
-        out.backward(backend.array_module(out.data).asarray(gy))
+        out.backward(array_module(out.data).asarray(gy))
         if not (kept == self.points[i]).all():
             raise GradientError(f"input {i} was modified by fn")
         grad = tensors[i].grad
@@ -190,11 +190,11 @@ class _Check:
                 f"input {i} of shape {kept.shape}, {kept.dtype} has a gradient of shape "
                 f"{grad.shape}, {grad.dtype}"
             )
-        return backend.to_numpy(grad)
+        return to_numpy(grad)
 
     def difference(self, i: int, direction: np.ndarray) -> np.ndarray:
         """(f(x + eps v) - f(x - eps v)) / (2 eps), on the host."""
-        step = backend.array_module(self.points[i]).asarray(self.eps * direction)
+        step = array_module(self.points[i]).asarray(self.eps * direction)
         above = self.value(i, self.points[i] + step)
         below = self.value(i, self.points[i] - step)
         return (above - below) / (2 * self.eps)
@@ -206,7 +206,7 @@ class _Check:
             out = self.fn(*arguments)
         if not isinstance(out, Tensor):
             raise TypeError(f"gradcheck needs an fn that gives a Tensor, not {type(out).__name__}")
-        value = backend.to_numpy(out.data)
+        value = to_numpy(out.data)
         if value.dtype != np.float64:
             raise GradientError(f"float64 inputs gave {value.dtype}: fn loses precision")
         return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .primitive import primitive, unbroadcast
 from .tensor import as_array
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .elementwise import sigmoid
 from .primitive import primitive
 

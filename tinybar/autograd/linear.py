@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import blas
+from ..runtime import blas
 from .primitive import primitive, unbroadcast
 
 

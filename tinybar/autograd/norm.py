@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ..accelerate import accelerated
-from ..backend import array_module
+from ..kernels.dispatch import accelerated
+from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import sum_per_channel
 

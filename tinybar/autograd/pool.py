@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .primitive import primitive
 from .windows import Geometry, crop_image, pad_image, shifted
 

@@ -22,7 +22,7 @@ import inspect
 
 import numpy as np
 
-from .. import backend
+from ..runtime.arrays import array_module
 from .tape import Node, is_recording
 from .tensor import Tensor, as_array
 
@@ -108,10 +108,10 @@ def _arrays(operands: list, name: str) -> list:
         if operand is None or isinstance(operand, Tensor):
             arrays.append(operand if operand is None else operand.data)
         elif isinstance(operand, number) and like is not None and like.dtype.kind == "f":
-            arrays.append(backend.array_module(as_array(like)).asarray(operand, like.dtype))
+            arrays.append(array_module(as_array(like)).asarray(operand, like.dtype))
         else:
             arrays.append(as_array(operand))
-    modules = {backend.array_module(array) for array in arrays if array is not None}
+    modules = {array_module(array) for array in arrays if array is not None}
     if len(modules) > 1:
         raise TypeError(f"{name} was given arrays of two devices: move them with use_device first")
     return arrays

@@ -9,8 +9,8 @@ from operator import add
 
 import numpy as np
 
-from .. import blas, parallel
-from ..backend import array_module
+from ..runtime import blas, threads
+from ..runtime.arrays import array_module
 from .primitive import primitive
 
 WORTH_A_CORE = 1 << 17  # numbers to add: fewer are added before another thread has woken up
@@ -41,9 +41,9 @@ def sum_per_channel(a):
     m = prod(a.shape[:-1])
     if xp is not np:
         return a.reshape(m, c).sum(axis=0)
-    rows, parts = a.reshape(m, c), parallel.slices(m, int(np.clip(m * c // WORTH_A_CORE, 1, 16)))
+    rows, parts = a.reshape(m, c), threads.slices(m, int(np.clip(m * c // WORTH_A_CORE, 1, 16)))
     with blas.one_thread():  # its own threads would spin on when the sum is done
-        sums = parallel.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
+        sums = threads.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
     return reduce(add, sums)
 
 

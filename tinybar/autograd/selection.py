@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..accelerate import accelerated
-from ..backend import array_module, to_numpy
+from ..kernels.dispatch import accelerated
+from ..runtime.arrays import array_module, to_numpy
 from .primitive import primitive
 from .reduction import normalise_axes
 

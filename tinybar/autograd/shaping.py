@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import normalise_axes
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import backend
+from ..runtime.arrays import array_module, to_numpy, xp
 from .tape import Node, backward
 
 
@@ -57,7 +57,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """The values on the host. On the CPU this is `.data` itself, not a copy."""
-        return backend.to_numpy(self.data)
+        return to_numpy(self.data)
 
     def item(self) -> int | float | bool:
         """The only element, as a Python number. ValueError if there is not exactly one."""
@@ -68,7 +68,7 @@ class Tensor:
         return self.data.item()
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        host = backend.to_numpy(self.data)
+        host = to_numpy(self.data)
         return np.array(host, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
@@ -100,7 +100,7 @@ class Tensor:
                 raise ValueError(
                     f"backward() without a gradient needs a single element, not shape {self.shape}"
                 )
-            grad = backend.array_module(self.data).ones_like(self.data)
+            grad = array_module(self.data).ones_like(self.data)
         else:
             grad = as_array(grad).astype(self.dtype, copy=False)
             if grad.shape != self.shape:
@@ -123,8 +123,8 @@ def as_array(data):
     """The array behind `data`: of a Tensor, of an array, or made from numbers and lists."""
     if isinstance(data, Tensor):
         return data.data
-    if not isinstance(data, np.ndarray) and backend.array_module(data) is np:
-        data = backend.xp().asarray(data)
+    if not isinstance(data, np.ndarray) and array_module(data) is np:
+        data = xp().asarray(data)
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers, not {data.dtype}")
     return data

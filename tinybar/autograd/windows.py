@@ -9,7 +9,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import NamedTuple
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 
 
 class Geometry(NamedTuple):

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import backend, nn
-from ..blas import check_threads, processors
-from ..checkpoint import load_model
+from .. import nn
+from ..runtime import random
+from ..runtime.threads import check_threads, processors
+from ..train.checkpoint import load_model
 from .networks.small import SmallNet
 
 KINDS = ("step", "infer")
@@ -83,7 +84,7 @@ class Case:
         """
         if self.is_saved:
             return load_model(Path(self.network))[0]
-        backend.seed(0)
+        random.seed(0)
         if self.network == SMALL:
             return SmallNet(self.image_shape[2], self.classes)
         gate = nn.HardConcrete if self.gated else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from ..blas import processors
+from ..runtime.threads import processors
 from .case import SMALL, Case
 from .results import bench, bench_layers, bench_run
 from .runner import Listener

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import autograd as ag
-from ..autograd.conv import ALGORITHMS, choose_algorithm
+from ..autograd.conv.convolution import ALGORITHMS, choose_algorithm
 from ..autograd.windows import Geometry
-from ..nn.residual import ResidualNetwork
+from ..nn.networks.residual import ResidualNetwork
 from ..pruning import sites
 from .case import ENGINES, Case
 from .networks.inputs import PARTS, Convolution

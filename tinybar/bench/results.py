@@ -7,8 +7,9 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-from .. import __version__, blas, pruning
-from ..checkpoint import RunFolder, load_model
+from .. import __version__, pruning
+from ..runtime import blas, threads
+from ..train.checkpoint import RunFolder, load_model
 from .case import Case, choose_peers
 from .layers import Layer, distinct, measure
 from .runner import Listener, Measured, compare
@@ -19,7 +20,7 @@ def machine() -> dict:
     """The processor and what else decides about times."""
     return {
         "processor": blas.processor_name(),
-        "cores": blas.processors(),
+        "cores": threads.processors(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }

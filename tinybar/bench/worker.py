@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from .. import memory
+from ..runtime import memory
 from .case import ENGINES, Case
 from .networks.inputs import Convolution
 

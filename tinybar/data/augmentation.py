@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .checks import check_int
 
 

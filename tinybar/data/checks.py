@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 
 
 def check_int(name: str, value: int, least: int) -> None:

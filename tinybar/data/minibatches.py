@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..backend import array_module
+from ..runtime.arrays import array_module
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array, check_int
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import archives, cifar, folders, idx
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .dataset import Dataset, Split
-from .download import Remote, find_or_fetch
-from .images import Contents, ImageFile, read_images
+from .files import archives, cifar, folders, idx
+from .files.download import Remote, find_or_fetch
+from .files.images import Contents, ImageFile, read_images
 
 DATA_DIR = Path("data/cache")  # where files are looked for, fetched to, and kept decoded
 STANDARD = Augmentation(4, True)  # of photographs [He et al. 2016a]; of digits no mirror images

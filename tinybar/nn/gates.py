@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import autograd as ag
-from .. import backend
 from ..autograd import Tensor, no_grad
+from ..runtime import random
+from ..runtime.arrays import array_module, to_device, to_numpy
 from .module import Module, Parameter
 
 FLOOR = 0.0  # log alpha at which a lone vital feature is kept: as likely to be open as at the start
@@ -29,7 +30,7 @@ class HardConcrete(Module):
     vital = False
 
     def __init__(self, channels: int):
-        start = backend.stream("init").uniform(0.0, 0.01, channels)
+        start = random.stream("init").uniform(0.0, 0.01, channels)
         self.log_alpha = Parameter(start.astype(np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,7 +41,7 @@ class HardConcrete(Module):
         """log_alpha (C,), with its highest entry raised to FLOOR if the gate is vital."""
         if not self.vital:
             return self.log_alpha
-        xp, log_alpha = backend.array_module(self.log_alpha.data), self.log_alpha.data
+        xp, log_alpha = array_module(self.log_alpha.data), self.log_alpha.data
         is_highest = xp.arange(log_alpha.size) == log_alpha.argmax()
         return ag.maximum(
             self.log_alpha, xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
@@ -50,9 +51,9 @@ class HardConcrete(Module):
         """z: (C,), sampled in training, deterministic in evaluation."""
         if not self.training:
             return self.at_mean_noise()
-        uniform = backend.stream("gates").random(self.log_alpha.shape)
+        uniform = random.stream("gates").random(self.log_alpha.shape)
         noise = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        return ag.hard_concrete(self.location(), noise=backend.to_device(noise))
+        return ag.hard_concrete(self.location(), noise=to_device(noise))
 
     def at_mean_noise(self) -> Tensor:
         """z: (C,), with the noise replaced by its mean (Section 3.1)."""
@@ -65,4 +66,4 @@ class HardConcrete(Module):
     def alive(self) -> np.ndarray:
         """(C,) booleans on the host: which features the hard-pruned network keeps (Eq. 4)."""
         with no_grad():  # by z itself: a rounding away from the threshold, log_alpha may disagree
-            return backend.to_numpy(self.at_mean_noise().data) > 0
+            return to_numpy(self.at_mean_noise().data) > 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import backend, parallel
 from ..autograd import Tensor, no_grad
+from ..runtime import threads
+from ..runtime.arrays import array_module
 from .module import Module
 
 PART = 32  # images: fewer do not repay the calls, more do not fit in a core's cache
@@ -20,8 +21,8 @@ def predict(model: Module, x: Tensor) -> Tensor:
     if model.training:
         raise ValueError("predict needs a model in evaluation mode: call model.eval() before")
     with no_grad():
-        if backend.array_module(x.data) is not np or len(x.data) < 2 * PART:
+        if array_module(x.data) is not np or len(x.data) < 2 * PART:
             return model(x)
-        parts = parallel.slices(len(x.data), len(x.data) // PART)
-        logits = parallel.each(lambda part: model(Tensor(x.data[part])).data, parts)
+        parts = threads.slices(len(x.data), len(x.data) // PART)
+        logits = threads.each(lambda part: model(Tensor(x.data[part])).data, parts)
         return Tensor(np.concatenate(logits))

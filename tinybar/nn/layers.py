@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from .. import autograd as ag
-from .. import backend
 from ..autograd import Tensor
+from ..runtime import random
+from ..runtime.arrays import to_device
 from .module import Module, Parameter
 
 
@@ -17,7 +18,7 @@ def kaiming_normal(shape: tuple[int, ...], fan_in: int, gain: float = math.sqrt(
 
     gain: sqrt(2) before a ReLU, which halves the second moment; 1 where none follows.
     """
-    draws = backend.stream("init").standard_normal(shape) * (gain / math.sqrt(fan_in))
+    draws = random.stream("init").standard_normal(shape) * (gain / math.sqrt(fan_in))
     return draws.astype(np.float32)
 
 
@@ -86,8 +87,8 @@ class BatchNorm2d(Module):
         self.momentum, self.eps = momentum, eps
         self.gamma = Parameter(np.ones(channels, np.float32))
         self.beta = Parameter(np.zeros(channels, np.float32))
-        self.running_mean = backend.to_device(np.zeros(channels, np.float32))
-        self.running_var = backend.to_device(np.ones(channels, np.float32))
+        self.running_mean = to_device(np.zeros(channels, np.float32))
+        self.running_var = to_device(np.ones(channels, np.float32))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         """z y.   gate: z, (C,) factors, or None.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .. import autograd as ag
-from .. import backend
 from ..autograd import Tensor
 from ..autograd.tensor import as_array
+from ..runtime.arrays import to_numpy
 
 
 def distillation_loss(
@@ -34,5 +34,5 @@ def distillation_loss(
 
 def accuracy(logits: Tensor, labels) -> float:
     """Share of rows whose largest logit is at the label.   logits: (N, K), labels: (N,)."""
-    predicted = backend.to_numpy(as_array(logits)).argmax(axis=1)
-    return float((predicted == backend.to_numpy(as_array(labels))).mean())
+    predicted = to_numpy(as_array(logits)).argmax(axis=1)
+    return float((predicted == to_numpy(as_array(labels))).mean())

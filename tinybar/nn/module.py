@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from .. import backend
 from ..autograd import Tensor
+from ..runtime.arrays import to_device, to_numpy
 
 
 class Parameter(Tensor):
@@ -21,7 +21,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data):
-        super().__init__(backend.to_device(data), requires_grad=True)
+        super().__init__(to_device(data), requires_grad=True)
 
 
 class Module:
@@ -105,7 +105,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and buffers, on the host, by name."""
-        return {name: np.array(backend.to_numpy(array)) for name, array in self._state().items()}
+        return {name: np.array(to_numpy(array)) for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy `state` into the parameters and buffers; nothing is changed if something is wrong.
@@ -129,14 +129,14 @@ class Module:
                 raise ValueError(
                     f"{name} has shape {array.shape}, the state holds {np.shape(state[name])}"
                 )
-            if not np.isfinite(backend.to_numpy(state[name])).all():
+            if not np.isfinite(to_numpy(state[name])).all():
                 raise ValueError(f"{name} holds values that are not finite")
             with np.errstate(over="ignore"):
-                values[name] = backend.to_numpy(state[name]).astype(array.dtype)
+                values[name] = to_numpy(state[name]).astype(array.dtype)
             if not np.isfinite(values[name]).all():
                 raise ValueError(f"{name} holds values that are not finite in {array.dtype}")
         for name, array in own.items():
-            array[...] = backend.to_device(values[name])
+            array[...] = to_device(values[name])
 
 
 def _is_array(value) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .. import backend
-from ..accelerate import accelerated
 from ..autograd import Tensor
+from ..kernels.dispatch import accelerated
+from ..runtime.arrays import array_module, to_device, to_numpy
 
 _OPTIONS = ("lr", "weight_decay", "betas", "eps")
 
@@ -42,8 +42,8 @@ class Adam:
         if len({id(p) for p in everything}) != len(everything):
             raise ValueError("Adam was given the same parameter twice")
         self.t = 0
-        self.m = [backend.array_module(p.data).zeros_like(p.data) for p in everything]
-        self.v = [backend.array_module(p.data).zeros_like(p.data) for p in everything]
+        self.m = [array_module(p.data).zeros_like(p.data) for p in everything]
+        self.v = [array_module(p.data).zeros_like(p.data) for p in everything]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -70,7 +70,7 @@ class Adam:
         """Both moments of every parameter and the number of steps, on the host."""
         state = {"t": np.array(self.t)}
         for k, (m, v) in enumerate(zip(self.m, self.v, strict=True)):
-            state[f"m.{k}"], state[f"v.{k}"] = (np.array(backend.to_numpy(a)) for a in (m, v))
+            state[f"m.{k}"], state[f"v.{k}"] = (np.array(to_numpy(a)) for a in (m, v))
         return state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
@@ -80,7 +80,7 @@ class Adam:
             raise ValueError("this optimiser state belongs to other parameters")
         self.t = int(state["t"])
         for name, array in own.items():
-            array[...] = backend.to_device(state[name])
+            array[...] = to_device(state[name])
 
 
 def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
@@ -103,7 +103,7 @@ def adam_update(p, g, m, v, b1, b2, decay, rate, scale, eps):
     m += (1 - b1) * g
     v *= b2
     v += (1 - b2) * (g * g)
-    xp = backend.array_module(p)
+    xp = array_module(p)
     step = xp.sqrt(v, out=xp.empty_like(v))  # without out, of a single number no array
     step *= scale
     step += eps

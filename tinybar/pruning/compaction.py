@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import backend
 from ..autograd import no_grad
 from ..nn.gates import HardConcrete
 from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.module import Module
 from ..nn.networks import compact_network
-from ..nn.residual import CompactNetwork, ResidualNetwork
-from .liveness import LiveConv, hard_pruned, sites
+from ..nn.networks.residual import CompactNetwork, ResidualNetwork
+from ..runtime.arrays import to_numpy
+from .structure import LiveConv, hard_pruned, sites
 
 Arrays = dict[str, np.ndarray]
 Live = dict[Conv2d, LiveConv]  # of every convolution: the features that it reads and writes
@@ -159,4 +159,4 @@ def _z(gate: HardConcrete | None) -> np.ndarray | None:
 
 
 def _host(array) -> np.ndarray:
-    return backend.to_numpy(getattr(array, "data", array))
+    return to_numpy(getattr(array, "data", array))

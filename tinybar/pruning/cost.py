@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import backend
 from ..autograd import Tensor
 from ..autograd import sum as total
-from ..nn.residual import ResidualNetwork
-from .liveness import Site, hard_pruned, neurons, only_vital, operations, sites, weights
+from ..nn.networks.residual import ResidualNetwork
+from ..runtime.arrays import array_module
+from .structure import Site, hard_pruned, neurons, only_vital, operations, sites, weights
 
 
 class Cost(NamedTuple):
@@ -95,5 +95,5 @@ def expected_reads(site: Site) -> Tensor:
 
 
 def _constant(value: float, site: Site) -> Tensor:
-    xp = backend.array_module(site.conv.weight.data)
+    xp = array_module(site.conv.weight.data)
     return Tensor(xp.asarray(value, site.conv.weight.dtype))

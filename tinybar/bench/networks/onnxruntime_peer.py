@@ -1,4 +1,4 @@
-"""onnxruntime: inference of plain and compact residual networks, from `tinybar.export`."""
+"""onnxruntime: inference of plain and compact residual networks, from `tinybar.deploy.onnx`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from ...export import INPUT, to_onnx
+from ...deploy.onnx import INPUT, to_onnx
 from . import inputs
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import __version__, accelerate, blas, nn
+from ... import __version__, nn
 from ... import autograd as ag
 from ...autograd import Tensor
+from ...kernels import dispatch
+from ...runtime import blas
 from . import inputs
 from .inputs import Convolution
 
@@ -16,7 +18,7 @@ def versions() -> dict[str, str]:
     import numpy
 
     found = {"tinybar": __version__, "numpy": numpy.__version__}
-    if accelerate.is_available():
+    if dispatch.is_available():
         import numba
 
         found["numba"] = numba.__version__

@@ -1,0 +1,134 @@
+"""Weights from files: tinybar's own, and PyTorch's names and layouts."""
+
+import numpy as np
+import pytest
+from properties.networks import bottlenecks, images, randomise
+from safetensors.numpy import save_file
+
+import tinybar as tb
+from tinybar import nn
+from tinybar.data import load
+from tinybar.nn.pretrained import from_torch, load_weights
+from tinybar.train.checkpoint import save_model
+
+
+def wide() -> nn.WideResNet:
+    return nn.wide_resnet(16, 2, 10, (8, 8, 1)).eval()
+
+
+def theirs(model: nn.ResidualNetwork, groups: list[int]) -> dict[str, np.ndarray]:
+    """The state of the model as PyTorch would name and lay it out. groups: blocks of each."""
+    places = [(g, b) for g, n in enumerate(groups, 1) for b in range(n)]
+    is_wide, found = isinstance(model, nn.WideResNet), {"bn1.num_batches_tracked": np.array(7)}
+    ends = {"stem": "conv1", "bn": "bn1", "stem_bn": "bn1", "linear": "fc"}
+    parts = {"shortcut": "downsample.0", "shortcut_bn": "downsample.1"}
+    for name, array in model.state_dict().items():
+        owner, _, kind = name.rpartition(".")
+        kind = {"gamma": "weight", "beta": "bias"}.get(kind, kind)
+        if owner.startswith("blocks."):
+            _, k, part = owner.split(".")
+            g, b = places[int(k)]
+            if is_wide:
+                part = part.replace("shortcut", "convShortcut")
+                owner = f"block{g}.layer.{b}.{part}"
+            else:
+                owner = f"layer{g}.{b}.{parts.get(part, part)}"
+        else:
+            owner = ends[owner]
+        if array.ndim == 4:
+            array = array.transpose(3, 2, 0, 1)
+        found[f"{owner}.{kind}"] = np.ascontiguousarray(array.T if array.ndim == 2 else array)
+    return found
+
+
+CASES = {
+    "wide": (wide, [2, 2, 2]),
+    "bottlenecks": (lambda: bottlenecks(10, (9, 8, 3), None).eval(), [2, 2, 2]),
+    "small": (lambda: nn.small_resnet(14, 10, (8, 8, 1)).eval(), [2, 2, 2]),
+    "uneven": (lambda: nn.resnet50(3, (32, 32, 3)).eval(), [3, 4, 6, 3]),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_from_pytorch_s_names(case, prefix, tmp_path):
+    make, groups = CASES[case]
+    rng, source, model = np.random.default_rng(0), make(), make()
+    randomise(source, rng)
+    arrays = {prefix + name: array for name, array in theirs(source, groups).items()}
+    save_file(arrays, tmp_path / "net.safetensors")
+    load_weights(model, tmp_path / "net.safetensors")
+    x = tb.Tensor(images(model, rng))
+    assert np.array_equal(model(x).data, source(x).data)
+
+
+def test_the_names_that_others_use_for_the_same():
+    make, groups = CASES["small"]
+    source = make()
+    arrays = {
+        name.replace("downsample", "shortcut").replace("fc.", "linear."): array
+        for name, array in theirs(source, groups).items()
+    }
+    state = from_torch(make(), arrays)
+    assert all(np.array_equal(state[name], a) for name, a in source.state_dict().items())
+
+
+def test_from_tinybar_s_own_file(tmp_path):
+    source, model, path = wide(), wide(), tmp_path / "teacher.safetensors"
+    save_model(path, source, load("digits"))
+    load_weights(model, path)
+    own = model.state_dict()
+    assert all(np.array_equal(own[name], array) for name, array in source.state_dict().items())
+
+
+def spoilt(spoil) -> dict[str, np.ndarray]:
+    arrays = theirs(wide(), [2, 2, 2])
+    spoil(arrays)
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda a: a.update(extra=a["fc.bias"]), r"'extra' belongs to no layer"),
+        (lambda a: a.update({"conv9.weight": a["fc.bias"]}), "'conv9.weight' belongs to no layer"),
+        (lambda a: a.pop("fc.bias"), r"missing linear\.bias"),
+        (lambda a: a.pop("block1.layer.1.conv2.weight"), r"missing blocks\.1\.conv2\.weight"),
+        (lambda a: a.update({"fc.bias": a["fc.bias"][:3]}), r"linear\.bias has shape \(10,\)"),
+        (lambda a: a["fc.bias"].fill(np.nan), "not finite"),
+        (lambda a: a.clear(), "missing blocks.0.bn1.beta"),
+        (
+            lambda a: a.update({"block4.layer.0.conv1.weight": a["conv1.weight"]}),
+            "unknown blocks.6",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(spoil, message, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file(spoilt(spoil), path)
+    with pytest.raises(ValueError, match=message) as error:
+        load_weights(wide(), path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.wide_resnet(10, 1, 10, (8, 8, 1)), "it holds wrn-10-1, not wrn-16-2"),
+        (nn.wide_resnet(16, 2, 10, (8, 8, 1), nn.HardConcrete), "with gates"),
+        (nn.wide_resnet(16, 2, 10, (8, 8, 3)), r"stem\.weight has shape"),
+    ],
+)
+def test_a_file_of_tinybar_s_that_does_not_fit(model, message, tmp_path):
+    save_model(tmp_path / "a.safetensors", model, load("digits"))
+    with pytest.raises(ValueError, match=message):
+        load_weights(wide(), tmp_path / "a.safetensors")
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        load_weights(wide(), tmp_path / "nowhere")
+    (tmp_path / "half").write_bytes(b"\x10\0\0\0")
+    with pytest.raises(ValueError, match="truncated or damaged"):
+        load_weights(wide(), tmp_path / "half")

@@ -1,0 +1,152 @@
+"""Devices and random streams."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybar.autograd.reduction import sum_per_channel
+from tinybar.runtime import arrays, random
+
+
+def test_the_cpu_is_there():
+    assert arrays.use_device("cpu") == arrays.device() == "cpu"
+    assert arrays.xp() is np
+    assert arrays.device_name()
+
+
+@pytest.mark.parametrize(
+    "name", ["cuda", "cpu:0", "gpu:", "gpu:x", "gpu:-1", "", "GPU", "gpu:0:1", "gpu:²", None, 0]
+)
+def test_unknown_devices_are_refused(name):
+    with pytest.raises(ValueError, match="use cpu, gpu, gpu:N or auto"):
+        arrays.use_device(name)
+    assert arrays.device() == "cpu"
+
+
+@pytest.mark.skipif(arrays.gpu_available(), reason="there is a GPU")
+def test_without_a_gpu():
+    with pytest.raises(ValueError, match="needs CuPy and a CUDA GPU"):
+        arrays.use_device("gpu")
+    assert arrays.use_device("auto") == "cpu"
+
+
+@pytest.mark.gpu
+def test_with_a_gpu():
+    assert arrays.use_device("auto") == "gpu"
+    host = np.arange(6.0).reshape(2, 3)
+    there = arrays.to_device(host)
+    assert arrays.array_module(there) is arrays.xp()
+    assert arrays.array_module(there) is not np
+    assert arrays.array_module(host, there) is arrays.xp()
+    np.testing.assert_array_equal(arrays.to_numpy(there), host)
+    arrays.synchronize()
+    assert arrays.device_name()
+    with pytest.raises(ValueError, match="does not exist"):
+        arrays.use_device("gpu:99")
+
+
+@pytest.mark.parametrize("precision", arrays.PRECISIONS)
+def test_the_cpu_has_one_precision(precision):
+    assert arrays.use_precision(precision) == "fp32"
+
+
+@pytest.mark.parametrize("name", ["fp16", "TF32", "", None])
+def test_unknown_precisions_are_refused(name):
+    with pytest.raises(ValueError, match=r"unknown precision .* use one of fp32, tf32"):
+        arrays.use_precision(name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "low", "high"), [("fp32", 0, 1e-6), ("tf32", 5e-5, 1e-3)])
+def test_all_products_have_the_precision(precision, low, high):
+    """Of matrices and of stacks of matrices; sums per channel are always in full."""
+    arrays.use_device("gpu")
+    if arrays.use_precision(precision) != precision:
+        pytest.skip("this GPU has no TF32")
+    a, b = np.random.default_rng(0).standard_normal((2, 3, 256, 256)).astype("f4")
+    there = arrays.to_device(a), arrays.to_device(b)
+    try:
+        errors = [
+            np.std(arrays.to_numpy(x @ y) - p @ q) / np.std(p @ q)
+            for x, y, p, q in (
+                (there[0][0], there[1][0], a[0].astype("f8"), b[0].astype("f8")),
+                (*there, a.astype("f8"), b.astype("f8")),
+            )
+        ]
+        sums = arrays.to_numpy(sum_per_channel(there[0]))
+    finally:
+        arrays.use_precision("fp32")
+    assert low <= min(errors) <= max(errors) <= high
+    np.testing.assert_allclose(sums, a.sum((0, 1), "f8"), rtol=0, atol=1e-4)
+
+
+def test_arrays_on_the_host_stay_where_they_are():
+    array = np.arange(3)
+    assert arrays.to_device(array) is array
+    assert arrays.to_numpy(array) is array
+    assert arrays.array_module(array) is np
+    arrays.synchronize()
+
+
+def test_on_the_cpu_arrays_are_kept_as_they_are():
+    array = np.arange(3)
+    assert arrays.keep_on_device(array) is array
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_arrays_are_kept_where_they_fit():
+    arrays.use_device("gpu")
+    small = np.ones(1000, np.float32)
+    kept = arrays.keep_on_device(small)
+    assert arrays.array_module(kept) is arrays.xp()
+    np.testing.assert_array_equal(arrays.to_numpy(kept), small)
+    huge = np.broadcast_to(np.float32(0), (2**44,))  # 64 TiB, of which one value is stored
+    assert arrays.keep_on_device(huge) is huge
+
+
+def test_streams_are_independent_of_each_other():
+    random.seed(7)
+    alone = random.stream("gates").random(5)
+    random.seed(7)
+    random.stream("data").random(1000)
+    np.testing.assert_array_equal(random.stream("gates").random(5), alone)
+    assert not np.array_equal(random.stream("data").random(5), alone)
+
+
+def test_seeds_differ_and_repeat():
+    draws = []
+    for seed in (0, 1, 0):
+        random.seed(seed)
+        draws.append(random.stream("init").random(4))
+    np.testing.assert_array_equal(draws[0], draws[2])
+    assert not np.array_equal(draws[0], draws[1])
+
+
+def test_streams_do_not_depend_on_the_process():
+    """Unlike hash("init"), its CRC is the same everywhere: a seed names one run, on any machine."""
+    random.seed(3)
+    expected = np.random.Generator(np.random.PCG64([3, 0xC674E474])).random()
+    assert random.stream("init").random() == expected
+
+
+@given(seed=st.integers(0, 2**63), before=st.integers(0, 20), after=st.integers(1, 20))
+def test_a_restored_state_continues_exactly(seed, before, after):
+    random.seed(seed)
+    random.stream("a").random(before)
+    random.stream("b").standard_normal(before)
+    state = json.loads(json.dumps(random.streams_state()))  # as a checkpoint keeps it
+    expected = [random.stream(name).random(after) for name in "abc"]
+    random.seed(0)
+    random.stream("c").random(3)
+    random.restore_streams(state)
+    for name, values in zip("abc", expected, strict=True):
+        np.testing.assert_array_equal(random.stream(name).random(after), values)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.0, "1", None, True])
+def test_bad_seeds_are_refused(wrong):
+    with pytest.raises(ValueError, match="integer >= 0"):
+        random.seed(wrong)

@@ -1,0 +1,266 @@
+"""A run from end to end: the contract of its folder, the budget, determinism, interruptions."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from train.toy import TINY, metrics_of, pruned_of, run_toy, toy, without_times
+
+from tinybar import nn, pruning
+from tinybar.cli import main
+from tinybar.data import Dataset, Split
+from tinybar.runtime import random
+from tinybar.runtime.files import load_arrays
+from tinybar.train.checkpoint import RunFolder, load_model
+from tinybar.train.config import Config
+from tinybar.train.run import STAGES, TrainingError, check, reduced_for_last, train
+
+QUICK = ["--model", "wrn-10-1", "--epochs", "2", "1", "1", "--teacher-epochs", "1"]
+RESULT = {
+    "method", "model", "dataset", "seed", "device", "metric", "budget", "volume_full", "volume",
+    "volume_regular", "volume_factor", "flops_full", "flops", "flop_factor", "params_full",
+    "params", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds", "latency_full_ms",
+    "latency_ms", "peak_bytes", "peak_device_bytes",
+}  # fmt: skip
+METRICS = {
+    "stage", "epoch", "lr", "loss", "loss_data", "loss_prior", "volume", "b", "f",
+    "accuracy_train", "accuracy_test", "seconds", "images_per_second",
+}  # fmt: skip
+
+
+def result_of(folder) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of one finished run on the embedded digits."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    assert main(["train", *QUICK, "--budget", "4x", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_folder_holds_what_the_contract_says(run):
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        "config.toml", "metrics.jsonl", "teacher.safetensors", "pruned.safetensors", "result.json"
+    }  # fmt: skip
+    assert not any(name.startswith((".", "checkpoint")) for name in names)
+
+
+def test_the_result(run):
+    result = result_of(run)
+    assert not RESULT - result.keys()
+    assert result["method"] == "bar"
+    assert (result["model"], result["dataset"], result["seed"]) == ("wrn-10-1", "digits", 0)
+    assert result["volume_full"] == 5376  # 3 16 64 + 3 32 16 + 3 64 4 neurons on 8x8 images
+    assert result["budget"] == 5376 // 4
+    assert result["volume"] <= result["budget"]
+    assert result["volume"] <= result["volume_regular"] <= result["volume_full"]
+    assert result["volume_factor"] == result["volume_full"] / result["volume"]
+    assert result["flop_factor"] == result["flops_full"] / result["flops"]
+    for name in ("accuracy_teacher", "accuracy_hard", "accuracy"):
+        assert 0 <= result[name] <= 1
+    assert result["accuracy_teacher"] > 0.5  # it has learnt: chance is 0.1
+    assert min(result["seconds"], result["latency_full_ms"], result["latency_ms"]) > 0
+    assert result["peak_bytes"] > 0
+    assert result["peak_device_bytes"] is None  # on the CPU
+
+
+def test_the_saved_networks_are_those_of_the_result(run):
+    result = result_of(run)
+    small, _ = load_model(run / "pruned.safetensors")
+    teacher, _ = load_model(run / "teacher.safetensors")
+    for model, suffix in ((small, ""), (teacher, "_full")):
+        assert pruning.volume(model) == result[f"volume{suffix}"]
+        assert pruning.flops(model) == result[f"flops{suffix}"]
+        assert nn.count_parameters(model) == result[f"params{suffix}"]
+
+
+@pytest.mark.parametrize(("flags", "name"), [([], "accuracy"), (["--teacher"], "accuracy_teacher")])
+def test_eval_agrees_with_the_result(run, capsys, flags, name):
+    assert main(["eval", str(run), "--json", *flags]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["accuracy"] == result_of(run)[name]
+    assert (outcome["dataset"], outcome["images"]) == ("digits", 360)
+
+
+def test_the_metrics(run):
+    lines = metrics_of(run)
+    assert [(line["stage"], line["epoch"]) for line in lines] == [
+        ("teacher", 1), ("prune", 1), ("prune", 2), ("fine-tune", 1), ("fine-tune", 2)
+    ]  # fmt: skip
+    assert all(set(line) >= METRICS for line in lines)
+    assert [line["lr"] for line in lines] == [1e-3, 1e-3, 1e-3, 1e-3, 1e-4]
+    result = result_of(run)
+    assert lines[0]["accuracy_test"] == result["accuracy_teacher"]
+    assert lines[-1]["accuracy_test"] == result["accuracy"]
+    assert lines[-1]["volume"] == result["volume"]
+    assert lines[0]["volume"] == result["volume_full"]
+    for line in lines:
+        is_pruning = line["stage"] == "prune"
+        assert (line["b"] is not None) == (line["f"] is not None) == is_pruning
+        assert line["loss"] == pytest.approx(line["loss_data"] + line["loss_prior"])
+        assert is_pruning or line["loss_prior"] == 0
+    assert lines[2]["b"] == pytest.approx(result["budget"])
+
+
+def test_the_pruned_file_needs_no_other(run, tmp_path):
+    """In a fresh process, in an empty folder."""
+    (tmp_path / "only.safetensors").write_bytes((run / "pruned.safetensors").read_bytes())
+    code = """
+import json
+from pathlib import Path
+from tinybar import data, pruning
+from tinybar.train.checkpoint import load_model
+from tinybar.train.run import accuracy
+model, about = load_model(Path("only.safetensors"))
+digits = data.load(about["name"])
+images = digits.normalise(digits.test.images)
+print(json.dumps([accuracy(model, images, digits.test.labels), pruning.volume(model)]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [result_of(run)["accuracy"], result_of(run)["volume"]]
+
+
+def test_the_config_is_resolved(run):
+    config = RunFolder.open(run).load_config()
+    assert config == Config(
+        data="digits", model="wrn-10-1", budget="4x", epochs=(2, 1, 1), teacher_epochs=1
+    )
+
+
+OTHER_RUNS = [
+    ["--method", "random", "--budget", "4x"],
+    ["--metric", "flops", "--budget", "0.2"],
+    ["--no-distill", "--budget", "1000", "--schedule", "linear"],
+]
+
+
+@pytest.mark.parametrize("options", OTHER_RUNS, ids=lambda options: options[0].strip("-"))
+def test_other_methods_keep_their_budgets(options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *QUICK, *options, "--batch-size", "256"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    result = result_of(folder)
+    assert 0 < result[result["metric"]] <= result["budget"]
+    small, _ = load_model(folder / "pruned.safetensors")
+    assert pruning.COSTS[result["metric"]].exact(small) == result[result["metric"]]
+    stages = [line["stage"] for line in metrics_of(folder)]
+    if result["method"] == "random":  # the epochs with the barrier go to training afterwards
+        assert stages == ["teacher"] + ["fine-tune"] * 4
+    else:
+        assert stages == ["teacher"] + ["prune"] * 2 + ["fine-tune"] * 2
+
+
+# --- in memory, smaller still --------------------------------------------------------------------
+
+
+def test_the_seed_decides_everything(tmp_path):
+    first, _ = run_toy(tmp_path / "a")
+    second, _ = run_toy(tmp_path / "b")
+    other, _ = run_toy(tmp_path / "c", Config(**{**vars(TINY), "seed": 1}))
+    assert pruned_of(first) == pruned_of(second)
+    assert first.teacher.read_bytes() == second.teacher.read_bytes()
+    assert without_times(first) == without_times(second)
+    assert first.teacher.read_bytes() != other.teacher.read_bytes()
+    assert without_times(first) != without_times(other)
+
+
+@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "random"}, {"shrink": True}])
+def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
+    config = Config(**{**vars(TINY), **options})
+    whole, facts = run_toy(tmp_path / "whole", config)
+    expected = without_times(whole)
+    assert len(expected) == 6
+    for last in range(1, 7):
+        count = iter(range(1, 7))
+
+        def interrupt(record, count=count, last=last):
+            if next(count) == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run_toy(tmp_path / f"cut-{last}", config, interrupt)
+        assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
+        random.seed(99)  # whatever the new process had drawn before
+        folder = RunFolder.open(tmp_path / f"cut-{last}")
+        resumed = train(folder.load_config(), toy(), folder, lambda record: None)
+        assert pruned_of(folder) == pruned_of(whole), f"cut after line {last}"
+        assert without_times(folder) == expected
+        for name in facts.keys() - {"seconds", "peak_bytes"}:
+            assert np.array_equal(resumed[name], facts[name]), name
+
+
+def test_the_listener_hears_of_every_epoch(tmp_path):
+    heard = []
+    folder, _ = run_toy(tmp_path / "run", listen=heard.append)
+    assert [record["stage"] for record in heard] == [
+        line["stage"] for line in metrics_of(folder.path)
+    ]
+    assert [record["epochs"] for record in heard] == [2, 2, 2, 2, 2, 2]
+
+
+def test_it_is_the_barrier_that_prunes(tmp_path):
+    """With lambda = 0 the gates stay open, and hard pruning has to drop what is over the budget."""
+    ends = []
+    for weight in (None, 0.0):
+        options = {"epochs": (20, 0, 0), "teacher_epochs": 1, "lambda_": weight}
+        folder, facts = run_toy(tmp_path / f"{weight}", Config(**{**vars(TINY), **options}))
+        volumes = [line["volume"] for line in metrics_of(folder.path) if line["stage"] == "prune"]
+        assert facts["volume"] <= facts["budget"] == facts["volume_full"] // 4
+        assert volumes[0] > facts["budget"]
+        ends.append((volumes[-1], facts["dropped"], facts["budget"]))
+    (pruned, few, budget), (unpruned, many, _) = ends
+    assert pruned < unpruned
+    assert unpruned > 1.5 * budget
+    assert few < many / 4
+
+
+def test_nothing_is_left_to_chance_when_no_epoch_fine_tunes(tmp_path):
+    config = Config(**{**vars(TINY), "epochs": (1, 0, 0), "teacher_epochs": 1})
+    folder, facts = run_toy(tmp_path / "run", config)
+    assert facts["accuracy"] == facts["accuracy_hard"]
+    assert [line["stage"] for line in metrics_of(folder.path)] == ["teacher", "prune"]
+
+
+def test_the_pruned_network_and_the_hard_accuracy_agree_with_the_list_of_features(tmp_path):
+    folder, facts = run_toy(tmp_path / "run")
+    left = {name: left for name, left, _, _ in facts["features"]}
+    arrays, about = load_arrays(folder.pruned)
+    assert arrays["stem.weight"].shape[-1] == left["stem"]
+    assert sum(n * area for _, n, _, area in facts["features"]) == facts["volume"]
+    assert about["network"]["kind"] == "compact"
+
+
+def test_a_budget_that_cannot_be_is_refused_before_training():
+    smallest = 36 + 9 + 4  # one feature of the stem and of both shortcuts, on 6x6 images
+    model = nn.wide_resnet(10, 1, 3, (6, 6, 1), nn.HardConcrete)
+    assert pruning.COSTS["volume"].smallest(model) == smallest
+    assert check(Config(**{**vars(TINY), "budget": str(smallest)}), toy()) == smallest
+    with pytest.raises(ValueError, match=f"cannot be pruned below {smallest}"):
+        check(Config(**{**vars(TINY), "budget": str(smallest - 1)}), toy())
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
+    config = Config(**{**vars(TINY), "lr": 1e30})
+    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch .* --lr than 1e\+30"):
+        run_toy(tmp_path / "run", config)
+
+
+def test_labels_out_of_range_are_refused():
+    images = np.zeros((4, 6, 6, 1), np.uint8)
+    with pytest.raises(ValueError, match=r"labels out of range: train has 0\.\.3"):
+        Dataset("bad", ("a", "b", "c"), Split(images, np.arange(4)), Split(images, np.arange(4)))
+
+
+def test_the_rate_is_reduced_for_the_last_epochs():
+    rate = reduced_for_last(2, 5, 0.1)
+    assert [rate(epoch) for epoch in range(5)] == [0.1, 0.1, 0.1, 0.01, 0.01]
+    assert reduced_for_last(0, 2, 0.1)(1) == 0.1
+    assert STAGES == ("teacher", "prune", "fine-tune")

@@ -1,0 +1,162 @@
+"""What every option of a run does."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from train.toy import TINY, metrics_of, pruned_of, run_toy, toy, without_times
+
+from tinybar import nn, pruning
+from tinybar.train.checkpoint import RunFolder, load_model, save_model
+from tinybar.train.config import Config
+from tinybar.train.run import check, train
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The metrics of the run whose options the next test changes one by one."""
+    return without_times(run_toy(tmp_path_factory.mktemp("plain") / "run")[0])
+
+
+CHANGES = {
+    "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
+    "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
+    "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
+    "teacher_slow_epochs": 2, "init_from_teacher": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", sorted(CHANGES))
+def test_every_option_has_an_effect(option, plain, tmp_path):
+    changed = run_toy(tmp_path / "run", Config(**{**vars(TINY), option: CHANGES[option]}))[0]
+    lines = without_times(changed)
+    first = next(i for i, (a, b) in enumerate(zip(lines, plain, strict=False)) if a != b)
+    of_the_teacher = {
+        "teacher_epochs", "teacher_slow_epochs", "batch_size", "lr", "weight_decay", "seed",
+        "metric",
+    }  # fmt: skip
+    assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
+
+
+def test_shrink_skips_and_is_the_same_run_to_rounding(tmp_path, monkeypatch):
+    skipped, compute = [], nn.PreActivationBlock._of_open
+    monkeypatch.setattr(
+        nn.PreActivationBlock, "_of_open", lambda *a: skipped.append(1) or compute(*a)
+    )
+    runs = []
+    for shrink in (False, True):
+        config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "shrink": shrink})
+        folder, facts = run_toy(tmp_path / f"{shrink}", config)
+        runs.append((without_times(folder), facts["features"]))
+        assert bool(skipped) == shrink
+    (lines, features), (lines_shrunk, features_shrunk) = runs
+    assert features == features_shrunk
+    for line, shrunk in zip(lines, lines_shrunk, strict=True):
+        for key in ("stage", "epoch", "volume", "b", "f"):
+            assert shrunk[key] == line[key]
+        for key in ("loss_data", "loss_prior"):  # accuracy_test is of running statistics
+            assert shrunk[key] == pytest.approx(line[key], rel=1e-3)
+
+
+def test_the_weights_decay_while_they_are_pruned(tmp_path):
+    """Without a teacher to learn from, only the decay of that stage itself can matter to it."""
+    stages = []
+    for decay in (0.0, 0.1):
+        config = Config(**{**vars(TINY), "distill": False, "weight_decay": decay})
+        lines = without_times(run_toy(tmp_path / f"{decay}", config)[0])
+        stages.append([line for line in lines if line["stage"] == "prune"])
+    assert stages[0] != stages[1]
+
+
+def test_at_random_the_small_network_starts_from_scratch(tmp_path):
+    """Its weights have the variance of its own fan-in, not that of the full network's."""
+    options = {"method": "random", "epochs": (1, 0, 0), "lr": 1e-12}
+    folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
+    weight = load_model(folder.pruned)[0].blocks[-1].conv2.weight.data
+    fan_in = weight[..., 0].size
+    assert fan_in < 9 * 64
+    assert abs(weight.var() * fan_in / 2 - 1) < 5 * np.sqrt(2 / weight.size)
+
+
+def test_images_held_out_are_looked_at_in_place_of_the_test_images(tmp_path):
+    folder = RunFolder.create(tmp_path / "run", TINY)
+    facts = train(TINY, toy().with_validation(0.25), folder, lambda record: None)
+    lines = metrics_of(folder.path)
+    assert {line["accuracy_test"] for line in lines} == {None}
+    assert all(0 <= line["accuracy_val"] <= 1 for line in lines)
+    assert facts["accuracy_val"] == lines[-1]["accuracy_val"]
+    assert 0 <= facts["accuracy"] <= 1
+
+
+def test_a_teacher_from_a_file_is_not_trained(tmp_path):
+    first, facts = run_toy(tmp_path / "first")
+    with_it = Config(**{**vars(TINY), "teacher": str(first.teacher), "init_from_teacher": True})
+    folder, again = run_toy(tmp_path / "second", with_it)
+    assert "teacher" not in {line["stage"] for line in metrics_of(folder.path)}
+    assert folder.teacher.read_bytes() == first.teacher.read_bytes()
+    for fact in ("accuracy_teacher", "volume_full", "flops_full", "params_full"):
+        assert again[fact] == facts[fact]
+
+
+def test_a_run_with_a_teacher_from_a_file_goes_on_without_that_file(tmp_path):
+    first, _ = run_toy(tmp_path / "first")
+    teacher = tmp_path / "teacher.safetensors"
+    config = Config(**{**vars(TINY), "teacher": str(teacher)})
+    teacher.write_bytes(first.teacher.read_bytes())
+    whole, _ = run_toy(tmp_path / "whole", config)
+
+    def stop(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path / "cut", config, stop)
+    teacher.unlink()
+    cut = RunFolder.open(tmp_path / "cut")
+    train(cut.load_config(), toy(), cut, lambda record: None)
+    assert pruned_of(cut) == pruned_of(whole)
+
+
+def test_what_is_pruned_can_start_with_the_teacher_s_weights(tmp_path):
+    """Nearly without learning it keeps them; what gates leave of them is in the small network."""
+    options = {"init_from_teacher": True, "lr": 1e-12, "gate_lr": 0.05, "method": "bar"}
+    folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
+    teacher, small = (load_model(path)[0] for path in (folder.teacher, folder.pruned))
+    entries = teacher.blocks[-1].conv1.weight.data.ravel()
+    kept = small.blocks[-1].conv1.weight.data.ravel()
+    assert np.abs(entries - kept[:, None]).min(axis=1).max() < 1e-6
+
+
+def test_a_teacher_that_does_not_fit(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        check(Config(**{**vars(TINY), "teacher": str(tmp_path / "none")}), toy())
+    save_model(tmp_path / "other", nn.build("wrn-10-2", 3, (6, 6, 1)), toy())
+    with pytest.raises(ValueError, match="it holds wrn-10-2, not wrn-10-1"):
+        check(Config(**{**vars(TINY), "teacher": str(tmp_path / "other")}), toy())
+
+
+def test_networks_with_the_activation_after_the_sum_are_trained_as_well(tmp_path):
+    config = Config(**{**vars(TINY), "model": "resnet-8", "budget": "8x"})
+    folder, facts = run_toy(tmp_path / "run", config)
+    assert facts["cost"] == facts["volume"] <= facts["budget"]
+    small = load_model(folder.pruned)[0]
+    assert pruning.volume(small) == facts["volume"]
+
+
+def test_only_some_networks_can_skip():
+    with pytest.raises(ValueError, match="--shrink is for wide residual networks"):
+        check(Config(**{**vars(TINY), "model": "resnet-8", "shrink": True}), toy())
+
+
+@pytest.mark.parametrize("metric", sorted(pruning.COSTS))
+def test_every_metric_keeps_its_budget(metric, tmp_path):
+    config = Config(**{**vars(TINY), "metric": metric, "budget": "3x"})
+    folder, facts = run_toy(tmp_path / "run", config)
+    small = load_model(folder.pruned)[0]
+    assert pruning.COSTS[metric].exact(small) == facts["cost"] <= facts["budget"]
+
+
+def test_the_options_are_all_tried():
+    elsewhere = {"model", "shrink", "teacher"}
+    elsewhere |= {"data", "image_size", "val_fraction", "augment"}  # see tests/data
+    elsewhere |= {"precision"}  # has an effect on a GPU only
+    assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere

@@ -1,0 +1,1 @@
+"""Readers of files: idx, CIFAR's binaries, folders, archives, images; downloads."""

@@ -1,0 +1,1 @@
+"""What a computation stands on: arrays, devices, random streams, threads, memory, files."""

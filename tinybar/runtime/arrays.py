@@ -1,0 +1,156 @@
+"""The array module and the device that it computes on.
+
+Every array operation of tinybar is written once, against `xp`: NumPy on the CPU, CuPy on a GPU.
+A function that is given arrays asks `array_module(x)`; one that makes arrays from nothing asks
+`xp()`, the module of the current device.
+
+The device, its precision and the random streams (`random.py`) are the only hidden state of the
+library. All are set explicitly: `use_device`, `use_precision`, `seed`.
+"""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+
+import numpy as np
+
+from . import blas
+
+_device = "cpu"
+KEPT_SHARE = 0.25  # of a GPU's free memory: what a data set may take, the rest is for training
+
+
+def _cupy() -> ModuleType | None:
+    """CuPy, or None where it is not installed. Imported on first use: `import tinybar` is light."""
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return cupy
+
+
+def gpu_available() -> bool:
+    """True when CuPy is installed and sees at least one GPU."""
+    cupy = _cupy()
+    if cupy is None:
+        return False
+    try:
+        return cupy.cuda.runtime.getDeviceCount() > 0
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return False
+
+
+def use_device(name: str) -> str:
+    """Make `name` the device of all arrays created from now on, and return the resolved name.
+
+    name: "cpu", "gpu", "gpu:1" (the second GPU), or "auto": the GPU where CuPy sees one.
+    Raises ValueError for an unknown name, and where there is no such GPU.
+    """
+    global _device
+    if name == "auto":
+        name = "gpu" if gpu_available() else "cpu"
+    if not isinstance(name, str) or not re.fullmatch(r"cpu|gpu(:[0-9]+)?", name):
+        raise ValueError(f"unknown device {name!r}: use cpu, gpu, gpu:N or auto")
+    if name != "cpu":
+        if not gpu_available():
+            raise ValueError(
+                f"device {name!r} needs CuPy and a CUDA GPU, and none was found: "
+                "pip install 'tinybar[cuda12]', or use --device cpu"
+            )
+        cupy = _cupy()
+        index, count = int(name[4:] or 0), cupy.cuda.runtime.getDeviceCount()
+        if index >= count:
+            raise ValueError(f"device {name!r} does not exist: {count} GPU(s) found, from gpu:0")
+        cupy.cuda.Device(index).use()
+    _device = name
+    return name
+
+
+def device() -> str:
+    """Name of the current device: "cpu", "gpu" or "gpu:N"."""
+    return _device
+
+
+def device_name() -> str:
+    """What the current device is called by its maker, for tables and result files."""
+    if _device == "cpu":
+        return blas.processor_name()
+    cupy = _cupy()
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    return properties["name"].decode()
+
+
+PRECISIONS = ("fp32", "tf32")
+
+
+def use_precision(name: str) -> str:
+    """How the current GPU multiplies float32 matrices from now on; returns what it does.
+
+    "fp32": in full. "tf32": on tensor cores, with factors rounded to 10 bits of mantissa instead
+    of 23, and products added in float32. Sums, elementwise operations and float64 do not change.
+    The CPU, and GPUs older than Ampere, compute in fp32 whatever is asked for.
+    To be called after `use_device`, in the thread that computes. ValueError for another name.
+    """
+    if name not in PRECISIONS:
+        raise ValueError(f"unknown precision {name!r}: use one of {', '.join(PRECISIONS)}")
+    if _device == "cpu":
+        return "fp32"
+    cupy = _cupy()
+    from cupy._core import _routines_linalg as linalg
+
+    if int(cupy.cuda.Device().compute_capability) < 80:
+        name = "fp32"
+    # CuPy asks cuBLAS in two ways. A product of two matrices follows CuPy's compute type, which the
+    # variable CUPY_TF32 also sets; one of two stacks of matrices follows the handle's math mode.
+    compute_type, math_mode = {
+        "fp32": (linalg.COMPUTE_TYPE_DEFAULT, 0),  # CUBLAS_DEFAULT_MATH
+        "tf32": (linalg.COMPUTE_TYPE_TF32, 3),  # CUBLAS_TF32_TENSOR_OP_MATH
+    }[name]
+    linalg.set_compute_type(np.float32, compute_type)
+    cupy.cuda.cublas.setMathMode(cupy.cuda.get_cublas_handle(), math_mode)
+    return name
+
+
+def xp() -> ModuleType:
+    """The array module of the current device: numpy, or cupy."""
+    return np if _device == "cpu" else _cupy()
+
+
+def array_module(*arrays) -> ModuleType:
+    """The module that the given arrays belong to: cupy if any is a CuPy array, else numpy."""
+    for array in arrays:
+        if type(array).__module__.partition(".")[0] == "cupy":
+            return _cupy()
+    return np
+
+
+def to_numpy(array) -> np.ndarray:
+    """The array on the host; a NumPy array is returned as it is."""
+    return array.get() if array_module(array) is not np else np.asarray(array)
+
+
+def to_device(array):
+    """The array on the current device; already there, it is returned as it is."""
+    if _device == "cpu":
+        return to_numpy(array)
+    return xp().asarray(array)
+
+
+def keep_on_device(array: np.ndarray):
+    """The array moved to the device for good where that is worth it, else as it is.
+
+    On a GPU: where it takes no more than `KEPT_SHARE` of the memory that is free there, so that
+    batches can be gathered from it without a copy from the host each time.
+    """
+    if _device == "cpu":
+        return array
+    cupy = _cupy()
+    free = cupy.cuda.Device().mem_info[0] + cupy.get_default_memory_pool().free_bytes()
+    return to_device(array) if array.nbytes <= KEPT_SHARE * free else array
+
+
+def synchronize() -> None:
+    """Wait until the device has done all it was given; timings need it. Nothing on the CPU."""
+    if _device != "cpu":
+        _cupy().cuda.get_current_stream().synchronize()

@@ -1,0 +1,107 @@
+"""Memory of this process: how much it uses, and the allocator's settings.
+
+By default glibc returns every large array to the system when it is freed, and the next one is
+mapped and zeroed page by page. With freed memory kept, a convolution with batch norm and ReLU,
+forward and backward, 64x32x32x16 in float32, was 20 to 30 % faster (70 page faults an iteration
+instead of 1,430), at the same peak memory.
+
+    TINYBAR_MALLOC=default    leave the allocator alone
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from . import arrays
+
+_PROC = Path("/proc/self")
+
+
+def resident() -> int | None:
+    """Bytes resident now."""
+    return _status("VmRSS")
+
+
+def peak() -> int | None:
+    """Bytes resident at most, since the start or since `restart_peak`."""
+    found = _status("VmHWM")  # ru_maxrss may be that of the process that started this one
+    if found is not None:
+        return found
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def restart_peak() -> None:
+    """Let the peak begin anew, where the system can: Linux."""
+    try:
+        (_PROC / "clear_refs").write_text("5")
+    except OSError:
+        return  # the peak since the start is then an upper bound
+
+
+def device_peak() -> int | None:
+    """Bytes that arrays took of the GPU at most; None on the CPU."""
+    if arrays.device() == "cpu":
+        return None
+    return arrays.xp().get_default_memory_pool().total_bytes()  # which gives nothing back
+
+
+def peaks(before: dict) -> dict[str, int | None]:
+    """peak_bytes and peak_device_bytes: of this process, or those `before` if they were higher."""
+    now = {"peak_bytes": peak(), "peak_device_bytes": device_peak()}
+    return {name: max(now[name] or 0, before.get(name) or 0) or None for name in now}
+
+
+def _status(field: str) -> int | None:
+    try:
+        text = (_PROC / "status").read_text()
+    except OSError:
+        return None
+    found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
+    return 1024 * int(found[1]) if found else None
+
+
+# --- the allocator --------------------------------------------------------------------------------
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the names of glibc's malloc.h
+KEPT = 2**31 - 1  # bytes of free memory kept by the process: the largest value there is
+LARGEST = (1 << 30, 1 << 25)  # bytes of the largest array from kept memory; glibc < 2.35: 32 MiB
+
+_allocator = "allocator left alone: tinybar decided nothing yet"
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next arrays. `allocator` tells what was done."""
+    global _allocator
+    _allocator = _set_allocator(os.environ)
+
+
+def allocator() -> str:
+    """What `keep_freed_memory` did, as a sentence."""
+    return _allocator
+
+
+def _set_allocator(environ) -> str:
+    if environ.get("TINYBAR_MALLOC") == "default":
+        return "allocator left alone: TINYBAR_MALLOC=default"
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
+        if name in environ:
+            return f"allocator left alone: {name} is set"
+    if sys.platform != "linux":
+        return f"allocator left alone: nothing is known to be better on {sys.platform}"
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return "allocator left alone: the C library is not glibc"
+    for largest in LARGEST:
+        if libc.mallopt(M_MMAP_THRESHOLD, largest) and libc.mallopt(M_TRIM_THRESHOLD, KEPT):
+            return f"freed arrays of up to {largest >> 20} MiB are kept for the next ones"
+    return "allocator left alone: glibc refused the settings"

@@ -1,0 +1,47 @@
+"""Named random streams.
+
+All draws are made on the host: the same seed gives the same run on both devices, and what one part
+of the program draws never shifts what another part sees. The streams are saved in checkpoints.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+_streams: dict[str, np.random.Generator] = {}
+_seed = 0
+
+
+def seed(value: int) -> None:
+    """Restart every random stream from `value` (an integer, at least 0)."""
+    global _seed
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"a seed is an integer >= 0, got {value!r}")
+    _seed = value
+    _streams.clear()
+
+
+def stream(name: str) -> np.random.Generator:
+    """The random stream called `name` ("init", "gates", "data", ...), independent of the others.
+
+    Its draws depend on the seed and on its name alone.
+    """
+    if name not in _streams:
+        key = zlib.crc32(name.encode())  # a fixed hash: `hash(str)` differs between processes
+        _streams[name] = np.random.Generator(np.random.PCG64([_seed, key]))
+    return _streams[name]
+
+
+def streams_state() -> dict:
+    """The state of all random streams, of plain numbers and strings (fit for JSON)."""
+    states = {name: generator.bit_generator.state for name, generator in _streams.items()}
+    return {"seed": _seed, "streams": states}
+
+
+def restore_streams(state: dict) -> None:
+    """Continue all random streams exactly where `streams_state` recorded them."""
+    seed(state["seed"])
+    for name, generator_state in state["streams"].items():
+        stream(name).bit_generator.state = generator_state

@@ -1,0 +1,129 @@
+"""All cores on one operation: the parts of a batch, each worked on by one thread.
+
+NumPy and the compiled forms let go of the interpreter while they compute, so threads of Python
+really run side by side. A part that fits in a core's cache is read from memory once, however many
+steps are made of it. The threads of BLAS would wait for work on the same cores, spinning; while
+parts are worked on, BLAS has the calling thread only.
+
+Which parts there are must follow from the shapes alone: then sums over parts are added in the same
+order, and results are the same bits, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from . import blas
+
+_pool: ThreadPoolExecutor | None = None
+_threads: int | None = None  # not asked for yet
+_worker = threading.local()
+
+
+def processors() -> int:
+    """How many processors this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_threads(n: int) -> None:
+    """For the option: ValueError unless n is an integer from 1 to the number of processors."""
+    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= processors():
+        raise ValueError(
+            f"--threads must be an integer from 1 to {processors()}, the processors there are; "
+            f"got {n!r}"
+        )
+
+
+def count() -> int:
+    """How many threads work on the parts: what was set, else as many as BLAS has at first."""
+    global _threads
+    if _threads is None:
+        _threads = blas.threads()
+    return _threads
+
+
+def use_threads(n: int) -> None:
+    """Let n threads work from now on, here and in BLAS. Raises ValueError unless n >= 1."""
+    global _threads, _pool
+    blas.set_threads(n)
+    _threads, _pool = n, None
+
+
+def is_inside() -> bool:
+    """Whether the caller is working on one part of several: the other cores are taken."""
+    return getattr(_worker, "busy", False)
+
+
+def each(function: Callable, parts: Sequence) -> list:
+    """[function(part) for part in parts], by all threads; BLAS has one thread within each.
+
+    What a part raises is raised here. Inside another `each`, parts are worked on one by one; a
+    single part is not one of several, and may be shared out again.
+    """
+    if is_inside() or len(parts) < 2:
+        return [function(part) for part in parts]
+    results, todo = [None] * len(parts), deque(enumerate(parts))
+
+    def work() -> None:
+        _worker.busy = True
+        try:
+            for i, part in _taken(todo):
+                results[i] = function(part)
+        finally:
+            _worker.busy = False
+
+    helpers_wanted = min(count(), len(parts)) - 1
+    with blas.one_thread():
+        # In a copy of the context: NumPy's errstate is the caller's.
+        helpers = [
+            _workers().submit(contextvars.copy_context().run, work) for _ in range(helpers_wanted)
+        ]
+        try:
+            work()
+        finally:
+            todo.clear()  # after an error the others stop, too
+            helpers = [helper for helper in helpers if not helper.cancel()]  # asleep until now
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+    return results
+
+
+def _taken(todo: deque) -> Iterator:
+    """What is left to do, one thing after the other; threads share `todo`."""
+    while True:
+        try:
+            yield todo.popleft()
+        except IndexError:  # another thread took the last one
+            return
+
+
+def slices(n: int, parts: int) -> list[slice]:
+    """n things in `parts` slices, whose lengths differ by one at most."""
+    edges = [n * i // parts for i in range(parts + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def _workers() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(max(1, count() - 1), thread_name_prefix="tinybar")
+    return _pool
+
+
+def _forget() -> None:
+    """A forked process has none of its parent's threads."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

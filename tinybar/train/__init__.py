@@ -1,0 +1,1 @@
+"""A run: its options, its stages, its folder and its result."""
