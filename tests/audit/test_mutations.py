@@ -10,8 +10,8 @@ import pytest
 import tinybar.autograd.gates
 import tinybar.nn.gates
 import tinybar.nn.layers
-import tinybar.nn.networks.blocks
-import tinybar.nn.networks.resnet
+import tinybar.nn.networks.postactivation
+import tinybar.nn.networks.preactivation
 import tinybar.nn.optim
 import tinybar.pruning.compaction
 import tinybar.pruning.cost
@@ -236,24 +236,24 @@ def kink(patch):
 
 def without_cap(patch):
     """The barrier as it is, infinite."""
-    right = bar.BudgetAwareRegularizer.__init__
+    right = bar.BudgetAwarePenalty.__init__
 
     def mutated(self, *args, **options):
         right(self, *args, **options)
         self.cap = math.inf
 
-    patch.setattr(bar.BudgetAwareRegularizer, "__init__", mutated)
+    patch.setattr(bar.BudgetAwarePenalty, "__init__", mutated)
 
 
 def start_at_v_f(patch):
     """No tolerance: f is at its cap from the first iteration."""
-    right = bar.BudgetAwareRegularizer.__init__
+    right = bar.BudgetAwarePenalty.__init__
 
     def mutated(self, *args, **options):
         right(self, *args, **options)
         self.tolerance = 0.0
 
-    patch.setattr(bar.BudgetAwareRegularizer, "__init__", mutated)
+    patch.setattr(bar.BudgetAwarePenalty, "__init__", mutated)
 
 
 def reads_the_sum(patch):
@@ -264,7 +264,7 @@ def reads_the_sum(patch):
         gates = [source.gate for source in site.reads]
         if not gates or None in gates:
             return right(site)
-        widths = [tinybar.pruning.cost.total(gate.probability_active()) for gate in gates]
+        widths = [tinybar.pruning.cost.total(gate.probability_open()) for gate in gates]
         return sum(widths[1:], widths[0])
 
     patch.setattr(tinybar.pruning.cost, "expected_reads", mutated)
@@ -331,19 +331,19 @@ MISTAKES = {
     ),
     "no live mask": (
         "the compact network computes the masked one",
-        replace(tinybar.nn.networks.blocks, "is_open", all_live),
+        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
     ),
     "an interrupted path still adds beta": (
         "a gated pooling block of ResNet-50",
-        replace(tinybar.nn.networks.resnet, "is_open", all_live),
+        replace(tinybar.nn.networks.postactivation, "is_open", all_live),
     ),
     "an interrupted path still adds beta, in a network": (
         "the same of bottlenecks, as in ResNet-50",
-        replace(tinybar.nn.networks.resnet, "is_open", all_live),
+        replace(tinybar.nn.networks.postactivation, "is_open", all_live),
     ),
     "no live mask, in a block": (
         "a gated pooling block",
-        replace(tinybar.nn.networks.blocks, "is_open", all_live),
+        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
     ),
     "FLOPs read the sum of a signal's gates": (
         "L_S of the FLOP metric is the expectation of the FLOPs",

@@ -16,8 +16,9 @@ from tinybar.bench.runner import Worker, WorkerError, compare
 from tinybar.bench.timing import LEAST_ROUNDS
 from tinybar.cli import main
 from tinybar.data import load
-from tinybar.train.checkpoint import RunFolder, save_model
 from tinybar.train.config import Config
+from tinybar.train.folder import RunFolder
+from tinybar.train.models import save_model
 
 TINY = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
 ALONE = [*TINY, "--seconds", "0.01"]

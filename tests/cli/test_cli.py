@@ -12,8 +12,8 @@ from PIL import Image
 
 import tinybar
 from tinybar.cli import main
-from tinybar.train.checkpoint import RunFolder
 from tinybar.train.config import Config
+from tinybar.train.folder import RunFolder
 
 QUICK = [
     "--model", "wrn-10-1", "--epochs", "1", "1", "0", "--teacher-epochs", "1",

@@ -9,7 +9,7 @@ import tinybar as tb
 from tinybar import nn
 from tinybar.data import load
 from tinybar.nn.pretrained import from_torch, load_weights
-from tinybar.train.checkpoint import save_model
+from tinybar.train.models import save_model
 
 
 def wide() -> nn.WideResNet:

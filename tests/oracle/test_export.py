@@ -29,7 +29,7 @@ from tinybar.bench.networks import onnxruntime_peer, ours  # noqa: E402
 from tinybar.cli import main  # noqa: E402
 from tinybar.data import load  # noqa: E402
 from tinybar.deploy.onnx import OPSET, to_onnx  # noqa: E402
-from tinybar.train.checkpoint import save_model  # noqa: E402
+from tinybar.train.models import save_model  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
 NETWORKS = st.sampled_from([(10, 2), (16, 2), (16, 1), (10, 1)])

@@ -6,9 +6,8 @@ import numpy as np
 
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
-from tinybar.nn.networks.resnet import BOTTLENECK
 
-SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the features of a gate that are alive
+SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the channels of a gate that are alive
 
 
 def gated(depth=10, width=1, classes=4, image_shape=(8, 8, 3), dtype=np.float64) -> nn.Module:
@@ -19,8 +18,8 @@ def gated(depth=10, width=1, classes=4, image_shape=(8, 8, 3), dtype=np.float64)
 
 def bottlenecks(classes=4, image_shape=(8, 8, 3), gate=nn.HardConcrete) -> nn.ResNet:
     """As ResNet-50 in little: its stem and pooling, and three groups of two narrow bottlenecks."""
-    groups = [(8, 2, 1), (16, 2, 2), (24, 2, 2)]
-    return nn.ResNet("little", groups, BOTTLENECK, 4, True, classes, image_shape, gate)
+    groups = [((2, 2, 8), 2, 1), ((4, 4, 16), 2, 2), ((6, 6, 24), 2, 2)]
+    return nn.ResNet("little", groups, True, classes, image_shape, gate)
 
 
 def post_activation(kind: str, image_shape=(8, 8, 3), dtype=np.float64) -> nn.ResNet:
@@ -44,13 +43,13 @@ def randomise(model: nn.Module, rng: np.random.Generator) -> nn.Module:
 
 
 def set_gate(gate: nn.HardConcrete, alive, rng: np.random.Generator) -> None:
-    """Open exactly the features of `alive`, booleans; z of the open ones is anywhere in (0, 1]."""
+    """Open exactly the channels of `alive`, booleans; z of the open ones is anywhere in (0, 1]."""
     distance = rng.uniform(0.05, 4.0, gate.log_alpha.shape)
     gate.log_alpha.data[...] = THRESHOLD + np.where(alive, distance, -distance)
 
 
 def random_gates(model: nn.Module, rng: np.random.Generator, shares=SHARES) -> nn.Module:
-    """Every gate with a share of live features drawn from `shares`."""
+    """Every gate with a share of live channels drawn from `shares`."""
     for gate in pruning.gates_of(model):
         set_gate(gate, rng.random(gate.log_alpha.shape) < rng.choice(shares), rng)
     return model

@@ -96,16 +96,16 @@ def test_it_is_built_again_from_its_layout_and_state(seed, network):
 
 
 @given(SEEDS, ALL_NETWORKS)
-def test_what_is_dead_has_no_influence(seed, network):
-    """Every number that belongs to a dead feature is replaced; no logit changes by a bit."""
+def test_dead_channels_have_no_influence(seed, network):
+    """Every number that belongs to a dead channel is replaced; no logit changes by a bit."""
     model, rng = random_network(seed, network, (6, 5, 2))
     x = images(model, rng)
     before, small_before = logits(model, x), pruning.compact(model).state_dict()
 
     def spoil(array, *dead):
-        for axis, features in dead:
+        for axis, channels in dead:
             where = [slice(None)] * array.ndim
-            where[axis] = np.flatnonzero(features)
+            where[axis] = np.flatnonzero(channels)
             array[tuple(where)] = rng.standard_normal(array[tuple(where)].shape) * 50
 
     def spoil_bn(bn, dead):
@@ -118,7 +118,7 @@ def test_what_is_dead_has_no_influence(seed, network):
         spoil_bn(layer.site.bn, ~layer.writes)
     for block in model.blocks:
         spoil_bn(block.reading_bn, ~live[block.path()[0].conv].reads)
-    dead = ~alive_at_the_end(live)
+    dead = ~live_at_the_end(live)
     spoil_bn(model.bn, dead)
     spoil(model.linear.weight.data, (0, dead))
     assert np.array_equal(logits(model, x), before)
@@ -126,26 +126,30 @@ def test_what_is_dead_has_no_influence(seed, network):
     assert all(np.array_equal(after[name], array) for name, array in small_before.items())
 
 
-def alive_at_the_end(live: dict) -> np.ndarray:
-    """(C,) booleans: the features of the last residual signal that exist."""
+def writers_at_the_end(live: dict) -> list:
+    """The layers that write to the last residual signal."""
     signal = list(live.values())[-1].site.signal
-    return np.logical_or.reduce([live[site.conv].writes for site in signal])
+    return [layer for layer in live.values() if layer.site.signal == signal]
+
+
+def live_at_the_end(live: dict) -> np.ndarray:
+    """(C,) booleans: the live channels of the last residual signal."""
+    return np.logical_or.reduce([layer.writes for layer in writers_at_the_end(live)])
 
 
 @given(SEEDS, st.sampled_from([(10, 1), (10, 2), *POST]))
-def test_what_is_alive_has_influence(seed, network):
-    """The counterpart: a live feature of the last signal, moved, moves the logits."""
+def test_live_channels_have_influence(seed, network):
+    """The counterpart: a live channel of the last residual signal moves the logits."""
     model, rng = random_network(seed, network, (6, 5, 2))
     x = images(model, rng)
     before = logits(model, x)
     live = {layer.site.conv: layer for layer in pruning.hard_pruned(model)}
-    feature = np.flatnonzero(alive_at_the_end(live))[0]
+    channel = np.flatnonzero(live_at_the_end(live))[0]
     if model.bn is not None:
-        model.bn.beta.data[feature] += 100
+        model.bn.beta.data[channel] += 100
     else:
-        writers = list(live.values())[-1].site.signal
-        writer = next(site for site in writers if live[site.conv].writes[feature])
-        writer.bn.beta.data[feature] += 10_000  # the gate may be nearly closed
+        writer = next(layer for layer in writers_at_the_end(live) if layer.writes[channel])
+        writer.site.bn.beta.data[channel] += 10_000  # the gate may be nearly closed
     assert not np.allclose(logits(model, x), before)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from properties.networks import post_activation, random_gates, set_gate
 
 from tinybar import nn, pruning
-from tinybar.nn.networks.resnet import BASIC, BOTTLENECK
+from tinybar.nn.networks.postactivation import BASIC, BOTTLENECK
 from tinybar.pruning import COSTS
 
 COUNTED = ("volume", "flops", "params")
@@ -75,7 +75,7 @@ def test_the_count_written_again(seed, kind, shape, connectivity):
 def by_hand():
     """Two bottlenecks on 8x8 grey images: the stem has the area 16, pooling leaves 4."""
     shape, gate = (8, 8, 1), nn.HardConcrete
-    model = nn.ResNet("little", [(4, 2, 1)], BOTTLENECK, 2, True, 3, shape, gate).eval()
+    model = nn.ResNet("little", [((2, 2, 4), 2, 1)], True, 3, shape, gate).eval()
     first, second = model.blocks
     for gate, features in (
         (model.stem_gate, {0, 1, 2}),

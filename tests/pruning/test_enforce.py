@@ -1,19 +1,22 @@
-"""Hard pruning: which features go, in which order, and when there is nothing left to close."""
+"""Hard pruning: which channels close and reopen, in which order, and when none is left."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from properties.networks import gated, random_gates
 
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
 from tinybar.pruning import COSTS, BudgetError
-from tinybar.pruning.enforce import CLOSED
+
+CLOSED, REOPENED = nn.HardConcrete.closed, nn.HardConcrete.reopened
 
 VOLUME, FLOPS = COSTS["volume"], COSTS["flops"]
 
 
 def open_model(seed=0, width=1):
-    """All features alive, every log alpha different."""
+    """All channels alive, every log alpha different."""
     rng = np.random.default_rng(seed)
     model = gated(10, width, image_shape=(4, 4, 1))
     for gate in pruning.gates_of(model):
@@ -41,7 +44,7 @@ def test_nothing_is_closed_within_the_budget():
     assert np.array_equal(log_alphas(model), before)
 
 
-def test_the_lowest_go_first_and_no_more_than_needed():
+def test_the_lowest_scores_close_first_and_no_more_than_needed():
     model = open_model()
     before = log_alphas(model)
     full = VOLUME.full(model)
@@ -65,8 +68,8 @@ def _reopen(model, place, value):
         place -= gate.log_alpha.size
 
 
-def test_features_that_are_not_computed_are_not_counted_as_closed():
-    """Those of a dead block are lower, but closing them would gain nothing."""
+def test_dead_channels_are_not_closed():
+    """Those of a dead block have lower scores, but closing them would save nothing."""
     model = open_model()
     block = model.blocks[0]
     block.gate1.log_alpha.data[...] = THRESHOLD - 0.5
@@ -82,19 +85,19 @@ def test_down_to_the_smallest_and_not_below(cost):
     smallest = cost.smallest(model)
     pruning.enforce_budget(model, cost, smallest)
     assert cost.exact(model) == smallest
-    vital = [gate for gate in pruning.gates_of(model) if gate.vital]
-    assert [int(gate.alive().sum()) for gate in vital] == [1, 1, 1]
+    kept_gates = [gate for gate in pruning.gates_of(model) if gate.keep_one]
+    assert [int(gate.alive().sum()) for gate in kept_gates] == [1, 1, 1]
     with pytest.raises(BudgetError, match=f"its smallest cost is {smallest:,}") as error:
         pruning.enforce_budget(model, cost, smallest - 1)
     assert f"cannot be pruned to {smallest - 1:,}" in str(error.value)
 
 
-def test_the_best_feature_of_a_vital_gate_is_kept():
+def test_a_gate_with_keep_one_keeps_its_best_channel():
     model = open_model()
-    best = [int(gate.log_alpha.data.argmax()) for gate in pruning.gates_of(model) if gate.vital]
+    best = [int(gate.log_alpha.data.argmax()) for gate in pruning.gates_of(model) if gate.keep_one]
     pruning.enforce_budget(model, VOLUME, VOLUME.smallest(model))
-    vital = [gate for gate in pruning.gates_of(model) if gate.vital]
-    assert [np.flatnonzero(gate.alive()).tolist() for gate in vital] == [[b] for b in best]
+    kept_gates = [gate for gate in pruning.gates_of(model) if gate.keep_one]
+    assert [np.flatnonzero(gate.alive()).tolist() for gate in kept_gates] == [[b] for b in best]
 
 
 def test_a_plain_network_has_nothing_to_close():
@@ -110,9 +113,78 @@ def test_a_flop_budget():
     assert FLOPS.exact(model) <= target
 
 
-def test_frozen_gates_learn_no_more():
-    model = open_model()
-    pruning.expected_volume(model).backward()
-    pruning.freeze(model)
-    assert all(gate.log_alpha.grad is None for gate in pruning.gates_of(model))
-    assert not pruning.expected_volume(model).requires_grad
+# --- what is left of the budget is used -----------------------------------------------------------
+
+
+def random_model(seed):
+    rng = np.random.default_rng(seed)
+    model = gated(10, 1, image_shape=(4, 4, 1))
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = rng.normal(-2, 1, gate.log_alpha.shape)
+    return model, rng
+
+
+def alive(model) -> np.ndarray:
+    return np.concatenate([gate.alive() for gate in pruning.gates_of(model)])
+
+
+def computed(model) -> int:
+    return sum(int(layer.writes.sum()) for layer in pruning.hard_pruned(model))
+
+
+@pytest.mark.parametrize("metric", sorted(COSTS))
+@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
+def test_it_grows_within_the_budget_until_nothing_more_fits(metric, seed, share):
+    model, _ = random_model(seed)
+    cost = COSTS[metric]
+    before, spent, channels = alive(model), cost.exact(model), computed(model)
+    target = spent + share * (cost.full(model) - spent)
+    assert pruning.use_budget(model, cost, target) == computed(model) - channels >= 0
+    now = cost.exact(model)
+    assert spent <= now <= target
+    assert (alive(model) >= before).all()  # nothing closes
+    for gate in pruning.gates_of(model):
+        for channel in np.flatnonzero(~gate.alive()):
+            kept = gate.log_alpha.data[channel]
+            gate.log_alpha.data[channel] = REOPENED
+            with_it = cost.exact(model)
+            assert with_it == now or with_it > target  # it adds nothing, or does not fit
+            gate.log_alpha.data[channel] = kept
+    assert pruning.use_budget(model, cost, target) == 0
+
+
+def test_the_best_reopens_first():
+    model, _ = random_model(0)
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = 1.0
+    gate = model.blocks[2].gate1  # 64 channels of one pixel
+    gate.log_alpha.data[:3] = (-2.0, -1.7, -1.9)
+    spent = COSTS["volume"].exact(model)
+    assert pruning.use_budget(model, COSTS["volume"], spent + 2) == 2
+    assert gate.alive()[:3].tolist() == [False, True, True]
+    np.testing.assert_allclose(gate.log_alpha.data[:3], [-2.0, REOPENED, REOPENED], rtol=1e-6)
+
+
+def test_a_block_that_died_with_its_last_channel_is_alive_again():
+    model, _ = random_model(0)
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = 1.0
+    block = model.blocks[1]
+    full = COSTS["volume"].exact(model)
+    block.gate2.log_alpha.data[...] = -2.0
+    block.gate2.log_alpha.data[5] = -1.8
+    dead = COSTS["volume"].exact(model)
+    inner, area = block.gate1.log_alpha.size, 4
+    assert full - dead == (inner + block.gate2.log_alpha.size) * area
+    assert pruning.use_budget(model, COSTS["volume"], dead + (inner + 1) * area) == inner + 1
+    assert np.flatnonzero(block.gate2.alive()).tolist() == [5]
+
+
+def test_channels_of_a_dead_block_stay_closed():
+    model, _ = random_model(0)
+    block = model.blocks[1]
+    for gate in (block.gate1, block.gate2):
+        gate.log_alpha.data[...] = -3.0
+    spent = COSTS["volume"].exact(model)
+    assert pruning.use_budget(model, COSTS["volume"], spent) == 0
+    assert not block.gate1.alive().any()

@@ -7,16 +7,18 @@ import threading
 
 import numpy as np
 import pytest
-from train.toy import TINY, metrics_of, pruned_of, run_toy, toy, without_times
+from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, toy, without_times
 
 from tinybar import nn, pruning
 from tinybar.cli import main
 from tinybar.data import Dataset, Split
 from tinybar.runtime import random
 from tinybar.runtime.files import load_arrays
-from tinybar.train.checkpoint import RunFolder, load_model
 from tinybar.train.config import Config
-from tinybar.train.run import STAGES, TrainingError, check, reduced_for_last, train
+from tinybar.train.folder import RunFolder
+from tinybar.train.loop import TrainingError, reduced_for_last
+from tinybar.train.models import load_model
+from tinybar.train.run import check
 
 QUICK = ["--model", "wrn-10-1", "--epochs", "2", "1", "1", "--teacher-epochs", "1"]
 RESULT = {
@@ -26,7 +28,7 @@ RESULT = {
     "latency_ms", "peak_bytes", "peak_device_bytes",
 }  # fmt: skip
 METRICS = {
-    "stage", "epoch", "lr", "loss", "loss_data", "loss_prior", "volume", "b", "f",
+    "stage", "epoch", "lr", "loss", "loss_data", "loss_penalty", "cost", "volume", "b", "f",
     "accuracy_train", "accuracy_test", "seconds", "images_per_second",
 }  # fmt: skip
 
@@ -103,8 +105,8 @@ def test_the_metrics(run):
     for line in lines:
         is_pruning = line["stage"] == "prune"
         assert (line["b"] is not None) == (line["f"] is not None) == is_pruning
-        assert line["loss"] == pytest.approx(line["loss_data"] + line["loss_prior"])
-        assert is_pruning or line["loss_prior"] == 0
+        assert line["loss"] == pytest.approx(line["loss_data"] + line["loss_penalty"])
+        assert is_pruning or line["loss_penalty"] == 0
     assert lines[2]["b"] == pytest.approx(result["budget"])
 
 
@@ -115,8 +117,8 @@ def test_the_pruned_file_needs_no_other(run, tmp_path):
 import json
 from pathlib import Path
 from tinybar import data, pruning
-from tinybar.train.checkpoint import load_model
-from tinybar.train.run import accuracy
+from tinybar.train.models import load_model
+from tinybar.train.images import accuracy
 model, about = load_model(Path("only.safetensors"))
 digits = data.load(about["name"])
 images = digits.normalise(digits.test.images)
@@ -136,7 +138,7 @@ def test_the_config_is_resolved(run):
 
 
 OTHER_RUNS = [
-    ["--method", "random", "--budget", "4x"],
+    ["--method", "scratch", "--budget", "4x"],
     ["--metric", "flops", "--budget", "0.2"],
     ["--no-distill", "--budget", "1000", "--schedule", "linear"],
 ]
@@ -152,7 +154,7 @@ def test_other_methods_keep_their_budgets(options, tmp_path, monkeypatch):
     small, _ = load_model(folder / "pruned.safetensors")
     assert pruning.COSTS[result["metric"]].exact(small) == result[result["metric"]]
     stages = [line["stage"] for line in metrics_of(folder)]
-    if result["method"] == "random":  # the epochs with the barrier go to training afterwards
+    if result["method"] == "scratch":  # as many epochs as BAR has in all
         assert stages == ["teacher"] + ["fine-tune"] * 4
     else:
         assert stages == ["teacher"] + ["prune"] * 2 + ["fine-tune"] * 2
@@ -161,7 +163,7 @@ def test_other_methods_keep_their_budgets(options, tmp_path, monkeypatch):
 # --- in memory, smaller still --------------------------------------------------------------------
 
 
-def test_the_seed_decides_everything(tmp_path):
+def test_a_run_is_determined_by_its_seed(tmp_path):
     first, _ = run_toy(tmp_path / "a")
     second, _ = run_toy(tmp_path / "b")
     other, _ = run_toy(tmp_path / "c", Config(**{**vars(TINY), "seed": 1}))
@@ -172,8 +174,8 @@ def test_the_seed_decides_everything(tmp_path):
     assert without_times(first) != without_times(other)
 
 
-@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "random"}, {"shrink": True}])
-def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
+@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "scratch"}, {"shrink": True}])
+def test_a_run_interrupted_after_any_epoch_resumes_bit_for_bit(options, tmp_path):
     config = Config(**{**vars(TINY), **options})
     whole, facts = run_toy(tmp_path / "whole", config)
     expected = without_times(whole)
@@ -189,15 +191,14 @@ def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
             run_toy(tmp_path / f"cut-{last}", config, interrupt)
         assert not any(thread.name.startswith("batches") for thread in threading.enumerate())
         random.seed(99)  # whatever the new process had drawn before
-        folder = RunFolder.open(tmp_path / f"cut-{last}")
-        resumed = train(folder.load_config(), toy(), folder, lambda record: None)
+        folder, resumed = resume_toy(tmp_path / f"cut-{last}")
         assert pruned_of(folder) == pruned_of(whole), f"cut after line {last}"
         assert without_times(folder) == expected
         for name in facts.keys() - {"seconds", "peak_bytes"}:
             assert np.array_equal(resumed[name], facts[name]), name
 
 
-def test_the_listener_hears_of_every_epoch(tmp_path):
+def test_the_listener_gets_the_record_of_every_epoch(tmp_path):
     heard = []
     folder, _ = run_toy(tmp_path / "run", listen=heard.append)
     assert [record["stage"] for record in heard] == [
@@ -222,24 +223,24 @@ def test_it_is_the_barrier_that_prunes(tmp_path):
     assert few < many / 4
 
 
-def test_nothing_is_left_to_chance_when_no_epoch_fine_tunes(tmp_path):
+def test_without_epochs_of_fine_tuning_the_accuracy_is_that_after_hard_pruning(tmp_path):
     config = Config(**{**vars(TINY), "epochs": (1, 0, 0), "teacher_epochs": 1})
     folder, facts = run_toy(tmp_path / "run", config)
     assert facts["accuracy"] == facts["accuracy_hard"]
     assert [line["stage"] for line in metrics_of(folder.path)] == ["teacher", "prune"]
 
 
-def test_the_pruned_network_and_the_hard_accuracy_agree_with_the_list_of_features(tmp_path):
+def test_the_pruned_network_has_the_channels_that_are_listed(tmp_path):
     folder, facts = run_toy(tmp_path / "run")
-    left = {name: left for name, left, _, _ in facts["features"]}
+    left = {name: left for name, left, _, _ in facts["channels"]}
     arrays, about = load_arrays(folder.pruned)
     assert arrays["stem.weight"].shape[-1] == left["stem"]
-    assert sum(n * area for _, n, _, area in facts["features"]) == facts["volume"]
+    assert sum(n * area for _, n, _, area in facts["channels"]) == facts["volume"]
     assert about["network"]["kind"] == "compact"
 
 
 def test_a_budget_that_cannot_be_is_refused_before_training():
-    smallest = 36 + 9 + 4  # one feature of the stem and of both shortcuts, on 6x6 images
+    smallest = 36 + 9 + 4  # one channel of the stem and of both shortcuts, on 6x6 images
     model = nn.wide_resnet(10, 1, 3, (6, 6, 1), nn.HardConcrete)
     assert pruning.COSTS["volume"].smallest(model) == smallest
     assert check(Config(**{**vars(TINY), "budget": str(smallest)}), toy()) == smallest
@@ -263,4 +264,3 @@ def test_the_rate_is_reduced_for_the_last_epochs():
     rate = reduced_for_last(2, 5, 0.1)
     assert [rate(epoch) for epoch in range(5)] == [0.1, 0.1, 0.1, 0.01, 0.01]
     assert reduced_for_last(0, 2, 0.1)(1) == 0.1
-    assert STAGES == ("teacher", "prune", "fine-tune")

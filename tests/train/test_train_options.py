@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from train.toy import TINY, metrics_of, pruned_of, run_toy, toy, without_times
+from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, toy, without_times
 
 from tinybar import nn, pruning
-from tinybar.train.checkpoint import RunFolder, load_model, save_model
+from tinybar.nn import skipping
 from tinybar.train.config import Config
+from tinybar.train.folder import RunFolder
+from tinybar.train.models import load_model, save_model
 from tinybar.train.run import check, train
 
 
@@ -19,7 +21,7 @@ def plain(tmp_path_factory):
 
 
 CHANGES = {
-    "method": "random", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
+    "method": "scratch", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
     "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
     "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
     "teacher_slow_epochs": 2, "init_from_teacher": True,
@@ -38,23 +40,21 @@ def test_every_option_has_an_effect(option, plain, tmp_path):
     assert lines[first]["stage"] == ("teacher" if option in of_the_teacher else lines[2]["stage"])
 
 
-def test_shrink_skips_and_is_the_same_run_to_rounding(tmp_path, monkeypatch):
-    skipped, compute = [], nn.PreActivationBlock._of_open
-    monkeypatch.setattr(
-        nn.PreActivationBlock, "_of_open", lambda *a: skipped.append(1) or compute(*a)
-    )
+def test_skipping_closed_channels_is_the_same_run_to_rounding(tmp_path, monkeypatch):
+    skipped, compute = [], skipping.conv_of
+    monkeypatch.setattr(skipping, "conv_of", lambda *a: skipped.append(1) or compute(*a))
     runs = []
     for shrink in (False, True):
         config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "shrink": shrink})
         folder, facts = run_toy(tmp_path / f"{shrink}", config)
-        runs.append((without_times(folder), facts["features"]))
+        runs.append((without_times(folder), facts["channels"]))
         assert bool(skipped) == shrink
     (lines, features), (lines_shrunk, features_shrunk) = runs
     assert features == features_shrunk
     for line, shrunk in zip(lines, lines_shrunk, strict=True):
         for key in ("stage", "epoch", "volume", "b", "f"):
             assert shrunk[key] == line[key]
-        for key in ("loss_data", "loss_prior"):  # accuracy_test is of running statistics
+        for key in ("loss_data", "loss_penalty"):  # accuracy_test is of running statistics
             assert shrunk[key] == pytest.approx(line[key], rel=1e-3)
 
 
@@ -70,7 +70,7 @@ def test_the_weights_decay_while_they_are_pruned(tmp_path):
 
 def test_at_random_the_small_network_starts_from_scratch(tmp_path):
     """Its weights have the variance of its own fan-in, not that of the full network's."""
-    options = {"method": "random", "epochs": (1, 0, 0), "lr": 1e-12}
+    options = {"method": "scratch", "epochs": (1, 0, 0), "lr": 1e-12}
     folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
     weight = load_model(folder.pruned)[0].blocks[-1].conv2.weight.data
     fan_in = weight[..., 0].size
@@ -78,9 +78,11 @@ def test_at_random_the_small_network_starts_from_scratch(tmp_path):
     assert abs(weight.var() * fan_in / 2 - 1) < 5 * np.sqrt(2 / weight.size)
 
 
-def test_images_held_out_are_looked_at_in_place_of_the_test_images(tmp_path):
+def test_validation_images_take_the_place_of_the_test_images(tmp_path):
     folder = RunFolder.create(tmp_path / "run", TINY)
-    facts = train(TINY, toy().with_validation(0.25), folder, lambda record: None)
+    facts = train(
+        TINY, toy().with_validation(0.25), folder, lambda record: None, check(TINY, toy())
+    )
     lines = metrics_of(folder.path)
     assert {line["accuracy_test"] for line in lines} == {None}
     assert all(0 <= line["accuracy_val"] <= 1 for line in lines)
@@ -98,7 +100,7 @@ def test_a_teacher_from_a_file_is_not_trained(tmp_path):
         assert again[fact] == facts[fact]
 
 
-def test_a_run_with_a_teacher_from_a_file_goes_on_without_that_file(tmp_path):
+def test_a_run_with_a_teacher_from_a_file_resumes_without_that_file(tmp_path):
     first, _ = run_toy(tmp_path / "first")
     teacher = tmp_path / "teacher.safetensors"
     config = Config(**{**vars(TINY), "teacher": str(teacher)})
@@ -111,8 +113,7 @@ def test_a_run_with_a_teacher_from_a_file_goes_on_without_that_file(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_toy(tmp_path / "cut", config, stop)
     teacher.unlink()
-    cut = RunFolder.open(tmp_path / "cut")
-    train(cut.load_config(), toy(), cut, lambda record: None)
+    cut, _ = resume_toy(tmp_path / "cut")
     assert pruned_of(cut) == pruned_of(whole)
 
 
@@ -143,7 +144,7 @@ def test_networks_with_the_activation_after_the_sum_are_trained_as_well(tmp_path
 
 
 def test_only_some_networks_can_skip():
-    with pytest.raises(ValueError, match="--shrink is for wide residual networks"):
+    with pytest.raises(ValueError, match="only the channels of wide residual networks"):
         check(Config(**{**vars(TINY), "model": "resnet-8", "shrink": True}), toy())
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 
 from tinybar.data import Augmentation, Dataset, Split
-from tinybar.train.checkpoint import RunFolder
 from tinybar.train.config import Config
-from tinybar.train.run import train
+from tinybar.train.folder import RunFolder
+from tinybar.train.run import check, train
 
 
 def metrics_of(folder) -> list[dict]:
@@ -31,7 +31,15 @@ TINY = Config(
 
 def run_toy(path, config=TINY, listen=lambda record: None):
     folder = RunFolder.create(path, config)
-    return folder, train(config, toy(), folder, listen)
+    return folder, train(config, toy(), folder, listen, check(config, toy()))
+
+
+def resume_toy(path):
+    """As in another process: nothing is known but the folder."""
+    folder = RunFolder.open(path)
+    config = folder.load_config()
+    budget = check(Config(**{**vars(config), "teacher": None}), toy())
+    return folder, train(config, toy(), folder, lambda record: None, budget)
 
 
 def pruned_of(folder) -> bytes:

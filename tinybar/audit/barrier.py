@@ -192,14 +192,14 @@ def bar_loss(rng):
     return max(errors)
 
 
-def penalty_by_hand(regularizer, iteration: int, f: float) -> float:
+def penalty_by_hand(penalty_of, iteration: int, f: float) -> float:
     """How far the penalty of this iteration, and its gradient, are from those for a barrier f."""
-    model = regularizer.model
+    model = penalty_of.model
     for each in pruning.gates_of(model):
         each.log_alpha.grad = None
-    penalty = regularizer.penalty(iteration)
+    penalty = penalty_of(iteration)
     penalty.loss.backward()
-    weight = 2 / regularizer.full
+    weight = 2 / penalty_of.full
     errors = [
         relative(penalty.f, f),
         relative(penalty.loss, weight * f * expected_volume_by_hand(model)),
@@ -217,8 +217,8 @@ def first_iteration(rng):
     full = pruning.volume(model)
     a, b = full // 8 - 1e-4 * full, 1.2 * full
     c = (full - a) / (b - a)
-    regularizer = bar.BudgetAwareRegularizer(model, pruning.COSTS["volume"], full // 8, 100)
-    return penalty_by_hand(regularizer, 0, c**2 / (1 - c))
+    penalty_of = bar.BudgetAwarePenalty(model, pruning.COSTS["volume"], full // 8, 100)
+    return penalty_by_hand(penalty_of, 0, c**2 / (1 - c))
 
 
 @closed_form("barrier", "finite penalty past the budget", "Section 3.3", 1e-12)
@@ -226,6 +226,6 @@ def past_the_budget(rng):
     """All gates open at the last iteration, V = V_F > b = B: f is the cap of 1,000."""
     model = network().astype(np.float64).eval()
     full = pruning.volume(model)
-    regularizer = bar.BudgetAwareRegularizer(model, pruning.COSTS["volume"], full // 8, 100)
-    at_the_end = relative(regularizer.penalty(99).b, full // 8)
-    return max(at_the_end, penalty_by_hand(regularizer, 99, 1000.0))
+    penalty_of = bar.BudgetAwarePenalty(model, pruning.COSTS["volume"], full // 8, 100)
+    at_the_end = relative(penalty_of(99).b, full // 8)
+    return max(at_the_end, penalty_by_hand(penalty_of, 99, 1000.0))

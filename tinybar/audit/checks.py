@@ -111,10 +111,10 @@ def assign(parameter, values) -> None:
     array[...] = to_device(np.broadcast_to(np.asarray(values, np.float64), array.shape))
 
 
-def gate(log_alpha, vital: bool = False) -> HardConcrete:
+def gate(log_alpha, keep_one: bool = False) -> HardConcrete:
     """The product's gate with these log alphas (C,), in float64 and in evaluation mode."""
     made = HardConcrete(np.size(log_alpha)).astype(np.float64).eval()
-    made.vital = vital
+    made.keep_one = keep_one
     assign(made.log_alpha, log_alpha)
     return made
 

@@ -36,7 +36,7 @@ def expected_volume_by_hand(model) -> float:
     total = 0.0
     for gate, area in gates_with_areas(model):
         log_alpha = host(gate.log_alpha).copy()
-        if gate.vital:
+        if gate.keep_one:
             best = log_alpha.argmax()
             log_alpha[best] = max(log_alpha[best], 0.0)
         total += area * float((1 - distribution(unstretched(0), log_alpha)).sum())
@@ -188,7 +188,7 @@ def gradient_of_the_expected_volume(rng):
         p = 1 - distribution(unstretched(0), log_alpha)
         slope = area * p * (1 - p)
         best = log_alpha.argmax()
-        if gate.vital and log_alpha[best] < 0:
+        if gate.keep_one and log_alpha[best] < 0:
             slope[best] = 0
         errors.append(relative(gate.log_alpha.grad, slope))
     return max(errors)

@@ -84,14 +84,14 @@ def density_integrates_to_one(rng):
 def probability_from_the_distribution(rng):
     """1 - Supp. Eq. 3 at the point that is stretched to 0."""
     log_alpha = rng.uniform(-8, 8, 100)
-    found = gate(log_alpha).probability_active()
+    found = gate(log_alpha).probability_open()
     return relative(found, 1 - distribution(unstretched(0), log_alpha))
 
 
 @closed_form("gates", "P(z > 0), by quadrature", "Supp. Eq. 5", 1e-10)
 def probability_by_quadrature(rng):
     """Supp. Eq. 2 integrated over the s that are stretched above 0."""
-    found = gate(LOG_ALPHAS).probability_active()
+    found = gate(LOG_ALPHAS).probability_open()
     return relative(found, [mass(logit(unstretched(0)), 70, x) for x in LOG_ALPHAS])
 
 
@@ -147,9 +147,9 @@ def gradient_of_the_sparsity_loss(rng):
     """p from Supp. Eq. 3, the gradient from the tape; one entry of a vital gate is clamped."""
     log_alpha = rng.uniform(-6, -0.5, 50)
     p = 1 - distribution(unstretched(0), log_alpha)
-    free, vital = gate(log_alpha), gate(log_alpha, vital=True)
+    free, vital = gate(log_alpha), gate(log_alpha, keep_one=True)
     for each in (free, vital):
-        ag.sum(each.probability_active()).backward()
+        ag.sum(each.probability_open()).backward()
     raised = np.arange(50) == log_alpha.argmax()  # to a constant: no slope
     return max(
         relative(free.log_alpha.grad, p * (1 - p)),
@@ -162,10 +162,10 @@ def vital_gates(rng):
     """All log alphas far below the threshold: one feature lives, at log alpha 0, where z = 1/2."""
     log_alpha = rng.uniform(-9, -3, 20)
     best = np.arange(20) == log_alpha.argmax()
-    kept, lost = gate(log_alpha, vital=True), gate(log_alpha)
+    kept, lost = gate(log_alpha, keep_one=True), gate(log_alpha)
     right = (kept.alive() == best).all() and not lost.alive().any()
     p = np.where(best, 1 - distribution(unstretched(0), 0.0), 0)
-    found = np.where(best, host(kept.probability_active()), 0)
+    found = np.where(best, host(kept.probability_open()), 0)
     return unless(right, max(relative(kept.sample(), 0.5 * best), relative(found, p)))
 
 

@@ -9,9 +9,15 @@ import numpy as np
 from .. import autograd as ag
 from .. import nn, pruning
 from ..autograd import no_grad
-from ..nn import BatchNorm2d, Conv2d, HardConcrete, MixedBlock, PreActivationBlock
-from ..nn.networks.blocks import Signal
-from ..nn.networks.resnet import BASIC, BOTTLENECK, PostActivationBlock
+from ..nn import (
+    BatchNorm2d,
+    Conv2d,
+    HardConcrete,
+    MixedPreActivationBlock,
+    PostActivationBlock,
+    PreActivationBlock,
+)
+from ..nn.networks.preactivation import Signal
 from .checks import assign, closed_form, gate, host, randomise, relative, tensor, unless
 
 # --- the layers, in loops -------------------------------------------------------------------------
@@ -102,7 +108,7 @@ def gated_bottleneck(rng):
 
     The last batch norm would make beta of the nothing that arrives.
     """
-    block = randomise(PostActivationBlock(5, (3, 4, 6), BOTTLENECK, 2, HardConcrete), rng)
+    block = randomise(PostActivationBlock(5, (3, 4, 6), 2, HardConcrete), rng)
     for each in (block.gate1, block.gate2, block.gate3, block.shortcut_gate):
         each.log_alpha.data[0] = 1.0
     h = relu(rng.standard_normal((2, 5, 4, 5)))
@@ -135,7 +141,7 @@ def scatter_add(rng):
 @closed_form("networks", "mixed-connectivity block", "Supp. 2", 1e-12)
 def mixed_block(rng):
     """D = f(h[I_in]) in loops, then added feature by feature."""
-    block = randomise(MixedBlock(5, reads=[0, 2, 3], inner=2, writes=[1, 2, 4]), rng)
+    block = randomise(MixedPreActivationBlock(5, reads=[0, 2, 3], inner=[2], writes=[1, 2, 4]), rng)
     h = rng.standard_normal((2, 4, 3, 5))
     x = relu(normalise(h[..., [0, 2, 3]], block.bn1))
     delta = convolve(relu(normalise(convolve(x, block.conv1), block.bn2)), block.conv2)
@@ -148,8 +154,8 @@ def mixed_block(rng):
 @closed_form("networks", "mixed-connectivity pooling block", "Supp. 2, Fig. 3b", 1e-12)
 def mixed_pooling_block(rng):
     """Shortcut and delta in loops, each written to its own features of the new signal."""
-    arguments = {"reads": [1, 3], "inner": 3, "writes": [0, 1, 5], "shortcut": [1, 4]}
-    block = randomise(MixedBlock(6, stride=2, **arguments), rng)
+    arguments = {"reads": [1, 3], "inner": [3], "writes": [0, 1, 5], "shortcut": [1, 4]}
+    block = randomise(MixedPreActivationBlock(6, stride=2, **arguments), rng)
     h = rng.standard_normal((2, 5, 4, 4))
     x = relu(normalise(h[..., [1, 3]], block.bn1))
     delta = convolve(relu(normalise(convolve(x, block.conv1), block.bn2)), block.conv2)
@@ -168,16 +174,16 @@ def compact_equals_masked(rng):
 @closed_form("networks", "the same of bottlenecks, as in ResNet-50", "Section 4.2", 1e-10)
 def compact_bottlenecks(rng):
     """Images of odd sizes, so that strides and pooling meet the margin."""
-    groups, shape = [(8, 2, 1), (16, 2, 2)], (15, 13, 3)
-    make = lambda: nn.ResNet("", groups, BOTTLENECK, 2, True, 4, shape, HardConcrete)  # noqa: E731
+    groups, shape = [((4, 4, 8), 2, 1), ((8, 8, 16), 2, 2)], (15, 13, 3)
+    make = lambda: nn.ResNet("", groups, True, 4, shape, HardConcrete)  # noqa: E731
     return _masked_and_compact(make, rng)
 
 
 @closed_form("networks", "the same of basic blocks, as in ResNet-20", "Section 4.2", 1e-10)
 def compact_basic_blocks(rng):
     """Two blocks each on the signal of the stem and on another."""
-    groups, shape = [(16, 2, 1), (32, 2, 2)], (9, 8, 3)
-    make = lambda: nn.ResNet("", groups, BASIC, 1, False, 4, shape, HardConcrete)  # noqa: E731
+    groups, shape = [((16, 16), 2, 1), ((32, 32), 2, 2)], (9, 8, 3)
+    make = lambda: nn.ResNet("", groups, False, 4, shape, HardConcrete)  # noqa: E731
     return _masked_and_compact(make, rng)
 
 

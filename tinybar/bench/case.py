@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import nn
 from ..runtime import random
 from ..runtime.threads import check_threads, processors
-from ..train.checkpoint import load_model
+from ..train.models import load_model
 from .networks.small import SmallNet
 
 KINDS = ("step", "infer")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .. import __version__, pruning
 from ..runtime import blas, threads
-from ..train.checkpoint import RunFolder, load_model
+from ..train.folder import RunFolder
+from ..train.models import load_model
 from .case import Case, choose_peers
 from .layers import Layer, distinct, measure
 from .runner import Listener, Measured, compare

@@ -126,7 +126,7 @@ def train(preset, out, resume, memory, device, data_dir, **options):
     from ..report import closing
     from ..report.progress import Display
     from ..runtime.arrays import device_name, use_device, use_precision
-    from ..train.checkpoint import RunFolder, free_folder
+    from ..train.folder import RunFolder, free_folder
     from ..train.run import check
     from ..train.run import train as run
 
@@ -158,12 +158,12 @@ def train(preset, out, resume, memory, device, data_dir, **options):
     )
     try:
         with Display(console, budget, config.metric) as display:
-            facts = run(config, dataset, folder, display)
+            facts = run(config, dataset, folder, display, budget)
         outcome = closing.finish(config, dataset, folder, facts)
     except KeyboardInterrupt:
         click.echo(f"interrupted: go on with `tinybar train --resume {folder.path}`", err=True)
         sys.exit(INTERRUPTED)
-    console.print(closing.closing(outcome, facts["features"]))
+    console.print(closing.closing(outcome, facts["channels"]))
     if memory:
         console.print(closing.peak_memory(outcome), highlight=False)
     console.print(f"{facts['seconds']:.0f} s; results in {folder.path}", highlight=False)

@@ -1,69 +1,121 @@
-"""Gates: the random variables z that switch feature maps off (Section 3.1)."""
+"""Gates: random variables z that close channels (Section 3.1)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor, no_grad
+from ..autograd.gates import THRESHOLD
 from ..runtime import random
 from ..runtime.arrays import array_module, to_device, to_numpy
 from .module import Module, Parameter
 
-FLOOR = 0.0  # log alpha at which a lone vital feature is kept: as likely to be open as at the start
-NOISE_MARGIN = (
-    1e-6  # the noise is drawn from (margin, 1 - margin): at 0 and 1 its logit is infinite
+FLOOR = (
+    0.0  # log alpha to which `keep_one` raises the highest: as likely to be open as at the start
 )
+NOISE_MARGIN = 1e-6  # epsilon is drawn from (margin, 1 - margin): its logit is finite
 
 
-class HardConcrete(Module):
-    """One hard-concrete gate z in [0, 1] per feature map (Supp. 7); y = x z (Eq. 2).
+class Gate(Module):
+    """One gate z >= 0 per channel; y = x z (Eq. 2).   x, y: (..., C), z: (C,).
 
-    log_alpha: (C,), the learnt location, drawn from U(0, 0.01) (Supp. 4).
-    In training z is sampled, once per minibatch (Supp. Eq. 4); in evaluation the noise is replaced
-    by its mean 1/2 (Section 3.1), so that a feature is alive iff log_alpha > -1.5986.
+    A subclass defines the methods below that raise here. What `draw`, `mean` and `probability_open`
+    return is differentiable in its parameters, which are not counted as the network's and get no
+    weight decay. Pruning to a budget closes the channels with the lowest scores.
 
-    vital: whether closing all gates would cut the network in two ("fatal pruning", Section 4.1).
-    Then the highest log_alpha counts as at least FLOOR, in all that this class computes.
+    keep_one: whether closing all gates would cut the network in two ("fatal pruning",
+    Section 4.1). Then the best channel stays open.
+    closed, reopened: scores of a channel that is closed, and of one that is alive with a small z.
     """
 
-    vital = False
+    keep_one = False
+    closed: float
+    reopened: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x z."""
+        return x * self.sample()
+
+    def sample(self) -> Tensor:
+        """z: (C,), random in training, at the mean noise in evaluation."""
+        return self.draw() if self.training else self.mean()
+
+    def draw(self) -> Tensor:
+        """z: (C,), random."""
+        raise TypeError(f"{type(self).__name__} defines no draw()")
+
+    def mean(self) -> Tensor:
+        """z: (C,), with the noise replaced by its mean (Section 3.1)."""
+        raise TypeError(f"{type(self).__name__} defines no mean()")
+
+    def probability_open(self) -> Tensor:
+        """P(z > 0): (C,)."""
+        raise TypeError(f"{type(self).__name__} defines no probability_open()")
+
+    def alive(self) -> np.ndarray:
+        """(C,) booleans on the host: z > 0 at the mean noise (Eq. 4)."""
+        with (
+            no_grad()
+        ):  # by z itself: a rounding away from the threshold, the parameters may differ
+            return to_numpy(self.mean().data) > 0
+
+    def scores(self) -> np.ndarray:
+        """A copy of the scores, (C,), on the host."""
+        raise TypeError(f"{type(self).__name__} defines no scores()")
+
+    def set_score(self, channel: int, score: float) -> None:
+        """Overwrite the score of a channel."""
+        raise TypeError(f"{type(self).__name__} defines no set_score()")
+
+
+GateFactory = Callable[[int], Gate]  # the number of channels -> their gates
+
+
+class HardConcrete(Gate):
+    """Hard-concrete gates, z in [0, 1] (Supp. 7).
+
+    log_alpha: (C,), the location, drawn from U(0, 0.01) (Supp. 4). A channel is alive iff
+    log_alpha > -1.5986, where z at the mean noise leaves 0.
+
+    With `keep_one` the highest log_alpha counts as at least FLOOR, in all that this class computes.
+    """
+
+    closed, reopened = THRESHOLD - 1.0, THRESHOLD + 0.1  # z = 0 and z = 0.015 at the mean noise
 
     def __init__(self, channels: int):
         start = random.stream("init").uniform(0.0, 0.01, channels)
         self.log_alpha = Parameter(start.astype(np.float32))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """y = x z.   x, y: (..., C)."""
-        return x * self.sample()
-
     def location(self) -> Tensor:
-        """log_alpha (C,), with its highest entry raised to FLOOR if the gate is vital."""
-        if not self.vital:
+        """log_alpha (C,), with its highest entry raised to FLOOR under `keep_one`."""
+        if not self.keep_one:
             return self.log_alpha
         xp, log_alpha = array_module(self.log_alpha.data), self.log_alpha.data
         is_highest = xp.arange(log_alpha.size) == log_alpha.argmax()
-        return ag.maximum(
-            self.log_alpha, xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
-        )
+        floor = xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
+        return ag.maximum(self.log_alpha, floor)
 
-    def sample(self) -> Tensor:
-        """z: (C,), sampled in training, deterministic in evaluation."""
-        if not self.training:
-            return self.at_mean_noise()
+    def draw(self) -> Tensor:
+        """Supp. Eq. 4, with one epsilon per channel and minibatch."""
         uniform = random.stream("gates").random(self.log_alpha.shape)
-        noise = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        return ag.hard_concrete(self.location(), noise=to_device(noise))
+        epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
+        return ag.hard_concrete(self.location(), noise=to_device(epsilon))
 
-    def at_mean_noise(self) -> Tensor:
-        """z: (C,), with the noise replaced by its mean (Section 3.1)."""
+    def mean(self) -> Tensor:
+        """Supp. Eq. 4 at epsilon = 1/2."""
         return ag.hard_concrete(self.location(), noise=0.5)
 
-    def probability_active(self) -> Tensor:
-        """P(z > 0) per gate (Supp. Eq. 5), differentiable."""
+    def probability_open(self) -> Tensor:
+        """Supp. Eq. 5."""
         return ag.probability_active(self.location())
 
-    def alive(self) -> np.ndarray:
-        """(C,) booleans on the host: which features the hard-pruned network keeps (Eq. 4)."""
-        with no_grad():  # by z itself: a rounding away from the threshold, log_alpha may disagree
-            return to_numpy(self.at_mean_noise().data) > 0
+    def scores(self) -> np.ndarray:
+        """log_alpha."""
+        return np.array(to_numpy(self.log_alpha.data))
+
+    def set_score(self, channel: int, score: float) -> None:
+        """Overwrite an entry of log_alpha."""
+        self.log_alpha.data[channel] = score

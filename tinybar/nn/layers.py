@@ -14,17 +14,12 @@ from .module import Module, Parameter
 
 
 def kaiming_normal(shape: tuple[int, ...], fan_in: int, gain: float = math.sqrt(2)) -> np.ndarray:
-    """Draws of N(0, gain^2 / fan_in), float32: signals keep their variance [He et al. 2015].
+    """Draws of N(0, gain^2 / fan_in), float32, which preserve the variance [He et al. 2015].
 
     gain: sqrt(2) before a ReLU, which halves the second moment; 1 where none follows.
     """
     draws = random.stream("init").standard_normal(shape) * (gain / math.sqrt(fan_in))
     return draws.astype(np.float32)
-
-
-def only(x: Tensor, index, axis: int = -1) -> Tensor:
-    """The entries `index` of x along an axis; x itself where those are all."""
-    return x if len(index) == x.shape[axis] else ag.take(x, index, axis)
 
 
 class Conv2d(Module):
@@ -52,27 +47,15 @@ class Conv2d(Module):
         return self.weight.shape[3]
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """gate: (C_out,) factors of the output features, or None.
+        """z y.   gate: z, (C_out,), or None.
 
-        The convolution is linear, so (x * weight) z = x * (weight z): the gate goes to the weight,
-        which is smaller than the features it would else multiply.
+        Convolution is linear, so (x * weight) z = x * (weight z): the gate multiplies the weight,
+        which is smaller than y.
         """
         weight, bias = self.weight, self.bias
         if gate is not None:
             weight = weight * gate
             bias = None if bias is None else bias * gate
-        return ag.conv2d(x, weight, bias, self.stride, self.padding)
-
-    def part(self, x: Tensor, reads, writes, gate: Tensor | None = None) -> Tensor:
-        """The features `writes` of self(features, gate), where x are the features `reads`.
-
-        All others of what it reads are zero, so they need not be there.
-        """
-        weight = only(only(self.weight, reads, axis=2), writes, axis=3)
-        bias = None if self.bias is None else only(self.bias, writes)
-        if gate is not None:
-            gate = only(gate, writes)
-            weight, bias = weight * gate, None if bias is None else bias * gate
         return ag.conv2d(x, weight, bias, self.stride, self.padding)
 
 
@@ -91,49 +74,31 @@ class BatchNorm2d(Module):
         self.running_var = to_device(np.ones(channels, np.float32))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """z y.   gate: z, (C,) factors, or None.
+        """z y.   gate: z, (C,), or None.
 
-        z (gamma xh + beta) = (z gamma) xh + (z beta): the gate goes to gamma and beta, and costs
-        nothing.
+        z (gamma xh + beta) = (z gamma) xh + (z beta): the gate multiplies gamma and beta, which
+        costs next to nothing.
         """
-        return ag.batch_norm(x, *self._affine(gate), *self._settings())
+        return ag.batch_norm(x, *self._arguments(gate))
 
     def relu(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
-        """z relu(y).   gate: z, (C,) factors >= 0, for which z relu(y) = relu(z y), or None."""
-        return ag.batch_norm_relu(x, *self._affine(gate), *self._settings())
+        """z relu(y) = relu(z y).   gate: z >= 0, (C,), or None."""
+        return ag.batch_norm_relu(x, *self._arguments(gate))
 
-    def relu_part(self, x: Tensor, features, gate: Tensor | None = None) -> Tensor:
-        """As `relu`, of the features alone that x consists of; the others' statistics stay."""
-        if len(features) == self.gamma.shape[0]:
-            return self.relu(x, gate)
-        gamma, beta = only(self.gamma, features), only(self.beta, features)
+    def _arguments(self, gate: Tensor | None) -> tuple:
+        gamma, beta = self.gamma, self.beta
         if gate is not None:
-            gate = only(gate, features)
             gamma, beta = gamma * gate, beta * gate
-        *running, training, momentum, eps = self._settings()
-        moved = [statistic[features] for statistic in running]
-        y = ag.batch_norm_relu(x, gamma, beta, *moved, training, momentum, eps)
-        if training:
-            for statistic, new in zip(running, moved, strict=True):
-                statistic[features] = new
-        return y
-
-    def _affine(self, gate: Tensor | None) -> tuple[Tensor, Tensor]:
-        if gate is None:
-            return self.gamma, self.beta
-        return self.gamma * gate, self.beta * gate
-
-    def _settings(self) -> tuple:
         running = self.running_mean, self.running_var
-        return (*running, self.training, self.momentum, self.eps)
+        return gamma, beta, *running, self.training, self.momentum, self.eps
 
 
 class Linear(Module):
     """y = x weight + bias.   x: (N, F), weight: (F, K), bias: (K,), y: (N, K)."""
 
-    def __init__(self, features: int, outputs: int):
-        self.weight = Parameter(kaiming_normal((features, outputs), features, gain=1.0))
-        self.bias = Parameter(np.zeros(outputs, np.float32))
+    def __init__(self, in_features: int, out_features: int):
+        self.weight = Parameter(kaiming_normal((in_features, out_features), in_features, gain=1.0))
+        self.bias = Parameter(np.zeros(out_features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.weight + self.bias

@@ -1,8 +1,9 @@
-"""Budget-aware pruning: barrier, budget, costs, hard pruning and compaction."""
+"""Budget-aware pruning: structure, costs, barrier, schedule, hard pruning and compaction."""
 
+from ..nn.networks.residual import gates_of
 from .barrier import barrier
 from .compaction import compact
-from .cost import COSTS, Cost, expected_flops, expected_volume, flops, volume
-from .enforce import BudgetError, enforce_budget, freeze, gates_of, use_budget
+from .cost import COSTS, Cost, cost, expected_flops, expected_volume, flops, volume
+from .enforce import BudgetError, enforce_budget, use_budget
 from .schedule import budget, transition
 from .structure import LiveConv, Site, hard_pruned, sites

@@ -1,40 +1,45 @@
-"""From the gated network to the network that is left of it: same function, no dead features."""
+"""From the gated network to the compact one: the same function without dead channels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..autograd import no_grad
-from ..nn.gates import HardConcrete
+from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.module import Module
 from ..nn.networks import compact_network
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..runtime.arrays import to_numpy
-from .structure import LiveConv, hard_pruned, sites
+from .structure import LiveConv, check_connectivity, hard_pruned, regular, sites
 
 Arrays = dict[str, np.ndarray]
-Live = dict[Conv2d, LiveConv]  # of every convolution: the features that it reads and writes
+Live = dict[Conv2d, LiveConv]  # the live channels of every convolution
 
 
 def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwork:
-    """A new network of mixed-connectivity blocks without dead features, in evaluation mode.
+    """A new network of mixed-connectivity blocks without dead channels, in evaluation mode.
 
-    It computes what `model` computes in evaluation mode, to rounding: the gates' values at their
+    It computes what `model` computes in evaluation mode, up to rounding: the gates' values at their
     mean noise are multiplied into the weights. A block that lost a whole convolution is removed;
     of a pooling block the shortcut stays. Dtype and device are the model's.
 
     connectivity: "regular" for what it would take without mixed-connectivity blocks (Table 2): all
-    tensors of a residual sum have the union of their live features. The function is the same; the
-    features that are computed for nothing have weights of zero.
+    tensors of a residual sum have the union of their live channels. The function is the same; the
+    channels that are computed for nothing have weights of zero.
     Raises TypeError for a network that is compact already, ValueError for another connectivity.
     """
     if isinstance(model, CompactNetwork):
         raise TypeError("this network is compact already")
-    live = {layer.site.conv: layer for layer in hard_pruned(model, connectivity)}
+    check_connectivity(connectivity)
+    layers = hard_pruned(model)
+    exists = {layer.site.conv: layer.reads for layer in layers}
+    if connectivity == "regular":
+        layers = regular(layers)
+    live = {layer.site.conv: layer for layer in layers}
     blocks = [block for block in model.blocks if _is_left(block, live)]
     small = compact_network(_layout(model, blocks, live)).astype(model.stem.weight.dtype)
-    small.load_state_dict(_state(small, model, blocks, live))
+    small.load_state_dict(_state(small, model, blocks, live, exists))
     return small.eval()
 
 
@@ -49,8 +54,9 @@ def _delta(block: Module, live: Live) -> LiveConv:
 
 
 def _signal(layer: LiveConv, live: Live) -> np.ndarray:
-    """Indices of the features that ever exist in the residual signal to which the layer writes."""
-    written = [live[site.conv].writes for site in layer.site.signal]
+    """Indices of the channels that ever exist in the residual signal to which the layer writes."""
+    signal = layer.site.signal
+    written = [other.writes for other in live.values() if other.site.signal == signal]
     return np.flatnonzero(np.logical_or.reduce(written))
 
 
@@ -76,7 +82,7 @@ def _layout(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
 
 
 def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -> dict:
-    """The compact block's. before, now: features of the signals that it reads and writes."""
+    """The compact block's. before, now: channels of the residual signals that it reads, writes."""
     path = [live[step.conv] for step in block.path()]
     inner = [int(layer.writes.sum()) for layer in path[:-1]]
     shortcut = None if block.shortcut is None else live[block.shortcut].writes
@@ -90,27 +96,33 @@ def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -
     }
 
 
-def _places(features: np.ndarray, signal: np.ndarray) -> list[int]:
-    """Where the chosen features (booleans over all) stand among those that exist in the signal."""
-    return np.flatnonzero(features[signal]).tolist()
+def _places(channels: np.ndarray, signal: np.ndarray) -> list[int]:
+    """Where the chosen channels (booleans over all) stand among those that exist in the signal."""
+    return np.flatnonzero(channels[signal]).tolist()
 
 
 # --- the arrays ----------------------------------------------------------------------------------
 
 
 def _state(
-    small: CompactNetwork, model: ResidualNetwork, blocks: list[Module], live: Live
+    small: CompactNetwork,
+    model: ResidualNetwork,
+    blocks: list[Module],
+    live: Live,
+    exists: dict[Conv2d, np.ndarray],
 ) -> Arrays:
-    """What the compact network computes with. blocks: those of the model that are left in it."""
+    """What the compact network computes with.
+
+    blocks: those of the model that are left in it. exists: (C_in,) booleans for every convolution,
+    the channels that it reads with mixed connectivity. Those that it reads with regular
+    connectivity alone have not been written yet; they are zero, and must stay zero behind the
+    batch norm that reads them.
+    """
     name_of = {module: name for name, module in small.named_modules()}
     state = {}
     computed = [layer for layer in live.values() if layer.writes.any()]
     for site, layer in zip(sites(small), computed, strict=True):
         state |= _conv(name_of[site.conv], name_of.get(site.bn), layer)
-
-    # With regular connectivity features are read before anything has been written to them. They
-    # are zero, and stay so behind the batch norm that reads them.
-    exists = {layer.site.conv: layer.reads for layer in hard_pruned(model)}
     for to, block in zip(small.blocks, blocks, strict=True):
         if block.reading_bn is not None:
             first = live[block.path()[0].conv]
@@ -127,7 +139,8 @@ def _state(
 def _conv(name: str, bn_name: str | None, layer: LiveConv) -> Arrays:
     """The weight of what is read and written, and the batch norm behind it, if there is one.
 
-    The gate goes to the batch norm, else to the weight: all that is between is a ReLU, and z >= 0.
+    The gate is multiplied into the batch norm, else into the weight; a ReLU between batch norm and
+    gate does not matter, as z >= 0.
     """
     site, z = layer.site, _z(layer.site.gate)
     weight = _host(site.conv.weight)[:, :, layer.reads][..., layer.writes]
@@ -138,24 +151,24 @@ def _conv(name: str, bn_name: str | None, layer: LiveConv) -> Arrays:
 
 
 def _batch_norm(
-    name: str, bn: BatchNorm2d, features: np.ndarray, z: np.ndarray | None = None
+    name: str, bn: BatchNorm2d, channels: np.ndarray, z: np.ndarray | None = None
 ) -> Arrays:
-    """The chosen features' entries, times z: (C,) behind the batch norm, or None."""
-    z = 1 if z is None else z[features]
+    """The chosen channels' entries, times z: (C,) behind the batch norm, or None."""
+    z = 1 if z is None else z[channels]
     return {
-        f"{name}.gamma": _host(bn.gamma)[features] * z,
-        f"{name}.beta": _host(bn.beta)[features] * z,
-        f"{name}.running_mean": _host(bn.running_mean)[features],
-        f"{name}.running_var": _host(bn.running_var)[features],
+        f"{name}.gamma": _host(bn.gamma)[channels] * z,
+        f"{name}.beta": _host(bn.beta)[channels] * z,
+        f"{name}.running_mean": _host(bn.running_mean)[channels],
+        f"{name}.running_var": _host(bn.running_var)[channels],
     }
 
 
-def _z(gate: HardConcrete | None) -> np.ndarray | None:
+def _z(gate: Gate | None) -> np.ndarray | None:
     """z at mean noise; None where there is no gate."""
     if gate is None:
         return None
     with no_grad():
-        return _host(gate.at_mean_noise())
+        return _host(gate.mean())
 
 
 def _host(array) -> np.ndarray:

@@ -1,57 +1,96 @@
 """What a network costs: exactly, once hard-pruned, and in expectation, differentiable in the gates.
 
-A cost is what one convolution costs, summed over all. To add one, write that as a function and list
-it in `COSTS`, and `--metric` knows it:
+A cost is what one convolution costs, summed over all. To add one, write it as a function and
+`--metric` knows it:
 
+    @cost("traffic")
     def traffic(site, reads, writes):
         return (reads + writes) * site.area
-
-Given the numbers of live features it is the exact cost (`liveness.py` has those of the paper).
-Given their expectations, which are Tensors, it is the differentiable one, L_S; for that it must be
-linear in each of the two.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
-from typing import NamedTuple
-
-import numpy as np
 
 from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.networks.residual import ResidualNetwork
 from ..runtime.arrays import array_module
-from .structure import Site, hard_pruned, neurons, only_vital, operations, sites, weights
+from .structure import Site, all_open, fewest, gate_alive, hard_pruned, sites
 
 
-class Cost(NamedTuple):
-    """A metric that a budget can be set in. of: a function of (site, reads, writes)."""
+@dataclass(frozen=True)
+class Cost:
+    """A metric that a budget can be set in.
 
-    of: Callable
+    of: (site, reads, writes) -> what a convolution costs that reads and writes so many channels.
+    expected_of: the same for the expectations of these numbers, scalar Tensors: a differentiable
+    approximation of the expected cost. It is exact where the cost is linear in each of them.
+    """
 
-    def exact(self, model: ResidualNetwork, connectivity: str = "mixed") -> int:
-        """Of the hard-pruned network."""
-        return sum(layer.cost(self.of) for layer in hard_pruned(model, connectivity))
+    of: Callable[[Site, int, int], int]
+    expected_of: Callable[[Site, Tensor, Tensor], Tensor]
+
+    def exact(self, model: ResidualNetwork, connectivity: str = "mixed", alive=gate_alive) -> int:
+        """The cost of the hard-pruned network (V, Eq. 4); arguments as `hard_pruned`."""
+        return sum(layer.cost(self.of) for layer in hard_pruned(model, connectivity, alive))
 
     def expected(self, model: ResidualNetwork) -> Tensor:
-        """L_S (Section 3.3): the expectation, a scalar Tensor in the dtype of the weights."""
-        terms = (self.of(s, expected_reads(s), expected_writes(s)) for s in sites(model))
+        """L_S (Section 3.3), a scalar Tensor in the dtype of the weights.
+
+        It counts the channels that are open; some of them lie in dead blocks, which `exact` leaves
+        out. So it bounds the expectation of the hard-pruned cost from above.
+        """
+        terms = (self.expected_of(s, expected_reads(s), expected_writes(s)) for s in sites(model))
         return reduce(add, terms)
 
-    def smallest(self, model: ResidualNetwork) -> int:
-        """The cost that no pruning of this network goes below: one feature per vital gate."""
-        return sum(layer.cost(self.of) for layer in hard_pruned(model, alive=only_vital))
-
     def full(self, model: ResidualNetwork) -> int:
-        """The cost with every gate open."""
-        layers = hard_pruned(model, alive=lambda site: np.ones(site.conv.c_out, bool))
-        return sum(layer.cost(self.of) for layer in layers)
+        """The cost with every gate open (V_F)."""
+        return self.exact(model, alive=all_open)
+
+    def smallest(self, model: ResidualNetwork) -> int:
+        """The cost below which no pruning of this network gets."""
+        return self.exact(model, alive=fewest)
 
 
-COSTS = {"volume": Cost(neurons), "flops": Cost(operations), "params": Cost(weights)}
+COSTS: dict[str, Cost] = {}
+
+
+def cost(name: str, expected: Callable[[Site, Tensor, Tensor], Tensor] | None = None):
+    """Register the decorated function of (site, reads, writes) as the cost called `name`.
+
+    expected: its differentiable form, see `Cost`; by default the function itself.
+    """
+
+    def register(of):
+        if name in COSTS:
+            raise ValueError(f"a cost called {name!r} exists already")
+        COSTS[name] = Cost(of, expected or of)
+        return of
+
+    return register
+
+
+@cost("volume")
+def neurons(site: Site, reads, writes):
+    """The activation volume of a convolution's output (Eq. 4)."""
+    return writes * site.area
+
+
+@cost("flops")
+def operations(site: Site, reads, writes):
+    """The operations of a convolution for one image, two per multiply-add."""
+    return weights(site, reads, writes) * (2 * site.area)
+
+
+@cost("params")
+def weights(site: Site, reads, writes):
+    """The entries of a convolution's weight."""
+    return reads * writes * math.prod(site.conv.kernel)
 
 
 def volume(model: ResidualNetwork, connectivity: str = "mixed") -> int:
@@ -65,33 +104,33 @@ def flops(model: ResidualNetwork, connectivity: str = "mixed") -> int:
 
 
 def expected_volume(model: ResidualNetwork) -> Tensor:
-    """L_S = sum_l A_l sum_i P(z_li > 0)   (Section 3.3): the expectation of the volume."""
+    """L_S = sum_l A_l sum_i P(z_li > 0)   (Section 3.3)."""
     return COSTS["volume"].expected(model)
 
 
 def expected_flops(model: ResidualNetwork) -> Tensor:
-    """L_S for the FLOP metric (Section 3.3): sum_l 2 KH KW A_l E[features read] E[written]."""
+    """L_S for the FLOP metric (Section 3.3): sum_l 2 KH KW A_l E[reads] E[writes]."""
     return COSTS["flops"].expected(model)
 
 
 def expected_writes(site: Site) -> Tensor:
-    """E[number of live features that the site writes]: sum_i P(z_i > 0)."""
+    """E[number of open channels that the site writes]: sum_i P(z_i > 0)."""
     if site.gate is None:
         return _constant(site.conv.c_out, site)
-    return total(site.gate.probability_active())
+    return total(site.gate.probability_open())
 
 
 def expected_reads(site: Site) -> Tensor:
-    """E[number of live features that the site reads].
+    """E[number of open channels that the site reads].
 
     A convolution inside a block reads what the one before it writes. One that reads a residual
-    signal reads feature i if any of the signal's gates has it: 1 - prod_k (1 - P(z_ki > 0)).
+    signal reads channel i if any of the signal's gates is open: 1 - prod_k (1 - P(z_ki > 0)).
     """
     gates = [source.gate for source in site.reads]
     if not gates or None in gates:
         return _constant(site.conv.c_in, site)
-    absent = reduce(mul, (1 - gate.probability_active() for gate in gates))
-    return total(1 - absent)
+    closed = reduce(mul, (1 - gate.probability_open() for gate in gates))
+    return total(1 - closed)
 
 
 def _constant(value: float, site: Site) -> Tensor:

@@ -1,105 +1,85 @@
-"""Hard pruning: the budget is kept exactly (Section 3.2)."""
+"""Hard pruning to a budget (Section 3.2): kept exactly, and used up."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..autograd.gates import THRESHOLD
-from ..nn.gates import HardConcrete
-from ..nn.networks.residual import ResidualNetwork
-from ..runtime.arrays import to_numpy
+from ..nn.gates import Gate
+from ..nn.networks.residual import ResidualNetwork, gates_of
 from .cost import Cost
 from .structure import hard_pruned
-
-CLOSED = THRESHOLD - 1.0  # log alpha of a feature that was dropped
-REOPENED = THRESHOLD + 0.1  # and of one that was taken back: z = 0.015, the function hardly changes
 
 
 class BudgetError(RuntimeError):
     """No pruning of this network keeps to the budget."""
 
 
-def gates_of(model: ResidualNetwork) -> list[HardConcrete]:
-    """All gates of the model, in the order of its modules."""
-    return [module for module in model.modules() if isinstance(module, HardConcrete)]
+def enforce_budget(model: ResidualNetwork, cost: Cost, budget: float) -> int:
+    """Close the live channels with the lowest scores, one by one, until the cost is within budget.
 
-
-def enforce_budget(model: ResidualNetwork, cost: Cost, target: float) -> int:
-    """Close the features with the lowest log alpha, one by one, until the cost is at most `target`.
-
-    Returns how many were closed. A vital gate keeps its best feature.
+    Returns how many were closed. A gate with `keep_one` keeps its best channel.
     Raises BudgetError if nothing is left to close; the model is then as small as it gets.
     """
     closed = 0
-    while cost.exact(model) > target:
-        lowest = _lowest_live_feature(model)
+    while cost.exact(model) > budget:
+        lowest = _lowest_live_channel(model)
         if lowest is None:
             raise BudgetError(
-                f"the network cannot be pruned to {target:,.0f}: "
+                f"the network cannot be pruned to {budget:,.0f}: "
                 f"its smallest cost is {cost.smallest(model):,}"
             )
-        gate, feature = lowest
-        gate.log_alpha.data[feature] = CLOSED
+        gate, channel = lowest
+        gate.set_score(channel, gate.closed)
         closed += 1
     return closed
 
 
-def _lowest_live_feature(model: ResidualNetwork) -> tuple[HardConcrete, int] | None:
-    """The live feature of lowest log alpha that is really computed and may be closed."""
+def _lowest_live_channel(model: ResidualNetwork) -> tuple[Gate, int] | None:
+    """The live channel with the lowest score of those that may be closed."""
     candidates = []
     for layer in hard_pruned(model):
         gate = layer.site.gate
-        if gate is None or layer.writes.sum() <= int(gate.vital):
+        if gate is None or layer.writes.sum() <= int(gate.keep_one):
             continue
-        log_alpha = np.where(layer.writes, to_numpy(gate.log_alpha.data), np.inf)
-        feature = int(log_alpha.argmin())
-        candidates.append((log_alpha[feature], gate, feature))
+        scores = np.where(layer.writes, gate.scores(), np.inf)
+        channel = int(scores.argmin())
+        candidates.append((scores[channel], gate, channel))
     if not candidates:
         return None
-    _, gate, feature = min(candidates, key=lambda candidate: candidate[0])
-    return gate, feature
+    _, gate, channel = min(candidates, key=lambda candidate: candidate[0])
+    return gate, channel
 
 
-def use_budget(model: ResidualNetwork, cost: Cost, target: float) -> int:
-    """Reopen the closed features with the highest log alpha, one by one, as long as they fit.
+def use_budget(model: ResidualNetwork, cost: Cost, budget: float) -> int:
+    """Reopen the closed channels with the highest scores, one by one, as long as they fit.
 
-    The last iterations overshoot: when the last feature of a delta closes, a whole block falls,
-    and much more than one feature's share of the budget is left. Returns by how many features the
-    hard-pruned network grew. What opens without being computed, in a block that stays dead, does
-    not count and is closed again.
+    Training overshoots at its end: when the last channel of a delta closes, the whole block is
+    dead, and the cost falls by much more than one channel's share. Returns by how many live
+    channels the hard-pruned network grew. A channel that would be open but dead is closed again.
     """
-    before, spent = _computed(model), cost.exact(model)
+    before, spent = _live_channels(model), cost.exact(model)
     grew = True
-    while grew:  # a block that came back makes room for features that were no use before
+    while grew:  # a block that is alive again gives channels a use that had none before
         grew = False
-        for _, gate, feature in sorted(_closed_features(model), key=lambda c: -c[0]):
-            log_alpha = gate.log_alpha.data
-            kept = float(log_alpha[feature])
-            log_alpha[feature] = REOPENED
+        for score, gate, channel in sorted(_closed_channels(model), key=lambda c: -c[0]):
+            gate.set_score(channel, gate.reopened)
             now = cost.exact(model)
-            if spent < now <= target:
+            if spent < now <= budget:
                 spent, grew = now, True
             else:
-                log_alpha[feature] = kept
-    return _computed(model) - before
+                gate.set_score(channel, score)
+    return _live_channels(model) - before
 
 
-def _closed_features(model: ResidualNetwork) -> list[tuple[float, HardConcrete, int]]:
-    """(log alpha, gate, index) of every feature whose gate is closed."""
+def _closed_channels(model: ResidualNetwork) -> list[tuple[float, Gate, int]]:
+    """(score, gate, channel) of every channel whose gate is closed."""
     return [
-        (float(gate.log_alpha.data[feature]), gate, int(feature))
+        (float(gate.scores()[channel]), gate, int(channel))
         for gate in gates_of(model)
-        for feature in np.flatnonzero(~gate.alive())
+        for channel in np.flatnonzero(~gate.alive())
     ]
 
 
-def _computed(model: ResidualNetwork) -> int:
-    """Number of features that the hard-pruned network computes."""
+def _live_channels(model: ResidualNetwork) -> int:
+    """Number of channels that the hard-pruned network computes."""
     return sum(int(layer.writes.sum()) for layer in hard_pruned(model))
-
-
-def freeze(model: ResidualNetwork) -> None:
-    """Phi no longer learns (Supp. 3.1)."""
-    for gate in gates_of(model):
-        gate.log_alpha.requires_grad = False
-        gate.log_alpha.grad = None

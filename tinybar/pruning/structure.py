@@ -1,95 +1,84 @@
-"""Which features the hard-pruned network computes: the structure behind every count and compaction.
+"""Which channels the hard-pruned network computes: what every count and compaction is made from.
 
-A network is listed as its convolutions (`sites`), each with what it reads and where it writes. From
-the gates follows which of them are alive (`hard_pruned`).
+`sites` lists the convolutions of a network, each with what it reads and where it writes;
+`hard_pruned` tells which of their channels are live, from the gates.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
-from ..nn.gates import HardConcrete
+from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
-from ..nn.networks.residual import CompactNetwork, ResidualNetwork, output_size
+from ..nn.networks.residual import CompactNetwork, GatedConv, ResidualNetwork, output_size
 
 CONNECTIVITIES = ("mixed", "regular")
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Site:
-    """One convolution of a network.
+    """A convolution in its place in a network.
 
-    bn: the batch norm of its output, if that has one. size: (H, W) of its input; area: H W of its
-    output. reads: the sites whose outputs are summed to what it reads; () if it reads the image, or
-    (in a compact network) exactly its own input channels.
-    path: the sites of the delta that it belongs to, itself among them; all must be alive.
-    signal: the sites summed to the residual signal that it writes to, or None inside a path.
+    bn, gate: of its output, if there are any. size: (H, W) of its input.
+    reads: the sites whose outputs are summed to what it reads; () if it reads the image, or (in a
+    compact network) exactly its own input channels.
+    path: the name of the stem, shortcut or delta that it belongs to. If one convolution of a path
+    is dead, all are.
+    signal: the number of the residual signal that it writes to, or None inside a path.
     """
 
     name: str
     conv: Conv2d
-    gate: HardConcrete | None
     bn: BatchNorm2d | None
+    gate: Gate | None
     size: tuple[int, int]
-    reads: tuple[Site, ...] = ()
-    path: list[Site] = field(default_factory=list)
-    signal: list[Site] | None = None
+    reads: tuple[Site, ...]
+    path: str
+    signal: int | None
 
-    def __post_init__(self):
-        self.output_size = output_size(self.conv, self.size)
-        self.area = math.prod(self.output_size)
+    @cached_property
+    def output_size(self) -> tuple[int, int]:
+        """(H, W) of its output."""
+        return output_size(self.conv, self.size)
+
+    @cached_property
+    def area(self) -> int:
+        """H W of its output."""
+        return math.prod(self.output_size)
 
 
 def sites(model: ResidualNetwork) -> list[Site]:
     """Every convolution of the model, in the order of computation."""
     is_compact = isinstance(model, CompactNetwork)  # its convolutions read all that they could
-    stem = Site("stem", model.stem, model.stem_gate, model.stem_bn, model.image_shape[:2])
-    stem.path, stem.signal = [stem], [stem]
-    found, signal, size = [stem], stem.signal, model.signal_size()
-
+    stem = GatedConv("stem", model.stem, model.stem_bn, model.stem_gate)
+    found = [Site(*stem, model.image_shape[:2], (), "stem", signal=0)]
+    size, signal = model.signal_size(), 0
     for k, block in enumerate(model.blocks):
-        reads, path = () if is_compact else tuple(signal), []
-        block_size = size
+        name = f"blocks.{k}"
+        writers = () if is_compact else tuple(site for site in found if site.signal == signal)
         if block.shortcut is not None:
-            parts = block.shortcut, block.shortcut_gate, block.shortcut_bn
-            shortcut = Site(f"blocks.{k}.shortcut", *parts, size, reads)
-            shortcut.path, shortcut.signal = [shortcut], [shortcut]
-            found.append(shortcut)
-            signal, block_size = shortcut.signal, shortcut.output_size
-        for name, *parts in block.path():
-            site = Site(f"blocks.{k}.{name}", *parts, size, reads, path)
-            path.append(site)
+            signal += 1
+            parts = f"{name}.shortcut", block.shortcut, block.shortcut_bn, block.shortcut_gate
+            found.append(Site(*parts, size, writers, f"{name}.shortcut", signal))
+        steps, reads, inner_size = block.path(), writers, size
+        for step in steps:
+            writes_to = signal if step is steps[-1] else None
+            site = Site(f"{name}.{step.name}", *step[1:], inner_size, reads, name, writes_to)
             found.append(site)
-            reads, size = () if is_compact else (site,), site.output_size
-        if path:
-            path[-1].signal = signal
-            signal.append(path[-1])
-        size = block_size
+            reads, inner_size = () if is_compact else (site,), site.output_size
+        if steps or block.shortcut is not None:
+            size = found[-1].output_size
     return found
 
 
-def neurons(site: Site, reads, writes):
-    """Volume of a convolution's output (Eq. 4)."""
-    return writes * site.area
-
-
-def weights(site: Site, reads, writes):
-    """Entries of its weight."""
-    return reads * writes * math.prod(site.conv.kernel)
-
-
-def operations(site: Site, reads, writes):
-    """Of one image, two per multiply-add."""
-    return weights(site, reads, writes) * (2 * site.area)
-
-
-@dataclass(frozen=True)
-class LiveConv:
-    """A convolution of the hard-pruned network: the live features that it reads and writes.
+class LiveConv(NamedTuple):
+    """A convolution of the hard-pruned network: the live channels that it reads and writes.
 
     reads: (C_in,) booleans, writes: (C_out,) booleans.
     """
@@ -99,20 +88,25 @@ class LiveConv:
     writes: np.ndarray
 
     def cost(self, of: Callable) -> int:
-        """of: `neurons`, `weights`, `operations`, or another function like these."""
+        """of: a function of (site, reads, writes), for numbers of channels."""
         return of(self.site, int(self.reads.sum()), int(self.writes.sum()))
 
 
 def gate_alive(site: Site) -> np.ndarray:
     """(C_out,) booleans: what the gate lets through at its mean noise; all without a gate."""
-    return np.ones(site.conv.c_out, bool) if site.gate is None else site.gate.alive()
+    return all_open(site) if site.gate is None else site.gate.alive()
 
 
-def only_vital(site: Site) -> np.ndarray:
-    """As `gate_alive`, for the smallest network there is: one feature where none would be fatal."""
-    alive = np.ones(site.conv.c_out, bool)
+def all_open(site: Site) -> np.ndarray:
+    """(C_out,) booleans, all true."""
+    return np.ones(site.conv.c_out, bool)
+
+
+def fewest(site: Site) -> np.ndarray:
+    """(C_out,) booleans of the smallest network: one channel where none would be fatal."""
+    alive = all_open(site)
     if site.gate is not None:
-        alive[int(site.gate.vital) :] = False
+        alive[int(site.gate.keep_one) :] = False
     return alive
 
 
@@ -123,33 +117,49 @@ def hard_pruned(
 ) -> list[LiveConv]:
     """The convolutions of the hard-pruned network, dead ones included with nothing to write.
 
-    mixed: a convolution computes its own live features and reads what is alive in the signal.
-    regular: all tensors of a residual sum have the union of their live features, and what reads
+    mixed: a convolution computes its own live channels and reads the live ones of the signal.
+    regular: all tensors of a residual sum have the union of their live channels, and what reads
     the sum reads that union; a dead block is still removed (Section 4.2).
     """
-    if connectivity not in CONNECTIVITIES:
-        raise ValueError(f"unknown connectivity {connectivity!r}: use one of {CONNECTIVITIES}")
+    check_connectivity(connectivity)
     if connectivity == "regular" and isinstance(model, CompactNetwork):
         raise ValueError(
             "regular connectivity is counted on the gated network, not on a compact one"
         )
     found = sites(model)
-    gates = {site: alive(site) for site in found}
-    is_alive = {site: all(gates[step].any() for step in site.path) for site in found}
-    writes = {site: gates[site] & is_alive[site] for site in found}
-    reads = {site: _union(site.reads, writes, site.conv.c_in) for site in found}
-    if connectivity == "regular":
-        union = {id(s.signal): _union(s.signal, writes, s.conv.c_out) for s in found if s.signal}
-        for site in found:
-            if site.signal is not None:
-                writes[site] = union[id(site.signal)] & is_alive[site]
-            if site.reads and site.reads[-1].signal is not None:
-                reads[site] = union[id(site.reads[-1].signal)]
-    return [LiveConv(site, reads[site], writes[site]) for site in found]
+    is_open = {site: alive(site) for site in found}
+    is_alive = dict.fromkeys((site.path for site in found), True)
+    for site in found:
+        is_alive[site.path] &= bool(is_open[site].any())
+    writes = {site: is_open[site] & is_alive[site.path] for site in found}
+    layers = [LiveConv(site, _union(site, writes), writes[site]) for site in found]
+    return layers if connectivity == "mixed" else regular(layers)
 
 
-def _union(sources, writes: dict[Site, np.ndarray], channels: int) -> np.ndarray:
-    """(channels,) booleans: what any of the sources writes; everything if there is no source."""
-    if not sources:
-        return np.ones(channels, bool)
-    return np.logical_or.reduce([writes[source] for source in sources])
+def check_connectivity(connectivity: str) -> None:
+    """Raises ValueError for an unknown connectivity."""
+    if connectivity not in CONNECTIVITIES:
+        raise ValueError(f"unknown connectivity {connectivity!r}: use one of {CONNECTIVITIES}")
+
+
+def regular(layers: list[LiveConv]) -> list[LiveConv]:
+    """The same network with regular connectivity, from its layers with mixed connectivity."""
+    union: dict[int, np.ndarray] = {}
+    for site, _, writes in layers:
+        if site.signal is not None:
+            union[site.signal] = union.get(site.signal, False) | writes
+    widened = []
+    for site, reads, writes in layers:
+        if site.reads and site.reads[0].signal is not None:
+            reads = union[site.reads[0].signal]
+        if site.signal is not None:
+            writes = union[site.signal] & writes.any()
+        widened.append(LiveConv(site, reads, writes))
+    return widened
+
+
+def _union(site: Site, written: dict[Site, np.ndarray]) -> np.ndarray:
+    """(C_in,) booleans: the channels that it reads of what is written; all, if it reads no site."""
+    if not site.reads:
+        return np.ones(site.conv.c_in, bool)
+    return np.logical_or.reduce([written[source] for source in site.reads])

@@ -15,8 +15,9 @@ from ..data import Dataset
 from ..nn import Module
 from ..runtime import arrays
 from ..runtime.arrays import device_name, synchronize, to_device
-from ..train.checkpoint import RunFolder, load_model
 from ..train.config import Config
+from ..train.folder import RunFolder
+from ..train.models import load_model
 
 
 def latencies(models: list[Module], images: np.ndarray, seconds: float = 1.0) -> list[float]:

@@ -13,8 +13,9 @@ from .. import data, nn, pruning
 from ..nn import Module
 from ..runtime import blas, memory
 from ..runtime.arrays import gpu_available
-from ..train.checkpoint import RunFolder, load_model
-from ..train.run import accuracy
+from ..train.folder import RunFolder
+from ..train.images import accuracy
+from ..train.models import load_model
 
 PACKAGES = ("tinybar", "numpy", "pillow", "safetensors", "cupy-cuda12x", "cupy-cuda13x")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import data, pruning
+from ..pruning.methods import METHODS
 from ..pruning.schedule import KINDS
 from ..runtime.arrays import PRECISIONS
 
-METHODS = ("bar", "random")
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -51,7 +51,7 @@ class Config:
 
     def __post_init__(self):
         object.__setattr__(self, "epochs", tuple(self.epochs))
-        _one_of("method", self.method, METHODS)
+        _one_of("method", self.method, tuple(METHODS))
         _one_of("metric", self.metric, tuple(pruning.COSTS))
         _one_of("schedule", self.schedule, KINDS)
         _one_of("precision", self.precision, PRECISIONS)

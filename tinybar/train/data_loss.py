@@ -1,4 +1,4 @@
-"""L_D, the data loss of a stage (Section 3.5): from the labels, or with the teacher's help."""
+"""L_D, the data loss (Section 3.5): cross-entropy with the labels, or distillation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..runtime.arrays import array_module, to_device
 
 
 class Minibatch(NamedTuple):
-    """x: (B, H, W, C) images, labels: (B,), index: (B,) which of the training images they are."""
+    """x: (B, H, W, C) images, labels: (B,), index: (B,) their places among the training images."""
 
     x: Tensor
     labels: object
@@ -25,31 +25,31 @@ DataLoss = Callable[[Tensor, Minibatch], Tensor]  # logits (B, K), minibatch -> 
 
 
 def cross_entropy(logits: Tensor, batch: Minibatch) -> Tensor:
-    """The data loss of a network that learns from the labels alone."""
+    """The data loss without a teacher."""
     return ag.cross_entropy(logits, batch.labels)
 
 
 class Distillation:
-    """The data loss of a network that learns from the teacher's logits, too.
+    """The data loss with the teacher's logits.
 
-    images: (N, H, W, C), all training images, where every epoch sees them as they are. The teacher
-    then answers once and for all. None where they are augmented: it answers for every minibatch.
+    images: (N, H, W, C), all training images, if no augmentation changes them: the teacher's logits
+    are then computed once and cached. None if it does: they are computed for every minibatch.
     """
 
     def __init__(self, teacher: Module, images, alpha: float, temperature: float):
         self.teacher, self.alpha, self.temperature = teacher, alpha, temperature
-        self.answers = None if images is None else answers(teacher, images)
+        self.cached = None if images is None else logits_of(teacher, images)
 
     def __call__(self, logits: Tensor, batch: Minibatch) -> Tensor:
-        if self.answers is None:
+        if self.cached is None:
             targets = nn.predict(self.teacher, batch.x)
         else:
-            targets = self.answers[batch.index]
+            targets = self.cached[batch.index]
         return nn.distillation_loss(logits, targets, batch.labels, self.alpha, self.temperature)
 
 
-def answers(model: Module, images, batch_size: int = 256):
-    """The model's logits (N, K) for all images (N, H, W, C), in evaluation mode."""
+def logits_of(model: Module, images, batch_size: int = 256):
+    """The logits (N, K) of a model in evaluation mode for all images (N, H, W, C)."""
     index = array_module(images).arange(len(images))
     parts = in_order(images, index, batch_size)
     logits = [nn.predict(model, Tensor(to_device(x))).data for x, _ in parts]

@@ -1,4 +1,4 @@
-"""The regularizer: what the optimiser sees is lambda f dL_S, finite, with b on its way to B."""
+"""The penalty of BAR: lambda L_BAR, finite, while b falls to B."""
 
 import math
 
@@ -11,7 +11,7 @@ from properties.networks import gated, random_gates
 import tinybar as tb
 from tinybar import pruning
 from tinybar.pruning import COSTS, barrier, transition
-from tinybar.pruning.methods.bar import CAP, PRESSURE, TOLERANCE, BudgetAwareRegularizer, bar_loss
+from tinybar.pruning.methods.bar import CAP, PRESSURE, TOLERANCE, BudgetAwarePenalty, bar_loss
 
 VOLUME = COSTS["volume"]
 
@@ -23,8 +23,8 @@ def all_open(**options):
     return model
 
 
-def regularizer(model, cost=VOLUME, factor=4, iterations=100, **options):
-    return BudgetAwareRegularizer(model, cost, cost.full(model) // factor, iterations, **options)
+def penalty_of(model, cost=VOLUME, factor=4, iterations=100, **options):
+    return BudgetAwarePenalty(model, cost, cost.full(model) // factor, iterations, **options)
 
 
 def test_equation_6():
@@ -37,59 +37,59 @@ def test_equation_6():
 
 def test_b_begins_above_the_full_cost_and_ends_at_the_budget():
     model = all_open()
-    made = regularizer(model)
+    made = penalty_of(model)
     full, target = VOLUME.full(model), VOLUME.full(model) // 4
-    first, last = made.penalty(0), made.penalty(99)
+    first, last = made(0), made(99)
     assert first.b == pytest.approx((1 + TOLERANCE) * full)
     assert last.b == pytest.approx(target, rel=1e-12)
-    assert first.volume == last.volume == full
-    bs = [made.penalty(i).b for i in range(100)]
+    assert first.cost == last.cost == full
+    bs = [made(i).b for i in range(100)]
     assert bs == sorted(bs, reverse=True)
 
 
 @pytest.mark.parametrize("schedule", ["sigmoid", "linear", "exponential"])
 def test_b_follows_the_schedule(schedule):
     model = all_open()
-    made = regularizer(model, schedule=schedule, iterations=11, tolerance=0.1)
+    made = penalty_of(model, schedule=schedule, iterations=11, tolerance=0.1)
     full, target = VOLUME.full(model), VOLUME.full(model) // 4
     for i in range(11):
         progress = transition(i / 10, schedule)
         expected = (1 - progress) * 1.1 * full + progress * target
-        assert made.penalty(i).b == pytest.approx(expected, rel=1e-12)
+        assert made(i).b == pytest.approx(expected, rel=1e-12)
 
 
 def test_after_the_last_iteration_the_budget_stays():
-    made = regularizer(all_open())
-    assert made.penalty(1000).b == made.penalty(99).b
+    made = penalty_of(all_open())
+    assert made(1000).b == made(99).b
 
 
 def test_a_single_iteration():
-    made = regularizer(all_open(), iterations=1)
-    assert math.isfinite(made.penalty(0).f)
+    made = penalty_of(all_open(), iterations=1)
+    assert math.isfinite(made(0).f)
 
 
 def test_f_is_the_barrier_where_that_is_small():
     model = all_open()
-    found = regularizer(model).penalty(0)
+    found = penalty_of(model)(0)
     full, target = VOLUME.full(model), VOLUME.full(model) // 4
     assert found.f == barrier(full, target - 1e-4 * full, found.b)
     assert 0 < found.f < CAP
 
 
 def test_past_b_f_is_the_cap():
-    found = regularizer(all_open(), cap=17.0).penalty(99)
-    assert found.volume > found.b
+    found = penalty_of(all_open(), cap=17.0)(99)
+    assert found.cost > found.b
     assert found.f == 17
 
 
-def test_within_the_budget_nothing_is_asked():
+def test_within_the_budget_there_is_no_penalty():
     model = all_open()
-    made = regularizer(model)
+    made = penalty_of(model)
     for gate in pruning.gates_of(model):
         gate.log_alpha.data[1:] = -9
-    found = made.penalty(99)
+    found = made(99)
     assert (found.loss, found.f) == (None, 0)
-    assert found.volume == VOLUME.exact(model) < found.b
+    assert found.cost == VOLUME.exact(model) < found.b
 
 
 @pytest.mark.parametrize("metric", sorted(COSTS))
@@ -97,8 +97,8 @@ def test_within_the_budget_nothing_is_asked():
 @pytest.mark.parametrize("iteration", [0, 60, 99])
 def test_value_and_gradient_are_weight_times_f_times_those_of_l_s(metric, weight, iteration):
     cost, model = COSTS[metric], all_open()
-    made = regularizer(model, cost, weight=weight)
-    found = made.penalty(iteration)
+    made = penalty_of(model, cost, weight=weight)
+    found = made(iteration)
     factor = (PRESSURE / cost.full(model) if weight is None else weight) * found.f
     found.loss.backward()
     gradients = [gate.log_alpha.grad for gate in pruning.gates_of(model)]
@@ -122,10 +122,10 @@ def test_value_and_gradient_are_weight_times_f_times_those_of_l_s(metric, weight
 def test_it_is_finite_whatever_the_gates(seed, iteration, factor, metric, schedule):
     model = gated(10, 1, image_shape=(4, 4, 1), dtype=np.float32)
     random_gates(model, np.random.default_rng(seed))
-    made = regularizer(model, COSTS[metric], factor, 31, schedule=schedule)
-    found = made.penalty(iteration)
+    made = penalty_of(model, COSTS[metric], factor, 31, schedule=schedule)
+    found = made(iteration)
     assert 0 <= found.f <= CAP
-    assert found.volume == COSTS[metric].exact(model)
+    assert found.cost == COSTS[metric].exact(model)
     assert (found.loss is None) == (found.f == 0)
     if found.loss is not None:
         found.loss.backward()
@@ -137,6 +137,6 @@ def test_it_is_finite_whatever_the_gates(seed, iteration, factor, metric, schedu
 
 def test_the_budget_of_the_whole_network():
     """B = V_F: b only falls from the tolerance to V_F, and f stays finite."""
-    made = regularizer(all_open(), factor=1)
-    assert made.penalty(0).b == pytest.approx(made.full * (1 + TOLERANCE))
-    assert made.penalty(99).f <= CAP
+    made = penalty_of(all_open(), factor=1)
+    assert made(0).b == pytest.approx(made.full * (1 + TOLERANCE))
+    assert made(99).f <= CAP

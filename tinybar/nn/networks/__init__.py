@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from .blocks import GateFactory
+from ..gates import GateFactory
+from .postactivation import CompactResNet, resnet50, small_resnet
+from .preactivation import CompactWideResNet, wide_resnet
 from .residual import CompactNetwork, ResidualNetwork
-from .resnet import CompactPostResNet, resnet50, small_resnet
-from .wide_resnet import CompactResNet, wide_resnet
 
 MODELS = "wrn-DEPTH-WIDTH (such as wrn-16-4), resnet-DEPTH (such as resnet-20) or resnet50"
-COMPACT = {kind.family: kind for kind in (CompactResNet, CompactPostResNet)}
+COMPACT = {kind.family: kind for kind in (CompactWideResNet, CompactResNet)}
 
 
 def build(
@@ -32,4 +32,4 @@ def build(
 
 def compact_network(layout: dict) -> CompactNetwork:
     """A compact network of that layout, with random weights."""
-    return COMPACT[dict(layout).get("family", "wide")](layout)
+    return COMPACT[layout["family"]](layout)

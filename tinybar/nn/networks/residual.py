@@ -1,54 +1,94 @@
-"""What all residual networks share, full and compact."""
+"""What residual networks share: gated convolutions, the full network, the compact one."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
+from ... import autograd as ag
+from ...autograd import Tensor
 from ...autograd.windows import Geometry
-from ..gates import HardConcrete
+from ...runtime.arrays import array_module
+from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
 
 POOL = Geometry.of(kernel=3, stride=2, padding=1)  # the max pooling behind a stem
 
 
+class GatedConv(NamedTuple):
+    """A convolution of a block with the batch norm of its output and the gate behind both.
+
+    bn: None where the output is not normalised before it is read or summed. Between bn and gate
+    there is a ReLU, but for the last convolution of a path.
+    """
+
+    name: str
+    conv: Conv2d
+    bn: BatchNorm2d | None
+    gate: Gate | None
+
+
+def make_gate(gate: GateFactory | None, channels: int, keep_one: bool = False) -> Gate | None:
+    """The gates of `channels` channels, or None for a network without gates."""
+    if gate is None:
+        return None
+    made = gate(channels)
+    made.keep_one = keep_one
+    return made
+
+
+def sample(gate: Gate | None) -> Tensor | None:
+    """z of the gate; None without one."""
+    return None if gate is None else gate.sample()
+
+
+def is_open(z: Tensor | None):
+    """(C,) booleans: z > 0; None without a gate."""
+    return None if z is None else z.data > 0
+
+
+def scatter_channels(x: Tensor, width: int, index) -> Tensor:
+    """`width` channels, zero but for `index`, which are those of x: (N, H, W, len(index))."""
+    if len(index) == width:
+        return x
+    zeros = array_module(x.data).zeros((*x.shape[:3], width), x.dtype)
+    return ag.scatter_add(Tensor(zeros), x, index)
+
+
 class ResidualNetwork(Module):
-    """A stem, blocks along residual signals, pooling, logits.
+    """A stem, blocks along residual signals, global average pooling, logits.
 
     image_shape: (H, W, C). Input (N, H, W, C), output: logits (N, num_classes).
     family: the kind of its blocks, in the layouts of compact networks.
-    stem_bn: batch norm of the stem, a ReLU behind it. bn: that of the last signal, likewise.
+    stem_bn: batch norm of the stem, with a ReLU behind it. bn: that of the last residual signal.
     pools: whether a max pooling stands between the stem and the first block.
-    shrinks: whether features whose gates are closed are skipped in computing, where the network
-    can do that (an extension of the paper).
+    A block has `stride`, `path()`, the convolutions of its delta in order, `reading_bn`, the batch
+    norm through which it reads the residual signal, and `shortcut`, `shortcut_bn` and
+    `shortcut_gate`: all but the first two may be None.
     """
 
     family: str
-    stem_gate: HardConcrete | None = None
+    stem_gate: Gate | None = None
     stem_bn: BatchNorm2d | None = None
     bn: BatchNorm2d | None = None
-    pools = can_shrink = shrinks = False
+    pools = False
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
 
-    def stem_size(self) -> tuple[int, int]:
-        """(H, W) of the stem's output."""
-        return output_size(self.stem, self.image_shape[:2])
-
     def signal_size(self) -> tuple[int, int]:
-        """(H, W) of the residual signal that enters the first block."""
-        size = self.stem_size()
+        """(H, W) of the residual signal that the first block reads."""
+        size = output_size(self.stem, self.image_shape[:2])
         return POOL.output_size(*size) if self.pools else size
 
 
 class CompactNetwork(ResidualNetwork):
-    """A residual network of mixed-connectivity blocks: only the features that are alive.
+    """A residual network of mixed-connectivity blocks, without dead channels.
 
-    layout: numbers and lists of numbers, as in JSON, that tell the whole structure:
+    layout: numbers and lists of numbers, as in JSON, that give the whole structure:
     {"family": ..., "pools": ..., "image_shape": [H, W, C], "num_classes": K, "stem": {"width": ...,
-    "writes": [...]}, "blocks": [arguments of the family's mixed-connectivity block]}. Without the
-    first two, as in old files, it is a wide residual network.
+    "writes": [...]}, "blocks": [arguments of the family's mixed-connectivity block]}.
     """
 
     def __init__(self, layout: dict):
@@ -57,7 +97,7 @@ class CompactNetwork(ResidualNetwork):
 
     @property
     def last_width(self) -> int:
-        """Features of the last residual signal."""
+        """Channels of the last residual signal."""
         return (self.layout["stem"], *self.layout["blocks"])[-1]["width"]
 
 
@@ -67,14 +107,19 @@ def output_size(conv: Conv2d, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def check_shape(num_classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Raises ValueError for what no network can be built for."""
+    """Raises ValueError unless num_classes >= 2 and image_shape is (H, W, C)."""
     if num_classes < 2:
         raise ValueError(f"needs num_classes >= 2, got {num_classes}")
     if len(image_shape) != 3 or min(image_shape) < 1:
         raise ValueError(f"image_shape is (height, width, channels), got {image_shape}")
 
 
+def gates_of(model: Module) -> list[Gate]:
+    """All gates of the model, in the order of its modules."""
+    return [module for module in model.modules() if isinstance(module, Gate)]
+
+
 def count_parameters(model: Module) -> int:
-    """Entries of all parameters, without the gates: they are gone once the network is pruned."""
-    named = model.named_parameters()
-    return sum(math.prod(p.shape) for name, p in named if not name.endswith("log_alpha"))
+    """Entries of all parameters but those of the gates, which are gone once it is pruned."""
+    of_gates = {id(p) for gate in gates_of(model) for p in gate.parameters()}
+    return sum(math.prod(p.shape) for p in model.parameters() if id(p) not in of_gates)

@@ -1,18 +1,37 @@
-"""Budget-Aware Regularization: the penalty that the optimiser sees (Sections 3.3 and 3.4)."""
+"""Budget-aware regularization: the paper's method (Sections 3.3 and 3.4)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...autograd import Tensor
-from ...nn.networks.residual import ResidualNetwork
+from ...nn.gates import HardConcrete
+from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..barrier import barrier
+from ..compaction import compact
 from ..cost import Cost
+from ..enforce import enforce_budget, use_budget
 from ..schedule import budget
+from .recipe import Penalty, Run, method
 
 PRESSURE = 2.0  # default of lambda V_F
 TOLERANCE = 0.2  # the barrier starts at (1 + TOLERANCE) V_F
-CAP = 1000.0  # the largest f that the optimiser is given
+CAP = 1000.0  # the largest f that the optimizer sees
+
+
+@method("bar", "Ours")
+def bar(run: Run) -> CompactNetwork:
+    """Train and prune together under a falling budget, prune hard, fine-tune (Supp. 3.1)."""
+    config, cost = run.config, run.cost
+    barrier_epochs, fast, slow = config.epochs
+    run.teacher()
+    net = run.network(HardConcrete)
+    iterations = run.iterations(barrier_epochs)
+    penalty = BudgetAwarePenalty(net, cost, run.budget, iterations, config.schedule, config.lambda_)
+    net = run.fit("prune", net, barrier_epochs, penalty=penalty)
+    dropped = enforce_budget(net, cost, run.budget)
+    reopened = use_budget(net, cost, run.budget)
+    small = compact(net)
+    run.report(net, small, dropped=dropped, reopened=reopened)
+    return run.fit("fine-tune", small, fast + slow, slow=slow)
 
 
 def bar_loss(sparsity: Tensor, f: float) -> Tensor:
@@ -20,28 +39,14 @@ def bar_loss(sparsity: Tensor, f: float) -> Tensor:
     return sparsity * f
 
 
-class Penalty(NamedTuple):
-    """What the regularizer asks for at one iteration.
-
-    loss: lambda L_BAR, or None where it is zero. volume: V, the metric of the hard-pruned network;
-    b: the budget now; f: the barrier that was applied, finite.
-    """
-
-    loss: Tensor | None
-    volume: int
-    b: float
-    f: float
-
-
-class BudgetAwareRegularizer:
-    """lambda L_BAR(Phi, V, a, b), with b on its way from V_F to B.
+class BudgetAwarePenalty:
+    """lambda L_BAR(Phi, V, a, b), while b falls from V_F to B (Eq. 7).
 
     Two decisions make it finite. At the first iteration V = b = V_F, where f is infinite, so b
     starts at (1 + tolerance) V_F and keeps that share of the way that is still ahead. And V is a
-    step function that jumps past b now and then: there f is `cap`.
+    step function that passes b now and then: there f is `cap`.
 
-    weight: lambda, or None for PRESSURE / V_F, which makes the pressure on a gate independent of
-    the network's size.
+    weight: lambda, or None for PRESSURE / V_F.
     """
 
     def __init__(
@@ -61,7 +66,7 @@ class BudgetAwareRegularizer:
         self.schedule, self.tolerance, self.cap = schedule, tolerance, cap
         self.weight = PRESSURE / self.full if weight is None else weight
 
-    def penalty(self, iteration: int) -> Penalty:
+    def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1."""
         t = min(1.0, iteration / self.last)
         start = self.full * (1 + self.tolerance)
@@ -71,5 +76,4 @@ class BudgetAwareRegularizer:
         f = min(self.cap, barrier(volume, a, b))
         if f == 0:
             return Penalty(None, volume, b, 0.0)
-        loss = bar_loss(self.cost.expected(self.model), f) * self.weight
-        return Penalty(loss, volume, b, f)
+        return Penalty(bar_loss(self.cost.expected(self.model), f) * self.weight, volume, b, f)

@@ -9,9 +9,7 @@ from properties.networks import bottlenecks, images, randomise, set_gate
 import tinybar as tb
 from tinybar import autograd as ag
 from tinybar import nn, pruning
-from tinybar.nn.networks.resnet import (
-    BASIC,
-    BOTTLENECK,
+from tinybar.nn.networks.postactivation import (
     MixedPostActivationBlock,
     PostActivationBlock,
 )
@@ -41,7 +39,7 @@ def test_the_shape_of_resnet_50():
         13,
     ]
     assert (model.stem.kernel, model.stem.stride, model.stem.c_out) == ((7, 7), 2, 64)
-    assert (model.stem_size(), model.signal_size()) == ((64, 64), (32, 32))
+    assert model.signal_size() == (32, 32)
 
 
 def test_resnet_50_has_the_parameters_that_pytorch_counts():
@@ -67,30 +65,30 @@ def test_logits_of_any_image(shape, gate, make):
         assert np.isfinite(logits.data).all()
 
 
-def test_vital_gates():
+def test_the_gates_that_keep_one():
     model = bottlenecks(4, (8, 8, 3), nn.HardConcrete)
-    vital = [gate for gate in pruning.gates_of(model) if gate.vital]
+    kept = [gate for gate in pruning.gates_of(model) if gate.keep_one]
     shortcuts = [b.shortcut_gate for b in model.blocks if b.shortcut_gate is not None]
-    assert vital == [model.stem_gate, *shortcuts]
+    assert kept == [model.stem_gate, *shortcuts]
 
 
-def block(kernels, widths, stride=1, c_in=4, gate=nn.HardConcrete):
-    made = PostActivationBlock(c_in, widths, kernels, stride, gate).astype(np.float64).eval()
+def block(widths, stride=1, c_in=4, gate=nn.HardConcrete):
+    made = PostActivationBlock(c_in, widths, stride, gate).astype(np.float64).eval()
     return randomise(made, RNG(0))
 
 
 @pytest.mark.parametrize("dead", ["gate1", "gate2"])
-def test_a_path_that_is_interrupted_adds_nothing(dead):
-    """Its last batch norm would make beta of the nothing that arrives."""
-    made, rng = block(BOTTLENECK, (3, 2, 4)), RNG(0)
+def test_a_path_with_a_dead_convolution_adds_nothing(dead):
+    """Its last batch norm would turn zeros into beta."""
+    made, rng = block((3, 2, 4)), RNG(0)
     h = np.abs(rng.standard_normal((2, 5, 4, 4)))
     assert not np.allclose(made(tensor(h)).data, h)
     set_gate(getattr(made, dead), np.zeros(getattr(made, dead).log_alpha.shape, bool), rng)
     np.testing.assert_array_equal(made(tensor(h)).data, h)
 
 
-def test_in_training_an_interrupted_path_has_no_gradient():
-    made, rng = block(BASIC, (3, 4)).train(), RNG(0)
+def test_in_training_a_dead_path_has_no_gradient():
+    made, rng = block((3, 4)).train(), RNG(0)
     made.gate1.log_alpha.data[...] = -60
     h = np.abs(rng.standard_normal((2, 5, 4, 4)))
     y = made(tensor(h))

@@ -1,13 +1,110 @@
-"""Residual blocks against their formula, and what a residual signal knows of its features."""
+"""Wide residual networks, full and compact, and their blocks against their formula."""
+
+import math
 
 import numpy as np
 import pytest
-from properties.networks import randomise, set_gate
+from properties.networks import images, randomise, set_gate
 
 import tinybar as tb
 from tinybar import autograd as ag
-from tinybar import nn
-from tinybar.nn.networks.blocks import Signal, spread
+from tinybar import nn, pruning
+from tinybar.nn.networks.preactivation import Signal
+from tinybar.nn.networks.residual import scatter_channels
+
+
+def test_the_shapes_of_the_network():
+    model = nn.wide_resnet(16, 2, 10)
+    assert len(model.blocks) == 6
+    assert [block.stride for block in model.blocks] == [1, 1, 2, 1, 2, 1]
+    assert [block.conv1.c_in for block in model.blocks] == [16, 32, 32, 64, 64, 128]
+    assert [block.conv1.c_out for block in model.blocks] == [32, 32, 64, 64, 128, 128]
+    has_shortcut = [block.shortcut is not None for block in model.blocks]
+    assert has_shortcut == [True, False, True, False, True, False]
+
+
+def test_with_width_1_the_first_block_is_no_pooling_block():
+    assert nn.wide_resnet(10, 1, 10).blocks[0].shortcut is None
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (7, 9, 3), (5, 5, 2), (1, 1, 1), (3, 16, 4)])
+@pytest.mark.parametrize("gate", [None, nn.HardConcrete])
+def test_logits_of_any_image(shape, gate):
+    model = nn.wide_resnet(10, 1, 5, shape, gate)
+    x = tb.Tensor(images(model, np.random.default_rng(0), n=2))
+    for logits in (model(x), model.eval()(x)):
+        assert logits.shape == (2, 5)
+        assert logits.dtype == np.float32
+        assert np.isfinite(logits.data).all()
+
+
+def parameters_by_hand(depth, width, classes, channels):
+    """Convolutions 9 (3x3) or 1 (1x1) weights a pair, batch norms 2 a channel, linear (c + 1) K."""
+    n, c = (depth - 4) // 6, 16
+    count = 9 * channels * 16
+    for features in (16 * width, 32 * width, 64 * width):
+        if c != features:
+            count += c * features
+        count += 2 * c + 9 * c * features + 2 * features + 9 * features**2
+        count += (n - 1) * (4 * features + 18 * features**2)
+        c = features
+    return count + 2 * c + (c + 1) * classes
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "classes", "channels"), [(10, 1, 10, 1), (16, 4, 100, 3), (28, 2, 10, 3)]
+)
+def test_parameters_by_hand(depth, width, classes, channels):
+    expected = parameters_by_hand(depth, width, classes, channels)
+    for gate in (None, nn.HardConcrete):
+        model = nn.wide_resnet(depth, width, classes, (32, 32, channels), gate)
+        assert nn.count_parameters(model) == expected
+
+
+def test_wrn_28_10_has_the_36_5_million_of_its_paper():
+    assert parameters_by_hand(28, 10, 10, 3) == 36_479_194  # "36.5M" [Zagoruyko & Komodakis]
+    assert nn.count_parameters(nn.wide_resnet(28, 10, 10)) == 36_479_194
+
+
+def test_gates_are_where_the_design_says():
+    model = nn.wide_resnet(10, 2, 10, gate=nn.HardConcrete)
+    gates = {name for name, _ in model.named_parameters() if name.endswith("log_alpha")}
+    expected = {"stem_gate.log_alpha"}
+    for k in range(3):
+        expected |= {f"blocks.{k}.{gate}.log_alpha" for gate in ("gate1", "gate2", "shortcut_gate")}
+    assert gates == expected
+    vital = [gate for gate in pruning.gates_of(model) if gate.keep_one]
+    assert vital == [model.stem_gate] + [block.shortcut_gate for block in model.blocks]
+
+
+@pytest.mark.parametrize("depth", [4, 9, 11, 12, 17, 0, -2])
+def test_depths_that_do_not_exist(depth):
+    with pytest.raises(ValueError, match=f"depth 6n \\+ 4 .* not {depth}"):
+        nn.wide_resnet(depth, 1, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((10, 0, 10), "width >= 1"),
+        ((10, 1, 1), "num_classes >= 2"),
+        ((10, 1, 10, (32, 32)), "image_shape is"),
+        ((10, 1, 10, (32, 0, 3)), "image_shape is"),
+    ],
+)
+def test_arguments_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        nn.wide_resnet(*arguments)
+
+
+def test_the_start_keeps_the_signal_in_bounds():
+    """Kaiming and batch norm: logits of a random deep network are neither 0 nor huge."""
+    model = nn.wide_resnet(28, 1, 10, (8, 8, 3))
+    logits = model(tb.Tensor(images(model, np.random.default_rng(0), n=16))).data
+    assert 0.05 < math.sqrt((logits**2).mean()) < 20
+
+
+# --- blocks --------------------------------------------------------------------------------------
 
 RNG = np.random.default_rng
 C_IN, C_OUT = 4, 5
@@ -50,17 +147,17 @@ def test_the_formula(stride, c_out):
     assert np.array_equal(out.live, before | (z[1] > 0))
 
 
-def test_a_block_of_another_shape_has_a_vital_shortcut_and_no_other_block_has():
+def test_a_block_that_changes_the_shape_has_a_shortcut_that_keeps_one():
     assert block(1, C_IN).shortcut is None
     for made in (block(2, C_IN), block(1, C_OUT), block(2, C_OUT)):
         assert made.shortcut.kernel == (1, 1)
         assert made.shortcut.stride == made.conv1.stride == made.stride
-        assert made.shortcut_gate.vital
-        assert not made.gate1.vital
-        assert not made.gate2.vital
+        assert made.shortcut_gate.keep_one
+        assert not made.gate1.keep_one
+        assert not made.gate2.keep_one
 
 
-def test_without_gates_every_feature_exists():
+def test_without_gates_every_channel_is_live():
     made, h = block(1, C_IN, gated=False), RNG(0).standard_normal((1, 3, 3, C_IN))
     out = made(Signal(tb.Tensor(h), None))
     assert out.live is None
@@ -69,7 +166,7 @@ def test_without_gates_every_feature_exists():
 
 
 def test_a_delta_that_nothing_reaches_is_not_written():
-    """gate1 closed: conv2 gives zeros, whatever gate2 says; the feature does not exist."""
+    """gate1 closed: conv2 gives zeros, whatever gate2 says; the channels are not live."""
     rng, made = RNG(0), block(1, C_IN)
     set_gate(made.gate1, np.zeros(C_IN, bool), rng)
     set_gate(made.gate2, np.ones(C_IN, bool), rng)
@@ -80,7 +177,7 @@ def test_a_delta_that_nothing_reaches_is_not_written():
     assert np.array_equal(out.h.data, h)
 
 
-def test_dead_features_of_the_signal_are_not_read():
+def test_dead_channels_of_the_residual_signal_are_not_read():
     rng, made = RNG(0), block(1, C_IN)
     live = np.array([True, False, True, False])
     h = rng.standard_normal((2, 3, 3, C_IN)) * live
@@ -125,21 +222,21 @@ def _restore(module, state):
 # --- mixed connectivity -----------------------------------------------------------------------
 
 
-def test_spread_puts_features_where_they_belong():
-    features = RNG(0).standard_normal((2, 3, 3, 2))
-    out = spread(tb.Tensor(features), 4, [3, 1]).data
-    assert np.array_equal(out[..., [3, 1]], features)
+def test_scattered_channels_are_at_their_indices():
+    channels = RNG(0).standard_normal((2, 3, 3, 2))
+    out = scatter_channels(tb.Tensor(channels), 4, [3, 1]).data
+    assert np.array_equal(out[..., [3, 1]], channels)
     assert not out[..., [0, 2]].any()
-    whole = tb.Tensor(features)
-    assert spread(whole, 2, [0, 1]) is whole
+    whole = tb.Tensor(channels)
+    assert scatter_channels(whole, 2, [0, 1]) is whole
 
 
-def mixed(**arguments) -> nn.MixedBlock:
-    return randomise(nn.MixedBlock(**arguments).astype(np.float64).eval(), RNG(0))
+def mixed(**arguments) -> nn.MixedPreActivationBlock:
+    return randomise(nn.MixedPreActivationBlock(**arguments).astype(np.float64).eval(), RNG(0))
 
 
 def test_a_mixed_block_adds_to_what_it_writes_and_leaves_the_rest():
-    made = mixed(width=4, reads=[0, 2], inner=8, writes=[1, 2])
+    made = mixed(width=4, reads=[0, 2], inner=[8], writes=[1, 2])
     h = RNG(1).standard_normal((2, 5, 5, 4))
     out = made(tb.Tensor(h)).data
     assert np.array_equal(out[..., [0, 3]], h[..., [0, 3]])
@@ -154,7 +251,7 @@ def test_a_mixed_block_adds_to_what_it_writes_and_leaves_the_rest():
 
 
 def test_a_mixed_block_of_a_shortcut_alone():
-    made = mixed(width=3, reads=[0, 1], inner=0, writes=[], stride=2, shortcut=[2, 0])
+    made = mixed(width=3, reads=[0, 1], inner=[], writes=[], stride=2, shortcut=[2, 0])
     out = made(tb.Tensor(RNG(1).standard_normal((1, 5, 5, 2)))).data
     assert out.shape == (1, 3, 3, 3)
     assert not out[..., 1].any()
@@ -163,7 +260,7 @@ def test_a_mixed_block_of_a_shortcut_alone():
 
 
 def test_a_mixed_pooling_block_sums_shortcut_and_delta():
-    made = mixed(width=3, reads=[0, 1], inner=8, writes=[1], stride=2, shortcut=[0, 2])
+    made = mixed(width=3, reads=[0, 1], inner=[8], writes=[1], stride=2, shortcut=[0, 2])
     h = tb.Tensor(RNG(1).standard_normal((1, 4, 4, 2)))
     x = ag.relu(made.bn1(h))
     delta = made.conv2(ag.relu(made.bn2(made.conv1(x)))).data

@@ -17,7 +17,7 @@ THRESHOLD = -1.5986  # Section 3.1 with these: log alpha at which z at mean nois
 def gate(log_alpha, vital=False, dtype=np.float64) -> nn.HardConcrete:
     made = nn.HardConcrete(len(log_alpha)).astype(dtype)
     made.log_alpha.data[...] = log_alpha
-    made.vital = vital
+    made.keep_one = vital
     return made
 
 
@@ -66,7 +66,7 @@ def test_the_share_of_open_samples_is_the_probability():
     trained = gate(np.repeat(values, draws))
     share = (trained.sample().data.reshape(4, draws) > 0).mean(axis=1)
     p = 1 / (1 + np.exp(-(values - BETA * math.log(-GAMMA / ZETA))))
-    np.testing.assert_allclose(gate(values).probability_active().data, p, atol=1e-14)
+    np.testing.assert_allclose(gate(values).probability_open().data, p, atol=1e-14)
     assert (np.abs(share - p) < 5 * np.sqrt(p * (1 - p) / draws)).all()
 
 
@@ -100,7 +100,7 @@ def test_alive_means_z_above_0_at_every_number_around_the_threshold(dtype):
             value = np.nextafter(value, dtype(end))
             log_alpha.append(value)
     near = gate(log_alpha, dtype=dtype)
-    assert np.array_equal(near.alive(), near.at_mean_noise().data > 0)
+    assert np.array_equal(near.alive(), near.mean().data > 0)
 
 
 def test_a_vital_gate_never_closes():
@@ -112,7 +112,7 @@ def test_a_vital_gate_never_closes():
     z = vital.eval().sample().data
     assert z[1] == pytest.approx(0.5)
     assert z[[0, 2]].tolist() == [0, 0]
-    p = vital.probability_active().data
+    p = vital.probability_open().data
     assert p[1] == pytest.approx(1 / (1 + (1 / 11) ** BETA))  # about 0.83
     vital.train()
     samples = np.stack([vital.sample().data for _ in range(2000)])
@@ -132,6 +132,6 @@ def test_only_one_of_equal_features_is_vital():
 
 def test_a_raised_feature_pulls_no_gradient():
     vital = gate([-9.0, -5.0], vital=True)
-    ag.sum(vital.probability_active()).backward()
+    ag.sum(vital.probability_open()).backward()
     p = 1 / (1 + math.exp(9.0 + BETA * math.log(-GAMMA / ZETA)))
     np.testing.assert_allclose(vital.log_alpha.grad, [p * (1 - p), 0], atol=1e-14)

@@ -1,0 +1,93 @@
+"""What a method is: a recipe, a function of a run that returns the pruned network.
+
+A recipe reads like its paragraph in the paper. What a run needs besides, it gets from `run`: stages
+that can be interrupted, counts, accuracies, files. When a run is resumed, the recipe is called
+anew: a stage that had ended returns what it had trained, one that was interrupted continues, bit
+for bit. What stands between two stages is computed again; it must be cheap and deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ...autograd import Tensor
+from ...nn.gates import GateFactory
+from ...nn.module import Module
+from ...nn.networks.residual import CompactNetwork, ResidualNetwork
+from ..cost import Cost
+
+
+class Penalty(NamedTuple):
+    """What is added to the data loss at one iteration, and the numbers behind it.
+
+    loss: lambda L_S or lambda L_BAR, or None where it is zero. cost: V, the metric of the
+    hard-pruned network. b: the budget now. f: the barrier that was applied, finite.
+    """
+
+    loss: Tensor | None
+    cost: int
+    b: float
+    f: float
+
+
+class Run(Protocol):
+    """What a recipe may ask for.
+
+    config: the options. cost: the metric of the budget. budget: B, in its units.
+    """
+
+    config: object
+    cost: Cost
+    budget: int
+
+    def teacher(self) -> ResidualNetwork:
+        """The trained full network, in evaluation mode."""
+
+    def network(self, gate: GateFactory | None = None) -> ResidualNetwork:
+        """A full network, with random weights or, under --init-from-teacher, the teacher's."""
+
+    def iterations(self, epochs: int) -> int:
+        """The number of minibatches in so many epochs."""
+
+    def fit(
+        self,
+        stage: str,
+        net: Module,
+        epochs: int,
+        slow: int = 0,
+        penalty: Callable[[int], Penalty] | None = None,
+    ) -> Module:
+        """Train `net` on the data loss L_D, and return it.
+
+        slow: how many of the epochs, the last ones, have a tenth of the learning rate.
+        penalty: of an iteration, 0, 1, ... of the stage; added to L_D.
+        """
+
+    def report(self, net: ResidualNetwork, small: CompactNetwork, **counts: int) -> None:
+        """Record what hard pruning made of `net`: sizes, accuracy, and further counts."""
+
+
+Recipe = Callable[[Run], CompactNetwork]
+
+
+class Method(NamedTuple):
+    """A recipe with its name in the paper or elsewhere."""
+
+    title: str
+    recipe: Recipe
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(name: str, title: str):
+    """Register the decorated recipe as the method called `name`. title: as the paper calls it."""
+
+    def register(recipe: Recipe) -> Recipe:
+        if name in METHODS:
+            raise ValueError(f"a method called {name!r} exists already")
+        METHODS[name] = Method(title, recipe)
+        return recipe
+
+    return register
