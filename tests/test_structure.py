@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,6 +193,30 @@ def test_no_file_is_too_long():
         for path in (*MODULES, *(ROOT / "tests").rglob("*.py"))
     }
     fail_with([f"{name}: {n} lines" for name, n in lengths.items() if n > LONGEST])
+
+
+def test_few_modules_stand_outside_the_rooms():
+    assert len(list(PACKAGE.glob("*.py"))) <= 5
+
+
+def mathematics() -> list[Path]:
+    """The files that docs/audit.md names as the mathematics of the paper."""
+    text = (ROOT / "docs" / "audit.md").read_text("utf-8")
+    part = text.partition("## What to read")[2].partition("## Equations")[0]
+    return [
+        ROOT / name for name in re.findall(r"^\| `(tinybar/[\w/]+\.py)` \|", part, re.MULTILINE)
+    ]
+
+
+def test_the_mathematics_is_short():
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in mathematics()}
+    assert len(lengths) > 8
+    assert sum(lengths.values()) < 900, lengths
+
+
+@pytest.mark.parametrize("word", ["shrink", "skip", "numba", "cuda", "click", "thread"])
+def test_the_mathematics_stands_apart(word):
+    assert not [path.name for path in mathematics() if word in path.read_text("utf-8").lower()]
 
 
 def test_everything_public_has_a_docstring():

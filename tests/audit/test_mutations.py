@@ -150,13 +150,13 @@ MUTATIONS = {
     "density integrates to 1": result(audit_gates, "density"),
     "P(z > 0), from the distribution": output("probability_active"),
     "P(z > 0), by quadrature": output("probability_active"),
-    "sampled frequencies, in standard errors": BETA_OFF,
+    "sampled frequencies (std. errors)": BETA_OFF,
     "samples are the inverse of the distribution": BETA_OFF,
     "z at the mean noise": output("hard_concrete"),
-    "log alpha at which a feature dies": BETA_OFF,
+    "log alpha at which a channel dies": BETA_OFF,
     "gradient of L_HC = p (1 - p)": pullback("probability_active"),
-    "a vital gate keeps its best feature": replace(tinybar.nn.gates, "FLOOR", 0.01),
-    "log alpha starts in U(0, 0.01), in standard errors": after(
+    "keep_one keeps the best channel": replace(tinybar.nn.gates, "FLOOR", 0.01),
+    "initial log alpha is U(0, 0.01) (std. errors)": after(
         nn.HardConcrete, "__init__", lambda gate: _raise(gate.log_alpha, 1.01)
     ),
     "f = g(c) = c^2 / (1 - c)": BARRIER,
@@ -177,13 +177,14 @@ MUTATIONS = {
     "WRN-28-12: V = 3,112,960, 15,087,796,224 FLOPs": ONE_NEURON,
     "ResNet-50: V = 3,629,056, 2,669,150,208 FLOPs": ONE_PRODUCT,
     "volume and FLOPs of a pruned network": ONE_NEURON,
-    "the same with regular connectivity": ONE_PRODUCT,
-    "volume and FLOPs are what the compact arrays say": ONE_PRODUCT,
-    "hard pruning keeps the budget (neurons over it)": one_feature_too_few,
+    "volume and FLOPs with regular connectivity": ONE_PRODUCT,
+    "volume and FLOPs of the compact network's arrays": ONE_PRODUCT,
+    "hard pruning keeps the budget (neurons above it)": one_feature_too_few,
     "expected volume L_S": result(pruning, "expected_volume"),
     "gradient of L_S = A p (1 - p)": pullback("probability_active"),
-    "L_S is the expectation of V": output("probability_active"),
-    "L_S of the FLOP metric is the expectation of the FLOPs": output("probability_active"),
+    "L_S is the expectation of V while no path is dead": output("probability_active"),
+    "L_S of the FLOP metric is that of the FLOPs": output("probability_active"),
+    "L_S of the parameter metric is that of the weights": output("probability_active"),
     "distillation": result(nn, "distillation_loss"),
     "gradient of distillation": pullback("cross_entropy"),
     "slopes of distillation": pullback("cross_entropy"),
@@ -193,7 +194,7 @@ MUTATIONS = {
         lambda mean, var, x: mean.__imul__(1.01)
     ),
     "Adam, five steps": adam(lambda p, options: options | {"lr": 1.01 * options["lr"]}),
-    "a gate multiplies feature maps": output("hard_concrete"),
+    "a gate multiplies channels": output("hard_concrete"),
     "a gate on a convolution's weight gates its output": output("conv2d"),
     "a gate on gamma and beta gates relu(bn(x))": BATCH_NORM,
     "a gated pooling block": output("conv2d"),
@@ -201,10 +202,10 @@ MUTATIONS = {
     "mixed-connectivity block": output("scatter_add"),
     "mixed-connectivity pooling block": output("scatter_add"),
     "a gated pooling block of ResNet-50": output("conv2d"),
-    "the compact network computes the masked one": Z_OFF,
-    "the same of bottlenecks, as in ResNet-50": Z_OFF,
-    "the same of basic blocks, as in ResNet-20": Z_OFF,
-    "weights start Kaiming-normal, in standard errors": result(
+    "compact = masked: wide residual network": Z_OFF,
+    "compact = masked: bottlenecks, as in ResNet-50": Z_OFF,
+    "compact = masked: basic blocks, as in ResNet-20": Z_OFF,
+    "initial weights are Kaiming-normal (std. errors)": result(
         tinybar.nn.layers, "kaiming_normal", lambda weight: 1.02 * weight
     ),
 }
@@ -322,7 +323,7 @@ MISTAKES = {
     "the barrier has no cap": ("finite penalty past the budget", without_cap),
     "b starts at V_F": ("finite penalty at the first iteration", start_at_v_f),
     "z-bar without beta": (
-        "log alpha at which a feature dies",
+        "log alpha at which a channel dies",
         replace(tinybar.autograd.gates, "BETA", 1.0),
     ),
     "a clamped gate keeps its slope": (
@@ -330,7 +331,7 @@ MISTAKES = {
         clamped_gate_keeps_its_slope,
     ),
     "no live mask": (
-        "the compact network computes the masked one",
+        "compact = masked: wide residual network",
         replace(tinybar.nn.networks.preactivation, "is_open", all_live),
     ),
     "an interrupted path still adds beta": (
@@ -338,7 +339,7 @@ MISTAKES = {
         replace(tinybar.nn.networks.postactivation, "is_open", all_live),
     ),
     "an interrupted path still adds beta, in a network": (
-        "the same of bottlenecks, as in ResNet-50",
+        "compact = masked: bottlenecks, as in ResNet-50",
         replace(tinybar.nn.networks.postactivation, "is_open", all_live),
     ),
     "no live mask, in a block": (
@@ -346,7 +347,7 @@ MISTAKES = {
         replace(tinybar.nn.networks.preactivation, "is_open", all_live),
     ),
     "FLOPs read the sum of a signal's gates": (
-        "L_S of the FLOP metric is the expectation of the FLOPs",
+        "L_S of the FLOP metric is that of the FLOPs",
         reads_the_sum,
     ),
     "weight decay is decoupled": ("Adam, five steps", adam(decoupled_decay)),

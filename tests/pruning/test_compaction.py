@@ -1,4 +1,4 @@
-"""The compact network: the same function as the masked one, without what is dead in it."""
+"""The compact network: the same function as the masked one, without dead channels."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def nothing_pruned(model, rng):
         set_gate(gate, np.ones(gate.log_alpha.shape, bool), rng)
 
 
-def single_features(model, rng):
+def single_channels(model, rng):
     for gate in pruning.gates_of(model):
         alive = np.zeros(gate.log_alpha.shape, bool)
         alive[rng.integers(alive.size)] = True
@@ -38,27 +38,27 @@ def single_features(model, rng):
 
 
 def dead_blocks(model, rng):
-    """Of four blocks one is alive, the others lack inner features, outer ones, or both."""
+    """Of four blocks one is alive, the others lack inner channels, outer ones, or both."""
     random_gates(model, rng, shares=(0.5,))
     for k, block in enumerate(model.blocks):
         for gate in ([], [block.gate1], [block.gate2], [block.gate1, block.gate2])[k % 4]:
             set_gate(gate, np.zeros(gate.log_alpha.shape, bool), rng)
 
 
-def stem_alone_in_its_signal(model, rng):
-    """The stem keeps one feature; the blocks of its group write others."""
+def stem_with_a_channel_of_its_own(model, rng):
+    """The stem keeps one channel; the blocks of its group write others."""
     random_gates(model, rng, shares=(0.5,))
     set_gate(model.stem_gate, np.arange(16) == 3, rng)
     set_gate(model.blocks[0].gate2, np.arange(model.blocks[0].gate2.log_alpha.size) > 8, rng)
 
 
 PATTERNS = [
-    everything_dead, nothing_pruned, single_features, dead_blocks, stem_alone_in_its_signal
+    everything_dead, nothing_pruned, single_channels, dead_blocks, stem_with_a_channel_of_its_own
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize(("depth", "width"), [(10, 1), (10, 2), (16, 1), (16, 2)])
+@pytest.mark.parametrize(("depth", "width"), [(10, 1), (16, 2)])
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 def test_it_computes_what_the_masked_network_computes(pattern, depth, width, dtype, bound):
     rng = RNG(depth + width)
@@ -82,7 +82,7 @@ def test_the_shapes_that_are_left():
     assert small.stem.c_out == model.stem_gate.alive().sum()
 
 
-def test_it_keeps_nothing_of_the_model():
+def test_it_shares_no_array_with_the_model():
     rng = RNG(0)
     model = random_gates(randomise(gated(), rng), rng)
     small, x = pruning.compact(model), images(model, rng)
@@ -92,7 +92,7 @@ def test_it_keeps_nothing_of_the_model():
     assert np.array_equal(logits(small, x), before)
 
 
-def test_the_model_is_left_as_it_was():
+def test_the_model_does_not_change():
     rng = RNG(0)
     model = random_gates(randomise(gated(), rng), rng).train()
     before = model.state_dict()
@@ -102,8 +102,8 @@ def test_the_model_is_left_as_it_was():
     assert not small.training
 
 
-def test_it_learns():
-    """A gradient reaches every parameter, so that it can be fine-tuned."""
+def test_every_parameter_gets_a_gradient():
+    """So that it can be fine-tuned."""
     rng = RNG(0)
     model = random_gates(randomise(gated(10, 2), rng), rng, shares=(0.5,))
     small = pruning.compact(model).train()
@@ -125,7 +125,7 @@ def test_regular_connectivity_shares_the_union():
     assert pruning.volume(small) > pruning.volume(pruning.compact(model))
 
 
-def test_another_connectivity():
+def test_an_unknown_connectivity():
     with pytest.raises(ValueError, match="unknown connectivity 'dense'"):
         pruning.compact(gated(), "dense")
 
@@ -135,7 +135,7 @@ def test_a_compact_network_cannot_be_compacted():
         pruning.compact(pruning.compact(gated()))
 
 
-def test_without_gates_nothing_is_lost():
+def test_a_network_without_gates_loses_nothing():
     rng = RNG(0)
     plain = nn.wide_resnet(10, 1, 4, (8, 8, 3)).astype(np.float64).eval()
     randomise(plain, rng)

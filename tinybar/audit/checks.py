@@ -1,8 +1,8 @@
-"""A closed form, and how the product is held to it.
+"""Closed forms: what a check is, and what checks share.
 
-A check is a function that derives something a second time, by another way than the product's
+A check is a function that derives something a second time, in another way than the library does
 (quadrature, finite differences, sampling, enumeration, counting by hand), and returns how far the
-product is from it:
+library's result is from it:
 
     @closed_form("gates", "P(z > 0)", "Supp. Eq. 5", bound=1e-12)
     def p_active(rng):
@@ -10,15 +10,15 @@ product is from it:
         return relative(found, expected)
 
 All checks are found in `CLOSED_FORMS` under their names. Arrays of the second derivation are
-NumPy's, on the host; what the product computes is computed in float64 on the current device.
+NumPy's, on the host; the library computes in float64 on the current device.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -26,9 +26,37 @@ from ..autograd import Tensor
 from ..nn import BatchNorm2d, HardConcrete, Linear, Module
 from ..runtime import random
 from ..runtime.arrays import to_device, to_numpy
-from .rows import Row
 
 CLOSED_FORMS: dict[str, Check] = {}
+GROUPS = ("gates", "barrier", "budget", "costs", "losses", "updates", "networks")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was checked.
+
+    group, name: what.   source: the formula or the equation it is held to.
+    error: the largest disagreement found, relative unless `detail` says otherwise (inf where the
+    check could not be made).   bound: what is accepted.
+    detail: how it was checked, or how it failed.
+    """
+
+    group: str
+    name: str
+    source: str
+    error: float
+    bound: float
+    passed: bool
+    detail: str
+
+    def as_dict(self) -> dict:
+        """The row for JSON, which knows no infinity: an error that is not finite is None there."""
+        error = float(self.error)
+        return asdict(self) | {
+            "error": error if math.isfinite(error) else None,
+            "bound": float(self.bound),
+            "passed": bool(self.passed),
+        }
 
 
 @dataclass(frozen=True)
@@ -62,7 +90,7 @@ class Check:
 
 
 def closed_form(group: str, name: str, source: str, bound: float):
-    """Enter the decorated function in `CLOSED_FORMS`, as the check called `name`."""
+    """Register the decorated function as the check called `name`."""
 
     def register(measure: Callable[[np.random.Generator], float]) -> Check:
         if name in CLOSED_FORMS:
@@ -71,6 +99,13 @@ def closed_form(group: str, name: str, source: str, bound: float):
         return check
 
     return register
+
+
+def audit_closed_forms(seed: int = 0, names: Iterable[str] | None = None) -> list[Row]:
+    """A row for every closed form (or for those in `names`), computed on the current device."""
+    checks = CLOSED_FORMS.values() if names is None else [CLOSED_FORMS[name] for name in names]
+    ordered = sorted(checks, key=lambda check: GROUPS.index(check.group))  # stable within a group
+    return [check.run(seed) for check in ordered]
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -92,7 +127,7 @@ def unless(condition, error: float = 0.0) -> float:
     return error if condition else math.inf
 
 
-# --- product and host -----------------------------------------------------------------------------
+# --- library and host -----------------------------------------------------------------------------
 
 
 def host(array) -> np.ndarray:
@@ -112,7 +147,7 @@ def assign(parameter, values) -> None:
 
 
 def gate(log_alpha, keep_one: bool = False) -> HardConcrete:
-    """The product's gate with these log alphas (C,), in float64 and in evaluation mode."""
+    """A gate with these log alphas (C,), in float64 and in evaluation mode."""
     made = HardConcrete(np.size(log_alpha)).astype(np.float64).eval()
     made.keep_one = keep_one
     assign(made.log_alpha, log_alpha)

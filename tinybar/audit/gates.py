@@ -1,4 +1,4 @@
-"""Closed forms of the gates: the hard concrete distribution (Supp. 7)."""
+"""Closed forms of the gates: the hard-concrete distribution (Supp. 7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..autograd import no_grad
 from ..nn import HardConcrete
 from .checks import assign, closed_form, gate, host, relative, tensor, unless
 
-BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # as printed in Supp. 7.1, not taken from the product
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # as printed in Supp. 7.1, not imported
 LOG_ALPHAS = (-3.0, -1.2, 0.0, 0.7, 2.5)
 
 
@@ -95,7 +95,7 @@ def probability_by_quadrature(rng):
     return relative(found, [mass(logit(unstretched(0)), 70, x) for x in LOG_ALPHAS])
 
 
-@closed_form("gates", "sampled frequencies, in standard errors", "Supp. Eq. 4", 5.0)
+@closed_form("gates", "sampled frequencies (std. errors)", "Supp. Eq. 4", 5.0)
 def sampled_frequencies(rng):
     """z = 0, 0 < z < 1, z = 1 in a million samples of HardConcrete, against Supp. Eq. 3."""
     n, errors = 1_000_000, []
@@ -132,7 +132,7 @@ def z_at_the_mean_noise(rng):
     return relative(gate(log_alpha).sample(), np.clip(1.2 * s - 0.1, 0, 1))
 
 
-@closed_form("gates", "log alpha at which a feature dies", "Section 3.3, Eq. 4", 1e-12)
+@closed_form("gates", "log alpha at which a channel dies", "Section 3.3, Eq. 4", 1e-12)
 def threshold(rng):
     """HardConcrete.alive bisected; E[z] = 0 read as z(1/2) = 0 means -(2/3) ln 11 = -1.5986."""
     alive, dead = 0.0, -10.0
@@ -144,22 +144,22 @@ def threshold(rng):
 
 @closed_form("gates", "gradient of L_HC = p (1 - p)", "Supp. Eq. 5", 1e-12)
 def gradient_of_the_sparsity_loss(rng):
-    """p from Supp. Eq. 3, the gradient from the tape; one entry of a vital gate is clamped."""
+    """p from Supp. Eq. 3, the gradient from the tape; `keep_one` clamps one entry."""
     log_alpha = rng.uniform(-6, -0.5, 50)
     p = 1 - distribution(unstretched(0), log_alpha)
-    free, vital = gate(log_alpha), gate(log_alpha, keep_one=True)
-    for each in (free, vital):
+    free, kept = gate(log_alpha), gate(log_alpha, keep_one=True)
+    for each in (free, kept):
         ag.sum(each.probability_open()).backward()
     raised = np.arange(50) == log_alpha.argmax()  # to a constant: no slope
     return max(
         relative(free.log_alpha.grad, p * (1 - p)),
-        relative(vital.log_alpha.grad, np.where(raised, 0, p * (1 - p))),
+        relative(kept.log_alpha.grad, np.where(raised, 0, p * (1 - p))),
     )
 
 
-@closed_form("gates", "a vital gate keeps its best feature", "Section 4.1", 1e-12)
-def vital_gates(rng):
-    """All log alphas far below the threshold: one feature lives, at log alpha 0, where z = 1/2."""
+@closed_form("gates", "keep_one keeps the best channel", "Section 4.1", 1e-12)
+def kept_channel(rng):
+    """All log alphas far below the threshold: one channel is alive, at log alpha 0 (z = 1/2)."""
     log_alpha = rng.uniform(-9, -3, 20)
     best = np.arange(20) == log_alpha.argmax()
     kept, lost = gate(log_alpha, keep_one=True), gate(log_alpha)
@@ -169,7 +169,7 @@ def vital_gates(rng):
     return unless(right, max(relative(kept.sample(), 0.5 * best), relative(found, p)))
 
 
-@closed_form("gates", "log alpha starts in U(0, 0.01), in standard errors", "Supp. 4", 5.0)
+@closed_form("gates", "initial log alpha is U(0, 0.01) (std. errors)", "Supp. 4", 5.0)
 def initialisation(rng):
     """100,000 gates: range, mean and variance; all of them alive."""
     n = 100_000

@@ -50,15 +50,15 @@ def relu(x):
 
 
 def z_by_hand(gate: HardConcrete):
-    """Supp. Eq. 4 at the mean noise (not for a vital gate that is shut)."""
+    """Supp. Eq. 4 at the mean noise (without the clamp of `keep_one`)."""
     return np.clip(1.2 / (1 + np.exp(-1.5 * host(gate.log_alpha))) - 0.1, 0, 1)
 
 
 # --- gates ----------------------------------------------------------------------------------------
 
 
-@closed_form("networks", "a gate multiplies feature maps", "Eq. 2", 1e-14)
-def gate_of_feature_maps(rng):
+@closed_form("networks", "a gate multiplies channels", "Eq. 2", 1e-14)
+def gate_of_channels(rng):
     """h_c times z_c over the spatial dimensions, in loops."""
     h, each = rng.standard_normal((2, 3, 4, 5)), gate(rng.uniform(-4, 2, 5))
     z, expected = z_by_hand(each), np.empty_like(h)
@@ -88,7 +88,7 @@ def gate_on_batch_norm(rng):
 
 @closed_form("networks", "a gated pooling block", "Eq. 1, Fig. 3b", 1e-12)
 def gated_block(rng):
-    """In loops, every gate multiplied where the paper has it: on the features that are read."""
+    """In loops, every gate multiplied where the paper has it: on the channels that are read."""
     block = randomise(PreActivationBlock(5, 6, 2, HardConcrete), rng)
     block.gate1.log_alpha.data[0] = block.gate2.log_alpha.data[1] = 1.0
     block.shortcut_gate.log_alpha.data[2] = 1.0
@@ -140,7 +140,7 @@ def scatter_add(rng):
 
 @closed_form("networks", "mixed-connectivity block", "Supp. 2", 1e-12)
 def mixed_block(rng):
-    """D = f(h[I_in]) in loops, then added feature by feature."""
+    """D = f(h[I_in]) in loops, then added channel by channel."""
     block = randomise(MixedPreActivationBlock(5, reads=[0, 2, 3], inner=[2], writes=[1, 2, 4]), rng)
     h = rng.standard_normal((2, 4, 3, 5))
     x = relu(normalise(h[..., [0, 2, 3]], block.bn1))
@@ -153,7 +153,7 @@ def mixed_block(rng):
 
 @closed_form("networks", "mixed-connectivity pooling block", "Supp. 2, Fig. 3b", 1e-12)
 def mixed_pooling_block(rng):
-    """Shortcut and delta in loops, each written to its own features of the new signal."""
+    """Shortcut and delta in loops, each written to its own channels of the new residual signal."""
     arguments = {"reads": [1, 3], "inner": [3], "writes": [0, 1, 5], "shortcut": [1, 4]}
     block = randomise(MixedPreActivationBlock(6, stride=2, **arguments), rng)
     h = rng.standard_normal((2, 5, 4, 4))
@@ -165,13 +165,13 @@ def mixed_pooling_block(rng):
     return relative(block(tensor(h)), expected)
 
 
-@closed_form("networks", "the compact network computes the masked one", "Section 4.2", 1e-10)
+@closed_form("networks", "compact = masked: wide residual network", "Section 4.2", 1e-10)
 def compact_equals_masked(rng):
     """WRN-10-1 with random weights, statistics and gates, ten times; once with all gates shut."""
     return _masked_and_compact(lambda: nn.wide_resnet(10, 1, 4, (8, 8, 3), HardConcrete), rng)
 
 
-@closed_form("networks", "the same of bottlenecks, as in ResNet-50", "Section 4.2", 1e-10)
+@closed_form("networks", "compact = masked: bottlenecks, as in ResNet-50", "Section 4.2", 1e-10)
 def compact_bottlenecks(rng):
     """Images of odd sizes, so that strides and pooling meet the margin."""
     groups, shape = [((4, 4, 8), 2, 1), ((8, 8, 16), 2, 2)], (15, 13, 3)
@@ -179,9 +179,9 @@ def compact_bottlenecks(rng):
     return _masked_and_compact(make, rng)
 
 
-@closed_form("networks", "the same of basic blocks, as in ResNet-20", "Section 4.2", 1e-10)
+@closed_form("networks", "compact = masked: basic blocks, as in ResNet-20", "Section 4.2", 1e-10)
 def compact_basic_blocks(rng):
-    """Two blocks each on the signal of the stem and on another."""
+    """Two blocks each on the stem's residual signal and on another."""
     groups, shape = [((16, 16), 2, 1), ((32, 32), 2, 2)], (9, 8, 3)
     make = lambda: nn.ResNet("", groups, False, 4, shape, HardConcrete)  # noqa: E731
     return _masked_and_compact(make, rng)
@@ -209,7 +209,7 @@ def _masked_and_compact(make, rng) -> float:
     return max(errors)
 
 
-@closed_form("networks", "weights start Kaiming-normal, in standard errors", "He et al. 2015", 5.0)
+@closed_form("networks", "initial weights are Kaiming-normal (std. errors)", "He et al. 2015", 5.0)
 def kaiming(rng):
     """73,728 weights of a 3x3 convolution: mean 0, variance 2 / (9 C_in)."""
     weight = host(Conv2d(64, 128, 3).weight).astype(np.float64)

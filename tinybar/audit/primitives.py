@@ -13,8 +13,8 @@ import numpy as np
 from ..autograd import PRIMITIVES, GradientError, gradcheck
 from ..runtime.arrays import to_device
 from .cases import GEOMETRIES
+from .checks import Row
 from .problems import CASES, Problem, case
-from .rows import Row
 
 __all__ = ["CASES", "GEOMETRIES", "RTOL", "audit_primitives", "case", "check"]
 

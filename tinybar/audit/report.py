@@ -10,7 +10,7 @@ import numpy as np
 
 from ..runtime import arrays
 from ..runtime.arrays import device_name
-from .rows import Row
+from .checks import Row
 
 
 def summary(rows: Sequence[Row]) -> str:

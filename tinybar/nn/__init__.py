@@ -1,26 +1,15 @@
 """Layers, gates, residual networks, losses and Adam."""
 
 from .gates import Gate, HardConcrete
-from .inference import predict
+from .inference import accuracy, predict
 from .layers import BatchNorm2d, Conv2d, Linear, kaiming_normal
-from .losses import accuracy, distillation_loss
+from .losses import distillation_loss
 from .module import Module, Parameter
 from .networks import MODELS, build, compact_network
-from .networks.postactivation import (
-    CompactResNet,
-    MixedPostActivationBlock,
-    PostActivationBlock,
-    ResNet,
-    resnet50,
-    small_resnet,
-)
-from .networks.preactivation import (
-    CompactWideResNet,
-    MixedPreActivationBlock,
-    PreActivationBlock,
-    WideResNet,
-    wide_resnet,
-)
+from .networks.postactivation import MixedPostActivationBlock, PostActivationBlock
+from .networks.preactivation import MixedPreActivationBlock, PreActivationBlock
 from .networks.residual import CompactNetwork, ResidualNetwork, count_parameters, gates_of
+from .networks.resnet import CompactResNet, ResNet, resnet50, small_resnet
+from .networks.wide_resnet import CompactWideResNet, WideResNet, wide_resnet
 from .optim import Adam
 from .skipping import skip_closed

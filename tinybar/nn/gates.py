@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -19,12 +20,11 @@ FLOOR = (
 NOISE_MARGIN = 1e-6  # epsilon is drawn from (margin, 1 - margin): its logit is finite
 
 
-class Gate(Module):
+class Gate(Module, ABC):
     """One gate z >= 0 per channel; y = x z (Eq. 2).   x, y: (..., C), z: (C,).
 
-    A subclass defines the methods below that raise here. What `draw`, `mean` and `probability_open`
-    return is differentiable in its parameters, which are not counted as the network's and get no
-    weight decay. Pruning to a budget closes the channels with the lowest scores.
+    What `sample`, `mean` and `probability_open` return is differentiable in the gate's parameters,
+    which are not counted as the network's and get no weight decay.
 
     keep_one: whether closing all gates would cut the network in two ("fatal pruning",
     Section 4.1). Then the best channel stays open.
@@ -39,36 +39,30 @@ class Gate(Module):
         """x z."""
         return x * self.sample()
 
-    def sample(self) -> Tensor:
-        """z: (C,), random in training, at the mean noise in evaluation."""
-        return self.draw() if self.training else self.mean()
-
-    def draw(self) -> Tensor:
-        """z: (C,), random."""
-        raise TypeError(f"{type(self).__name__} defines no draw()")
-
-    def mean(self) -> Tensor:
-        """z: (C,), with the noise replaced by its mean (Section 3.1)."""
-        raise TypeError(f"{type(self).__name__} defines no mean()")
-
-    def probability_open(self) -> Tensor:
-        """P(z > 0): (C,)."""
-        raise TypeError(f"{type(self).__name__} defines no probability_open()")
-
     def alive(self) -> np.ndarray:
         """(C,) booleans on the host: z > 0 at the mean noise (Eq. 4)."""
-        with (
-            no_grad()
-        ):  # by z itself: a rounding away from the threshold, the parameters may differ
+        with no_grad():  # by z itself, as rounded: parameters at the threshold may differ
             return to_numpy(self.mean().data) > 0
 
-    def scores(self) -> np.ndarray:
-        """A copy of the scores, (C,), on the host."""
-        raise TypeError(f"{type(self).__name__} defines no scores()")
+    @abstractmethod
+    def sample(self) -> Tensor:
+        """z: (C,), random in training, at the mean noise in evaluation."""
 
+    @abstractmethod
+    def mean(self) -> Tensor:
+        """z: (C,), with the noise replaced by its mean (Section 3.1)."""
+
+    @abstractmethod
+    def probability_open(self) -> Tensor:
+        """P(z > 0): (C,)."""
+
+    @abstractmethod
+    def scores(self) -> np.ndarray:
+        """A copy of the scores (C,), on the host: pruning closes the lowest first."""
+
+    @abstractmethod
     def set_score(self, channel: int, score: float) -> None:
         """Overwrite the score of a channel."""
-        raise TypeError(f"{type(self).__name__} defines no set_score()")
 
 
 GateFactory = Callable[[int], Gate]  # the number of channels -> their gates
@@ -98,8 +92,10 @@ class HardConcrete(Gate):
         floor = xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
         return ag.maximum(self.log_alpha, floor)
 
-    def draw(self) -> Tensor:
-        """Supp. Eq. 4, with one epsilon per channel and minibatch."""
+    def sample(self) -> Tensor:
+        """Supp. Eq. 4, with one epsilon per channel and minibatch; `mean` in evaluation."""
+        if not self.training:
+            return self.mean()
         uniform = random.stream("gates").random(self.log_alpha.shape)
         epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
         return ag.hard_concrete(self.location(), noise=to_device(epsilon))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import autograd as ag
 from ..autograd import Tensor
 from ..autograd.tensor import as_array
-from ..runtime.arrays import to_numpy
 
 
 def distillation_loss(
@@ -30,9 +29,3 @@ def distillation_loss(
     hard = ag.cross_entropy(student, labels)
     soft = ag.cross_entropy(student / temperature, soft_targets)
     return (1 - alpha) * hard + (alpha * temperature**2) * soft
-
-
-def accuracy(logits: Tensor, labels) -> float:
-    """Share of rows whose largest logit is at the label.   logits: (N, K), labels: (N,)."""
-    predicted = to_numpy(as_array(logits)).argmax(axis=1)
-    return float((predicted == to_numpy(as_array(labels))).mean())

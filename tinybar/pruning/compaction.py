@@ -11,7 +11,8 @@ from ..nn.module import Module
 from ..nn.networks import compact_network
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..runtime.arrays import to_numpy
-from .structure import LiveConv, check_connectivity, hard_pruned, regular, sites
+from .connectivity import check_connectivity, regular
+from .structure import LiveConv, hard_pruned, sites
 
 Arrays = dict[str, np.ndarray]
 Live = dict[Conv2d, LiveConv]  # the live channels of every convolution

@@ -1,7 +1,6 @@
 """What a network costs: exactly, once hard-pruned, and in expectation, differentiable in the gates.
 
-A cost is what one convolution costs, summed over all. To add one, write it as a function and
-`--metric` knows it:
+A cost is what one convolution costs, summed over all. To add one, write it as a function:
 
     @cost("traffic")
     def traffic(site, reads, writes):
@@ -20,30 +19,31 @@ from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.networks.residual import ResidualNetwork
 from ..runtime.arrays import array_module
-from .structure import Site, all_open, fewest, gate_alive, hard_pruned, sites
+from .connectivity import connected
+from .structure import Site, all_open, fewest, gate_alive, sites
 
 
 @dataclass(frozen=True)
 class Cost:
     """A metric that a budget can be set in.
 
-    of: (site, reads, writes) -> what a convolution costs that reads and writes so many channels.
-    expected_of: the same for the expectations of these numbers, scalar Tensors: a differentiable
-    approximation of the expected cost. It is exact where the cost is linear in each of them.
+    of: (site, reads, writes) -> the cost of a convolution that reads and writes so many channels.
+    expected_of: the same from the expectations of these numbers, scalar Tensors: a differentiable
+    approximation of the expected cost, exact where the cost is linear in each of them.
     """
 
     of: Callable[[Site, int, int], int]
     expected_of: Callable[[Site, Tensor, Tensor], Tensor]
 
     def exact(self, model: ResidualNetwork, connectivity: str = "mixed", alive=gate_alive) -> int:
-        """The cost of the hard-pruned network (V, Eq. 4); arguments as `hard_pruned`."""
-        return sum(layer.cost(self.of) for layer in hard_pruned(model, connectivity, alive))
+        """The cost of the hard-pruned network (V, Eq. 4); arguments as `connected`."""
+        return sum(layer.cost(self.of) for layer in connected(model, connectivity, alive))
 
     def expected(self, model: ResidualNetwork) -> Tensor:
         """L_S (Section 3.3), a scalar Tensor in the dtype of the weights.
 
-        It counts the channels that are open; some of them lie in dead blocks, which `exact` leaves
-        out. So it bounds the expectation of the hard-pruned cost from above.
+        It also counts open channels of dead paths, which `exact` leaves out: it bounds the
+        expectation of the hard-pruned cost from above.
         """
         terms = (self.expected_of(s, expected_reads(s), expected_writes(s)) for s in sites(model))
         return reduce(add, terms)
@@ -106,11 +106,6 @@ def flops(model: ResidualNetwork, connectivity: str = "mixed") -> int:
 def expected_volume(model: ResidualNetwork) -> Tensor:
     """L_S = sum_l A_l sum_i P(z_li > 0)   (Section 3.3)."""
     return COSTS["volume"].expected(model)
-
-
-def expected_flops(model: ResidualNetwork) -> Tensor:
-    """L_S for the FLOP metric (Section 3.3): sum_l 2 KH KW A_l E[reads] E[writes]."""
-    return COSTS["flops"].expected(model)
 
 
 def expected_writes(site: Site) -> Tensor:

@@ -18,8 +18,6 @@ from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.networks.residual import CompactNetwork, GatedConv, ResidualNetwork, output_size
 
-CONNECTIVITIES = ("mixed", "regular")
-
 
 @dataclass(frozen=True, eq=False)
 class Site:
@@ -111,51 +109,20 @@ def fewest(site: Site) -> np.ndarray:
 
 
 def hard_pruned(
-    model: ResidualNetwork,
-    connectivity: str = "mixed",
-    alive: Callable[[Site], np.ndarray] = gate_alive,
+    model: ResidualNetwork, alive: Callable[[Site], np.ndarray] = gate_alive
 ) -> list[LiveConv]:
     """The convolutions of the hard-pruned network, dead ones included with nothing to write.
 
-    mixed: a convolution computes its own live channels and reads the live ones of the signal.
-    regular: all tensors of a residual sum have the union of their live channels, and what reads
-    the sum reads that union; a dead block is still removed (Section 4.2).
+    A convolution computes its own live channels, and reads those of the residual signal.
+    alive: (C_out,) booleans of a site, the channels that its gate lets through.
     """
-    check_connectivity(connectivity)
-    if connectivity == "regular" and isinstance(model, CompactNetwork):
-        raise ValueError(
-            "regular connectivity is counted on the gated network, not on a compact one"
-        )
     found = sites(model)
     is_open = {site: alive(site) for site in found}
     is_alive = dict.fromkeys((site.path for site in found), True)
     for site in found:
         is_alive[site.path] &= bool(is_open[site].any())
     writes = {site: is_open[site] & is_alive[site.path] for site in found}
-    layers = [LiveConv(site, _union(site, writes), writes[site]) for site in found]
-    return layers if connectivity == "mixed" else regular(layers)
-
-
-def check_connectivity(connectivity: str) -> None:
-    """Raises ValueError for an unknown connectivity."""
-    if connectivity not in CONNECTIVITIES:
-        raise ValueError(f"unknown connectivity {connectivity!r}: use one of {CONNECTIVITIES}")
-
-
-def regular(layers: list[LiveConv]) -> list[LiveConv]:
-    """The same network with regular connectivity, from its layers with mixed connectivity."""
-    union: dict[int, np.ndarray] = {}
-    for site, _, writes in layers:
-        if site.signal is not None:
-            union[site.signal] = union.get(site.signal, False) | writes
-    widened = []
-    for site, reads, writes in layers:
-        if site.reads and site.reads[0].signal is not None:
-            reads = union[site.reads[0].signal]
-        if site.signal is not None:
-            writes = union[site.signal] & writes.any()
-        widened.append(LiveConv(site, reads, writes))
-    return widened
+    return [LiveConv(site, _union(site, writes), writes[site]) for site in found]
 
 
 def _union(site: Site, written: dict[Site, np.ndarray]) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ..gates import GateFactory
-from .postactivation import CompactResNet, resnet50, small_resnet
-from .preactivation import CompactWideResNet, wide_resnet
 from .residual import CompactNetwork, ResidualNetwork
+from .resnet import CompactResNet, resnet50, small_resnet
+from .wide_resnet import CompactWideResNet, wide_resnet
 
 MODELS = "wrn-DEPTH-WIDTH (such as wrn-16-4), resnet-DEPTH (such as resnet-20) or resnet50"
 COMPACT = {kind.family: kind for kind in (CompactWideResNet, CompactResNet)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...autograd import Tensor
 from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
@@ -39,6 +41,7 @@ def bar_loss(sparsity: Tensor, f: float) -> Tensor:
     return sparsity * f
 
 
+@dataclass
 class BudgetAwarePenalty:
     """lambda L_BAR(Phi, V, a, b), while b falls from V_F to B (Eq. 7).
 
@@ -46,29 +49,26 @@ class BudgetAwarePenalty:
     starts at (1 + tolerance) V_F and keeps that share of the way that is still ahead. And V is a
     step function that passes b now and then: there f is `cap`.
 
-    weight: lambda, or None for PRESSURE / V_F.
+    target: B. weight: lambda, or None for PRESSURE / V_F.
     """
 
-    def __init__(
-        self,
-        model: ResidualNetwork,
-        cost: Cost,
-        target: int,
-        iterations: int,
-        schedule: str = "sigmoid",
-        weight: float | None = None,
-        tolerance: float = TOLERANCE,
-        cap: float = CAP,
-    ):
-        self.model, self.cost, self.target = model, cost, target
-        self.full = cost.full(model)
-        self.last = max(1, iterations - 1)
-        self.schedule, self.tolerance, self.cap = schedule, tolerance, cap
-        self.weight = PRESSURE / self.full if weight is None else weight
+    model: ResidualNetwork
+    cost: Cost
+    target: int
+    iterations: int
+    schedule: str = "sigmoid"
+    weight: float | None = None
+    tolerance: float = TOLERANCE
+    cap: float = CAP
+
+    def __post_init__(self):
+        self.full = self.cost.full(self.model)
+        if self.weight is None:
+            self.weight = PRESSURE / self.full
 
     def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1."""
-        t = min(1.0, iteration / self.last)
+        t = min(1.0, iteration / max(1, self.iterations - 1))
         start = self.full * (1 + self.tolerance)
         _, b = budget(t, start, self.target, self.schedule)
         a, _ = budget(t, self.full, self.target, self.schedule)

@@ -1,4 +1,4 @@
-"""The closed forms: all hold, for any seed; a check that breaks is a failing row."""
+"""Closed forms hold for any seed; a check that breaks is a failing row."""
 
 import math
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from tinybar.audit import run_audit
-from tinybar.audit.checks import CLOSED_FORMS, Check, closed_form, relative, unless
-from tinybar.audit.closed_forms import GROUPS, audit_closed_forms
+from tinybar.audit.checks import (
+    CLOSED_FORMS,
+    GROUPS,
+    Check,
+    audit_closed_forms,
+    closed_form,
+    relative,
+    unless,
+)
 from tinybar.audit.primitives import audit_primitives
 from tinybar.runtime import arrays, random
 
@@ -55,7 +62,7 @@ def test_every_equation_is_among_the_sources():
 
 
 def test_a_row_depends_on_its_seed_and_name_alone():
-    check = CLOSED_FORMS["sampled frequencies, in standard errors"]
+    check = CLOSED_FORMS["sampled frequencies (std. errors)"]
     first = check.run(7)
     random.seed(1)
     random.stream("gates").random(5)
