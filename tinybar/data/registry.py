@@ -15,13 +15,13 @@ from .files import archives
 from .files.folders import LAYOUT
 from .image_folder import ImageOptions
 
-DATA_DIR = Path("data/cache")  # where the files of named data sets are by default
+DATA_DIR = Path("data/cache")  # the default cache_dir of data sets with a name
 
 Loader = Callable[[Path, ImageOptions], Dataset]
 
 
 class NamedDataset(NamedTuple):
-    """An entry of the registry."""
+    """An entry of the registry: the arguments of `dataset`."""
 
     load: Loader
     resizable: bool
@@ -31,11 +31,10 @@ DATASETS: dict[str, NamedDataset] = {}  # filled by the modules in named/
 
 
 def dataset(name: str, *, resizable: bool = False) -> Callable[[Loader], Loader]:
-    """Register a function of (data_dir, options) as the data set of that name.
+    """Register a function as the loader of the data set with this name.
 
-    data_dir: where the files of the data set are, or are downloaded to.
-    resizable: whether options.image_size applies; otherwise --image-size is refused.
-
+    The function gets the folder where the files are, or are downloaded to, and the `ImageOptions`.
+    resizable: whether it obeys options.image_size; otherwise --image-size is refused.
     Raises ValueError for a name that is already taken.
     """
 
@@ -62,9 +61,9 @@ def load(
     name: one of `DATASETS`, or the path of a folder, zip or tar archive with
         `train/CLASS/*.jpg` and `test/CLASS/*.jpg` (or .jpeg, .png). A folder called digits is
         reached as `./digits`.
-    cache_dir: where the files of named data sets are found or downloaded to, in it or in a folder
-        of their name (None: data/cache), and where decoded images are cached as read-only memory
-        maps until an image file changes (None: nowhere).
+    cache_dir: where the files of data sets with a name are found or downloaded to, in it or in a
+        folder of that name (None: data/cache), and where decoded images are cached, as read-only
+        memory maps, until an image file changes (None: nowhere).
     image_size: side of the square that images in files are resized and cropped to.
     val_fraction: fraction of every class's training images that is held out for validation, drawn
         with `seed`.
@@ -81,12 +80,13 @@ def load(
         raise TypeError(f"a data set's name must be a string or a path, got {name!r}")
     if image_size is not None and image_size < 1:
         raise ValueError(f"--image-size must be at least 1, got {image_size}")
-    options = ImageOptions(cache_dir, image_size)
+    data_dir = Path(cache_dir or DATA_DIR)
+    options = ImageOptions(data_dir if cache_dir else None, image_size)
     if name in DATASETS:
         named = DATASETS[name]
         if image_size is not None and not named.resizable:
             raise ValueError(f"--image-size is for image files: {name} has images of one size")
-        loaded = named.load(Path(cache_dir or DATA_DIR), options)
+        loaded = named.load(data_dir, options)
     elif os.path.isdir(name):  # False, where Path.is_dir raises: no permission, a name too long
         loaded = image_folder.from_folder(Path(name), options)
     elif archives.is_archive(Path(name)):

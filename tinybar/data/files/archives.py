@@ -31,7 +31,7 @@ def is_archive(path: Path) -> bool:
 class Entry(NamedTuple):
     """An entry of an archive. size: in bytes, uncompressed. is_file: False for links and devices.
 
-    read: returns its content; only while `entries` has not gone on to the next entry.
+    read: returns the content; to be called before the next entry is asked for.
     """
 
     name: str
@@ -88,12 +88,12 @@ def list_images(path: Path, cache_dir: Path | None = None) -> list[ImageFile]:
     """
     stat = path.stat()
     state = [stat.st_size, stat.st_mtime_ns]
-    cached = cache_dir and Path(cache_dir) / f"{cache_name(path)}.json"
+    cached = cache_dir and cache_dir / f"{cache_name(path)}.json"
     rows = _read_list(cached, state) if cached else None
     if rows is None:
         rows = _scan(path)
         if cached:
-            with open_cache(cached.parent):
+            with open_cache(cache_dir):
                 write_text(cached, json.dumps({"state": state, "images": rows}))
     return sorted(
         ImageFile(split, class_name, f"{path}/{name}", size, stat.st_mtime_ns, index)

@@ -30,7 +30,7 @@ def load_images(
     """
     if cache_dir is None:
         return decode(files, image_size, contents)
-    cache_dir, name = Path(cache_dir), cache_name(source)
+    name = cache_name(source)
     path = cache_dir / f"{name}-{_fingerprint(source, files, image_size)}.npy"
     with open_cache(cache_dir):
         images = _read(path, len(files))

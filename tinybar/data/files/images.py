@@ -24,7 +24,7 @@ def decode(
 
     image_size: side of the square that images are resized and cropped to, as in `Decoder`; None:
         all must have one size.
-    contents: returns the contents of files that are not on disk, in any order; called repeatedly.
+    contents: returns the contents of files that are not on disk, in any order; called once or more.
 
     Raises ValueError that names the first file, in the given order, that cannot be used.
     """

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 in their binary version [Krizhevsky 2009]. Pickles are never read.
 
 An image is a record: its label (for CIFAR-100 the coarse label, then the fine one), 1024 red
-bytes, 1024 green ones, 1024 blue ones, row by row.
+bytes, 1024 green, 1024 blue, row by row.
 """
 
 from collections.abc import Container
@@ -69,7 +69,7 @@ def cifar100(data_dir: Path, options: ImageOptions) -> Dataset:
 def _load(name: str, layout: Layout, data_dir: Path) -> Dataset:
     path = _find(layout, [data_dir / name, data_dir])
     wanted = {*layout.train, *layout.test, layout.classes}
-    contents = _from_archive(path, wanted) if path.is_file() else _from_folder(path, wanted)
+    contents = _read(path, wanted)
     if missing := sorted(wanted - contents.keys()):
         raise ValueError(f"{path} has no {missing[0]}")
     text = contents[layout.classes].decode("utf-8", "replace")
@@ -82,25 +82,20 @@ def _load(name: str, layout: Layout, data_dir: Path) -> Dataset:
 
 
 def _find(layout: Layout, folders: list[Path]) -> Path:
-    """The unpacked folder, which may be the first of `folders` itself, or the archive."""
+    """The unpacked files, in layout.folder or in the first folder itself, or else the archive."""
     for path in [*(folder / layout.folder for folder in folders), folders[0]]:
         if (path / layout.classes).is_file():
             return path
     return find_or_download(RemoteFile(URL + layout.archive, layout.md5), folders)
 
 
-def _from_archive(path: Path, wanted: Container[str]) -> dict[str, bytes]:
-    contents = {}
-    for entry in archives.entries(path):
-        name = entry.name.rpartition("/")[2]
-        if entry.is_file and name in wanted:
-            contents[name] = entry.read()
-    return contents
-
-
-def _from_folder(path: Path, wanted: set[str]) -> dict[str, bytes]:
+def _read(path: Path, wanted: Container[str]) -> dict[str, bytes]:
+    """The contents of the wanted files in the archive or folder, by name."""
+    if path.is_file():
+        named = ((entry.name.rpartition("/")[2], entry) for entry in archives.entries(path))
+        return {name: entry.read() for name, entry in named if entry.is_file and name in wanted}
     try:
-        return {name: (path / name).read_bytes() for name in wanted if (path / name).is_file()}
+        return {file.name: file.read_bytes() for file in path.iterdir() if file.name in wanted}
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
 
