@@ -11,5 +11,5 @@ from tinybar.data import Dataset
 
 def first(dataset: Dataset, train: int, test: int) -> Dataset:
     """The data set of its first images only."""
-    parts = dataset.train.part(np.arange(train)), dataset.test.part(np.arange(test))
+    parts = dataset.train.subset(np.arange(train)), dataset.test.subset(np.arange(test))
     return replace(dataset, train=parts[0], test=parts[1])

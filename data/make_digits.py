@@ -2,9 +2,9 @@
 
     python data/make_digits.py
 
-The bytes written are the same on every run: the split is drawn by hashing, not by a random
-generator whose stream could change between versions, and the archive is stored uncompressed
-with fixed dates, so that no version of zlib and no clock has a say.
+The bytes written are the same on every run. The split is made by hashing, because the stream of
+a random generator may change between versions; the archive is not compressed and has fixed dates,
+so that its bytes depend neither on the version of zlib nor on the clock.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 SEED = 0
-TEST_ITEMS = 360  # of 1,797: one fifth, rounded up
+TEST_IMAGES = 360  # of 1,797: one fifth, rounded up
 
 
 def quota_per_class(class_sizes: np.ndarray, total: int) -> np.ndarray:
-    """How many test items each class gives: its proportional share, by largest remainder.
+    """Number of test images per class, in proportion to its size, by the largest remainder method.
 
-    class_sizes: (K,) integers.  Returns (K,) integers that sum to `total`.
-    Equal remainders favour the lower class.
+    class_sizes: (K,) integers. Returns (K,) integers that sum to `total`. Of two equal remainders,
+    that of the lower class is rounded up.
     """
     # Integer arithmetic: total * size = whole * n + remainder, without rounding.
     whole, remainder = np.divmod(total * class_sizes, class_sizes.sum())
@@ -33,17 +33,17 @@ def quota_per_class(class_sizes: np.ndarray, total: int) -> np.ndarray:
     return whole
 
 
-def split(labels: np.ndarray, test_items: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split(labels: np.ndarray, test_images: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (train, test), each ascending, stratified by class.
 
-    Within a class the items are ranked by the SHA-256 of "seed:index"; the first are for testing.
+    Within a class, images are ranked by the SHA-256 of "seed:index"; the first are test images.
     """
 
     def rank(index: int) -> bytes:
         return hashlib.sha256(f"{seed}:{index}".encode()).digest()
 
     test: list[int] = []
-    for label, quota in enumerate(quota_per_class(np.bincount(labels), test_items)):
+    for label, quota in enumerate(quota_per_class(np.bincount(labels), test_images)):
         members = np.flatnonzero(labels == label).tolist()
         test += sorted(members, key=rank)[:quota]
     chosen = np.zeros(len(labels), bool)
@@ -52,12 +52,12 @@ def split(labels: np.ndarray, test_items: int, seed: int) -> tuple[np.ndarray, n
 
 
 def npz_bytes(arrays: dict[str, np.ndarray]) -> bytes:
-    """An .npz archive of the arrays whose bytes depend on nothing but the arrays."""
+    """An .npz archive of the arrays. Its bytes depend on nothing else."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as members:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.create_system = 3  # otherwise it tells Windows from the rest
+            member.create_system = 3  # Unix; the default depends on the platform
             member.external_attr = 0o644 << 16
             content = io.BytesIO()
             np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
@@ -72,9 +72,9 @@ def build() -> bytes:
     digits = load_digits()
     images = digits.images.astype("u1")
     if not np.array_equal(images, digits.images):
-        raise ValueError("the digits are expected to hold whole numbers in 0..255")
+        raise ValueError("expected whole numbers from 0 to 255 in the digits")
     labels = digits.target.astype("u1")
-    train, test = split(labels, TEST_ITEMS, SEED)
+    train, test = split(labels, TEST_IMAGES, SEED)
     return npz_bytes(
         {
             "images": images,

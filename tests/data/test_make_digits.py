@@ -25,13 +25,13 @@ def stored():
         return dict(archive)
 
 
-def test_the_split_is_drawn_again(make_digits, stored):
-    train, test = make_digits.split(stored["labels"], make_digits.TEST_ITEMS, make_digits.SEED)
+def test_the_split_is_reproduced(make_digits, stored):
+    train, test = make_digits.split(stored["labels"], make_digits.TEST_IMAGES, make_digits.SEED)
     assert np.array_equal(train, stored["train"])
     assert np.array_equal(test, stored["test"])
 
 
-def test_the_same_arrays_give_the_same_bytes(make_digits, stored):
+def test_the_archive_is_reproduced_byte_for_byte(make_digits, stored):
     assert make_digits.npz_bytes(stored) == (FOLDER / "digits.npz").read_bytes()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from .. import __version__
+from ..data import DATASETS
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 INTERRUPTED = 130  # as shells say of Ctrl-C
@@ -67,8 +68,7 @@ def threads_option(command):
 @click.option(
     "--data",
     metavar="NAME|PATH",
-    help="digits, mnist, fashion-mnist, cifar10, cifar100, mio-tcd, or a folder, zip or tar of "
-    "train|test/CLASS/*.png.",
+    help=f"{', '.join(DATASETS)}, or a folder, zip or tar of train|test/CLASS/*.png.",
 )
 @click.option("--image-size", type=int, metavar="N", help="Resize and cut images in files to NxN.")
 @click.option("--val-fraction", type=float, help="Of the training images, held out.")
@@ -173,14 +173,13 @@ def train(preset, out, resume, memory, device, data_dir, **options):
 
 def _config(given: dict, preset: str | None):
     """The preset's options, replaced by those given. The digits have a preset of their own."""
-    from ..data.sources import NAMES
     from ..train.config import Config, from_table, load_preset
 
     if preset is None and given.get("data", "digits") == "digits":
         preset = "digits"
     table = (load_preset(preset) if preset else {}) | given
     data = str(table.get("data", Config.data))
-    if data and data not in NAMES and Path(data).exists():
+    if data and data not in DATASETS and Path(data).exists():
         table["data"] = str(Path(data).resolve())  # the run may be resumed elsewhere
     if "teacher" in table:
         table["teacher"] = str(Path(table["teacher"]).resolve())

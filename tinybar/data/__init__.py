@@ -1,21 +1,22 @@
-"""Datasets, normalisation, augmentation and minibatches.
+"""Data sets, augmentation and minibatches.
 
-Read in this order: `dataset` (what a dataset is), `augmentation`, `sources` (where they come from,
-by name or path), which stands on `idx`, `cifar`, `download`, `folders` and `archives`; `images`
-(decoding them, once), which stands on `pixels` and `decoders`; `minibatches`.
+Read in this order: `dataset` (two splits, and how images are normalised), `augmentation`,
+`minibatches`; `registry` (`load`, by name or path), `named/` (a module for each data set with a
+name), `image_folder` (data sets of image files); `files/` (the readers of file formats).
 
-Data sets are NumPy arrays on the host; minibatches are where the images are that they are made of,
-and all draws are made on the host. Images are channels-last, `(N, H, W, C)`: uint8 as stored,
-float32 once normalised.
+Data sets are NumPy arrays on the host. Minibatches are on the device of their images; all random
+draws are made on the host. Images are channels-last, `(N, H, W, C)`: uint8 as stored, float32 once
+normalised.
 """
 
+from . import named  # noqa: F401
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .dataset import Dataset, Split, normalise
 from .minibatches import batches, in_order
-from .sources import NAMES, load
+from .registry import DATASETS, load
 
 __all__ = [
-    "NAMES",
+    "DATASETS",
     "NO_AUGMENTATION",
     "Augmentation",
     "Dataset",

@@ -1,4 +1,4 @@
-"""Random shifts and mirror images of normalised minibatches."""
+"""Random crops and horizontal flips of normalised minibatches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .checks import check_int
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random shifts and mirror images, drawn anew for every image.
+    """Random crops and horizontal flips, drawn independently for every image.
 
-    pad: pixels of zeros added on each side, from which a crop of the original size is taken at
-        random; zero is the mean of normalised images.
-    flip: whether to mirror left and right with probability 1/2, after the crop.
+    pad: pixels of zeros added on each side before a crop of the original size is taken; zero is
+        the mean of normalised images.
+    flip: whether to flip horizontally with probability 1/2, after the crop.
     """
 
     pad: int = 0
@@ -30,7 +30,7 @@ class Augmentation:
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Augmented images, same shape, dtype and device. images: (N, H, W, C), normalised.
 
-        Without any augmentation the input itself is returned and nothing is drawn from `rng`.
+        `NO_AUGMENTATION` returns the input itself and draws nothing from `rng`.
         """
         if images.ndim != 4:
             raise ValueError(f"images must be (N, H, W, C), got shape {images.shape}")
@@ -40,13 +40,13 @@ class Augmentation:
         n, height, width, channels = images.shape
         padded = xp.zeros((n, height + 2 * p, width + 2 * p, channels), images.dtype)
         padded[:, p : p + height, p : p + width] = images
-        # Which row and column of `padded` each output pixel reads: crop and flip are one gather.
+        # The row and column of `padded` that each output pixel reads: crop and flip in one gather.
         top, left = rng.integers(0, 2 * p + 1, size=(2, n, 1))
         rows, columns = top + np.arange(height), left + np.arange(width)
         if self.flip:
-            mirrored = rng.random((n, 1)) < 0.5
-            columns = np.where(mirrored, columns[:, ::-1], columns)
-        # As one list of pixels, of which `take` copies each as a whole: a quarter of the time of
+            flipped = rng.random((n, 1)) < 0.5
+            columns = np.where(flipped, columns[:, ::-1], columns)
+        # `take` from a flat list of pixels needs a quarter of the time of
         # padded[image, rows, columns].
         lines = np.arange(n)[:, None] * padded.shape[1] + rows
         pixels = lines[:, :, None] * padded.shape[2] + columns[:, None, :]
@@ -54,3 +54,4 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
+STANDARD = Augmentation(pad=4, flip=True)  # of photographs [He et al. 2016]

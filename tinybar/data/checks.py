@@ -1,4 +1,4 @@
-"""The two checks of arguments that this package shares. Their errors are one line."""
+"""Checks of arguments."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def check_array(name: str, array: np.ndarray, dtype: type, axes: str) -> None:
 
     array: on the host or on the device. axes: one letter for each axis, as in "NHWC".
     """
-    wanted = f"{name} must be {np.dtype(dtype)} of shape ({', '.join(axes)})"
+    expected = f"{name} must be {np.dtype(dtype)} of shape ({', '.join(axes)})"
     if not isinstance(array, array_module(array).ndarray):
-        raise TypeError(f"{wanted}, got a {type(array).__name__}")
+        raise TypeError(f"{expected}, got a {type(array).__name__}")
     if array.dtype != dtype:
-        raise TypeError(f"{wanted}, got {array.dtype}")
+        raise TypeError(f"{expected}, got {array.dtype}")
     if array.ndim != len(axes):
-        raise ValueError(f"{wanted}, got shape {array.shape}")
+        raise ValueError(f"{expected}, got shape {array.shape}")

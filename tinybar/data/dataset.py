@@ -1,4 +1,4 @@
-"""What a dataset is: two splits of labelled images, and how its images become a network's input."""
+"""A data set: splits of labelled images, and their normalisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .checks import check_array
 class Split:
     """Images with their labels. images: (N, H, W, C) uint8; labels: (N,) int64.
 
-    Raises TypeError for another dtype, ValueError for other shapes and for no images at all.
+    Raises TypeError for another dtype, ValueError for another shape and for an empty split.
     """
 
     images: np.ndarray
@@ -26,31 +26,31 @@ class Split:
         check_array("labels", self.labels, np.int64, "N")
         if len(self.images) != len(self.labels):
             raise ValueError(
-                f"{len(self.images)} images with {len(self.labels)} labels: "
-                "one label per image is needed"
+                f"{len(self.images)} images with {len(self.labels)} labels: expected one label per "
+                "image"
             )
         if not self.images.size:
-            raise ValueError(f"a split needs images, these have shape {self.images.shape}")
+            raise ValueError(f"a split needs images, got shape {self.images.shape}")
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def part(self, chosen) -> Split:
-        """The images chosen by indices."""
-        return Split(self.images[chosen], self.labels[chosen])
+    def subset(self, indices) -> Split:
+        """The images at these indices."""
+        return Split(self.images[indices], self.labels[indices])
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification problem: two splits and what is needed to feed them to a network.
+    """A classification problem.
 
     classes: K names; label k means classes[k].
-    augmentation: the one to train with by default.
-    scale: the largest value a pixel can take (255, or 16 for the digits).
-    val: images held out of the training ones, to choose settings by; None: none are.
+    augmentation: applied to training images by default.
+    scale: the largest value that a pixel can have (255, or 16 for the digits).
+    val: training images held out for validation, or None.
 
-    Raises TypeError or ValueError, in one line, unless all of this is consistent and every class
-    has a training image.
+    Raises TypeError or ValueError unless the splits agree in image shape and number of classes,
+    and every class has a training image.
     """
 
     name: str
@@ -65,34 +65,47 @@ class Dataset:
         _check_classes(self.classes)
         if not 0 < self.scale <= 255:
             raise ValueError(f"scale must be in (0, 255], got {self.scale}")
-        parts = {"train": self.train, "test": self.test, "val": self.val}
-        for part, split in parts.items():
-            if part == "val" and split is None:
-                continue
-            _check_split(part, split, len(self.classes), self.scale)
-            if split.images.shape[1:] != self.train.images.shape[1:]:
-                raise ValueError(
-                    f"train images are {self.train.images.shape[1:]} but {part} images are "
-                    f"{split.images.shape[1:]}: (H, W, C) must agree"
-                )
+        self._check_split("train", self.train)
+        self._check_split("test", self.test)
+        if self.val is not None:
+            self._check_split("val", self.val)
         counts = np.bincount(self.train.labels, minlength=self.num_classes)
         if not counts.all():
             empty = [name for name, n in zip(self.classes, counts, strict=True) if n == 0]
             raise ValueError(f"classes without a training image: {', '.join(empty)}")
         if not isinstance(self.augmentation, Augmentation):
             raise TypeError(f"augmentation must be an Augmentation, got {self.augmentation!r}")
-        if self.augmentation.pad >= min(self.image_shape[:2]):
-            # Such a crop could miss the image altogether.
+        if self.augmentation.pad >= min(self.image_shape[:2]):  # a crop could be all padding
             raise ValueError(
                 f"augmentation pad {self.augmentation.pad} must be smaller than the "
                 f"images, which are {self.image_shape}"
             )
 
-    def with_validation(self, fraction: float, seed: int = 0) -> Dataset:
-        """The same, with that share of every class's training images held out as `val`.
+    def _check_split(self, name: str, split: Split) -> None:
+        if not isinstance(split, Split):
+            raise TypeError(f"{name} must be a Split, got a {type(split).__name__}")
+        self._check_shape(f"{name} images", split.images)
+        least, most = split.labels.min(), split.labels.max()
+        if least < 0 or most >= self.num_classes:
+            raise ValueError(
+                f"labels out of range: {name} has {least}..{most}, "
+                f"{self.num_classes} classes allow 0..{self.num_classes - 1}"
+            )
+        if self.scale < 255 and split.images.max() > self.scale:
+            raise ValueError(f"{name} images reach {split.images.max()}, above scale {self.scale}")
 
-        Rounded, but of every class at least one image goes and one stays; drawn with `seed`.
-        Raises ValueError for a fraction outside [0, 1), and for a class of a single image.
+    def _check_shape(self, name: str, images: np.ndarray) -> None:
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"{name} are {images.shape[1:]}, but the training images of {self.name!r} are "
+                f"{self.image_shape}: (H, W, C) must agree"
+            )
+
+    def with_validation(self, fraction: float, seed: int = 0) -> Dataset:
+        """The data set with a fraction of every class's training images held out as `val`.
+
+        The number is rounded, but at least one image of a class is held out and at least one stays.
+        Raises ValueError for a fraction outside [0, 1), and for a class with a single image.
         """
         if not 0 <= fraction < 1:
             raise ValueError(f"--val-fraction must be in [0, 1), got {fraction}")
@@ -106,8 +119,8 @@ class Dataset:
             count = min(max(1, round(fraction * len(members))), len(members) - 1)
             held_out.append(rng.choice(members, count, replace=False))
         held_out = np.sort(np.concatenate(held_out))
-        kept = np.setdiff1d(np.arange(len(self.train)), held_out)
-        return replace(self, train=self.train.part(kept), val=self.train.part(held_out))
+        remaining = np.setdiff1d(np.arange(len(self.train)), held_out)
+        return replace(self, train=self.train.subset(remaining), val=self.train.subset(held_out))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -121,7 +134,7 @@ class Dataset:
 
     @property
     def mean(self) -> np.ndarray:
-        """The training pixels' mean after division by `scale`, per channel: (C,) float32."""
+        """The mean of the training images divided by `scale`, per channel: (C,) float32."""
         return self._statistics[0]
 
     @property
@@ -134,14 +147,22 @@ class Dataset:
         return channel_statistics(self.train.images, self.scale)
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
-        """(images / scale - mean) / std, float32. images: (N, H, W, C) uint8 of this dataset."""
+        """(images / scale - mean) / std, float32. images: (N, H, W, C) uint8 of this data set."""
         check_array("images", images, np.uint8, "NHWC")
-        if images.shape[1:] != self.image_shape:
-            raise ValueError(
-                f"images are {images.shape[1:]}, dataset {self.name!r} has "
-                f"{self.image_shape}: (H, W, C) must agree"
-            )
+        self._check_shape("images", images)
         return normalise(images, self.mean, self.std, self.scale)
+
+
+def _check_classes(classes: tuple[str, ...]) -> None:
+    if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a tuple of strings, got {classes!r}")
+    if len(classes) < 2:
+        raise ValueError(f"at least two classes are needed, got {classes!r}")
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"class names must differ, got {classes!r}")
+
+
+# --- normalisation -------------------------------------------------------------------------------
 
 
 def normalise(images: np.ndarray, mean, std, scale: float) -> np.ndarray:
@@ -158,8 +179,8 @@ def normalise(images: np.ndarray, mean, std, scale: float) -> np.ndarray:
 def channel_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of images / scale, per channel, each (C,) float32.
 
-    images: (N, H, W, C) uint8, N > 0. The deviation is the population's (divided by the number of
-    pixels). A constant channel gets 1 instead of 0, so that it normalises to zeros.
+    images: (N, H, W, C) uint8, N > 0. The standard deviation is the population's (divided by the
+    number of pixels). A constant channel gets 1 instead of 0, so that it normalises to zeros.
     """
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), 1024):  # in pieces: bincount works on 8-byte copies
@@ -170,27 +191,5 @@ def channel_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, np
     levels = np.arange(256) / scale
     mean = share @ levels
     std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
-    varies = (counts > 0).sum(axis=1) > 1  # exactly, where std only is 0 up to rounding
+    varies = (counts > 0).sum(axis=1) > 1  # exact, whereas std is 0 only up to rounding
     return mean.astype(np.float32), np.where(varies, std, 1.0).astype(np.float32)
-
-
-def _check_classes(classes: tuple[str, ...]) -> None:
-    if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
-        raise TypeError(f"classes must be a tuple of strings, got {classes!r}")
-    if len(classes) < 2:
-        raise ValueError(f"at least two classes are needed, got {classes!r}")
-    if len(set(classes)) != len(classes):
-        raise ValueError(f"class names must differ, got {classes!r}")
-
-
-def _check_split(part: str, split: Split, num_classes: int, scale: float) -> None:
-    if not isinstance(split, Split):
-        raise TypeError(f"{part} must be a Split, got a {type(split).__name__}")
-    least, most = split.labels.min(), split.labels.max()
-    if least < 0 or most >= num_classes:
-        raise ValueError(
-            f"labels out of range: {part} has {least}..{most}, "
-            f"{num_classes} classes allow 0..{num_classes - 1}"
-        )
-    if scale < 255 and split.images.max() > scale:
-        raise ValueError(f"{part} images reach {split.images.max()}, above scale {scale}")

@@ -1,4 +1,4 @@
-"""Minibatches: in random order to train, as stored to evaluate."""
+"""Minibatches: shuffled for training, in order for evaluation."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def batches(
     rng: np.random.Generator,
     augmentation: Augmentation = NO_AUGMENTATION,
 ) -> Iterator[Batch]:
-    """One epoch in random order: pairs of images (B, H, W, C) and labels (B,).
+    """One epoch of shuffled minibatches: pairs of images (B, H, W, C) and labels (B,).
 
-    images: (N, H, W, C) float32, normalised, on the host or on the device, where their batches
+    images: (N, H, W, C) float32, normalised, on the host or on the device, where their minibatches
     then are too; labels: (N,).
-    The N mod B items at the end of the random order are left out, since batch norm cannot learn
-    from a batch of one; they differ from epoch to epoch. If N < B, all items are one batch.
+    The last N mod B images of the random order are dropped, since batch norm cannot learn from a
+    minibatch of one; they differ from epoch to epoch. If N < B, all images are one minibatch.
 
-    The order is drawn from `rng` at the call, the augmentation of a batch when it is asked for or,
-    where a thread makes it, when the one before is. So `rng` is the epoch's until that has ended.
+    The order is drawn from `rng` at the call, the augmentation of a minibatch up to one minibatch
+    early: nothing else may draw from `rng` before the epoch has ended.
     """
-    _check_items(images, labels, batch_size)
+    _check(images, labels, batch_size)
     xp = array_module(images)
     order, labels = xp.asarray(rng.permutation(len(images))), xp.asarray(labels)
     size = min(batch_size, len(images))
@@ -41,36 +41,36 @@ def batches(
             chosen = order[start : start + size]
             yield augmentation.apply(images[chosen], rng), labels[chosen]
 
-    # A thread where there is work for it: a copy is too little, and a device has its own queue.
-    has_work = xp is np and augmentation != NO_AUGMENTATION
-    return ahead(generate()) if has_work else generate()
+    # A thread pays for augmentation on the host: a copy is too short, a device works on its own.
+    pays = xp is np and augmentation != NO_AUGMENTATION
+    return prefetch(generate()) if pays else generate()
 
 
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches; while the caller works on one, a thread makes the next, and no more.
+def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same minibatches, each made by a thread while the caller works on the one before.
 
-    What is raised in the thread is raised here, at its turn. The thread ends with this iterator,
-    whether it is exhausted, closed, interrupted or forgotten.
+    An exception in the thread is raised here, in place of the minibatch. The thread ends with this
+    iterator, whether that is exhausted, closed, interrupted or garbage-collected.
     """
     with ThreadPoolExecutor(1, "batches") as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
+        future = thread.submit(next, batches, None)
+        while (batch := future.result()) is not None:
+            future = thread.submit(next, batches, None)
             yield batch
 
 
 def in_order(images: np.ndarray, labels: np.ndarray, batch_size: int) -> Iterator[Batch]:
-    """All items as they are stored, for evaluation; the last batch may be smaller.
+    """All images in the order in which they are stored; the last minibatch may be smaller.
 
-    images: (N, H, W, C) float32, normalised; labels: (N,). The batches are views, not copies.
+    images: (N, H, W, C) float32, normalised; labels: (N,). Minibatches are views, not copies.
     """
-    _check_items(images, labels, batch_size)
+    _check(images, labels, batch_size)
     starts = range(0, len(images), batch_size)
     return ((images[s : s + batch_size], labels[s : s + batch_size]) for s in starts)
 
 
-def _check_items(images: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
-    # At the call, not at the first batch: the generators above would otherwise fail late.
+def _check(images: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
+    # Apart from the generators, whose code first runs when the first minibatch is asked for.
     check_int("batch_size", batch_size, least=1)
     check_array("images", images, np.float32, "NHWC")
     if labels.shape != (len(images),):
@@ -78,4 +78,4 @@ def _check_items(images: np.ndarray, labels: np.ndarray, batch_size: int) -> Non
             f"labels must have shape ({len(images)},), one per image, got {labels.shape}"
         )
     if not len(images):
-        raise ValueError("there are no images to make batches of")
+        raise ValueError("there are no images to make minibatches of")

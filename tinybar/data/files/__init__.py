@@ -1,1 +1,1 @@
-"""Readers of files: idx, CIFAR's binaries, folders, archives, images; downloads."""
+"""Readers of files: idx, image files in folders and archives; downloads."""

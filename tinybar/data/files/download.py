@@ -1,7 +1,4 @@
-"""Files that are found, or fetched: with checksum and progress bar, and whole or not at all.
-
-pooch does it; it is imported only where something has to be fetched.
-"""
+"""Files that are found on disk or downloaded by pooch: checksummed, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Remote(NamedTuple):
-    """A file that can be fetched. md5: as its publishers, or many of its users, tell it."""
+class RemoteFile(NamedTuple):
+    """A file that can be downloaded. md5: as published, or as in other libraries."""
 
     url: str
     md5: str
@@ -23,49 +20,49 @@ class Remote(NamedTuple):
         return self.url.rpartition("/")[2]
 
 
-def find_or_fetch(remote: Remote, places: Sequence[Path]) -> Path:
-    """Where the file is: in one of the places, or fetched into the first of them.
+def find_or_download(remote: RemoteFile, folders: Sequence[Path]) -> Path:
+    """The file's path: in one of the folders, otherwise downloaded into the first of them.
 
-    A file that lies there is taken as it is; one that is fetched must have the checksum.
-    Raises ValueError, in one line that tells which file to put where, if it cannot be fetched.
+    Only a downloaded file is checked against the checksum. Raises ValueError that says which file
+    to put where if it cannot be downloaded.
     """
-    for place in places:
-        if (found := place / remote.name).is_file():
+    for folder in folders:
+        if (found := folder / remote.name).is_file():
             return found
     try:
-        import pooch
+        import pooch  # only here: most runs download nothing
     except ImportError as error:
-        raise ValueError(f"{_advice(remote, places[0])}: pooch is not installed") from error
+        raise ValueError(f"{_advice(remote, folders[0])}: pooch is not installed") from error
     pooch.get_logger().setLevel(logging.ERROR)
     try:
-        places[0].mkdir(parents=True, exist_ok=True)
+        folders[0].mkdir(parents=True, exist_ok=True)
         found = pooch.retrieve(
-            remote.url, f"md5:{remote.md5}", fname=remote.name, path=places[0], downloader=_resuming
+            remote.url, f"md5:{remote.md5}", fname=remote.name, path=folders[0], downloader=_resume
         )
-    except Exception as error:  # of the network, of the disk, or a wrong checksum
+    except Exception as error:  # network, disk, or a wrong checksum
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{_advice(remote, places[0])}: {reason}") from error
+        raise ValueError(f"{_advice(remote, folders[0])}: {reason}") from error
     return Path(found)
 
 
-def _advice(remote: Remote, place: Path) -> str:
-    return f"cannot fetch {remote.url}; put {remote.name} into {os.fspath(place)!r} yourself"
+def _advice(remote: RemoteFile, folder: Path) -> str:
+    return f"cannot download {remote.url}; put {remote.name} into {os.fspath(folder)!r} yourself"
 
 
-def _resuming(url: str, output_file: str, _pooch) -> None:
-    """Fetch to a file beside, where a broken download goes on the next time. For pooch."""
+def _resume(url: str, output_file: str, _pooch) -> None:
+    """A downloader for pooch that resumes: it appends to .NAME.part until the file is whole."""
     import requests
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     part = Path(output_file).with_name(f".{url.rpartition('/')[2]}.part")
     have = part.stat().st_size if part.exists() else 0
-    asked = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, stream=True, timeout=30, headers=asked) as answer:
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, stream=True, timeout=30, headers=headers) as answer:
         if have and answer.status_code != requests.codes.partial_content:
-            have = 0  # the server sends all of it
+            have = 0  # the server sends the whole file
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            part.unlink()  # there is no more than we have: something else than was wanted
+            part.unlink()  # it is at least as long as the file, so it is not a part of it
         answer.raise_for_status()
         size = have + int(answer.headers.get("content-length", 0))
         console = Console(stderr=True)
@@ -75,7 +72,7 @@ def _resuming(url: str, output_file: str, _pooch) -> None:
             open(part, "ab" if have else "wb") as file,
             Progress(*columns, console=console, disable=not console.is_terminal) as bar,
         ):
-            task = bar.add_task(f"fetching {url}", total=size, completed=have)
+            task = bar.add_task(f"downloading {url}", total=size, completed=have)
             for chunk in answer.iter_content(1 << 16):
                 file.write(chunk)
                 bar.advance(task, len(chunk))

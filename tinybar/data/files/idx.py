@@ -1,4 +1,4 @@
-"""MNIST's file format: idx, packed by gzip or not [LeCun, Cortes & Burges, "THE MNIST DATABASE"].
+"""The idx format of MNIST, gzipped or not [LeCun, Cortes & Burges, "THE MNIST DATABASE"].
 
 Two zero bytes, the type of the values (8: unsigned bytes), the number of axes, their lengths as
 big-endian 32-bit integers, the values.
@@ -17,44 +17,45 @@ import numpy as np
 from ..dataset import Split
 
 UNSIGNED_BYTES = 8
-LARGEST = 1 << 32  # bytes that a header may announce
+MAX_VALUES = 1 << 32  # that a header may announce
 
 
 def read_split(images: Path, labels: Path) -> Split:
-    """Images (N, H, W, 1) and labels (N,) of a pair of files. ValueError, in one line, as below."""
+    """Images (N, H, W, 1) and labels (N,) from a pair of files. Raises ValueError as `read_idx`."""
     pixels, classes = read_idx(images, axes=3), read_idx(labels, axes=1)
     if len(pixels) != len(classes):
-        raise ValueError(f"{images} holds {len(pixels)} images, but {labels} {len(classes)} labels")
+        raise ValueError(
+            f"{images} has {len(pixels)} images, but {labels} has {len(classes)} labels"
+        )
     return Split(pixels[..., None], classes.astype(np.int64))
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
-    """The array in the file, uint8. No more is unpacked than its header announces.
+    """The array in the file, uint8. No more is decompressed than the header announces.
 
-    Raises ValueError, in one line that names the file, for one that is missing, truncated, too
-    long, or of another format or number of axes.
+    Raises ValueError, naming the file, if it is missing, truncated, too long, or has another
+    format or number of axes.
     """
     try:
         with open(path, "rb") as file:
-            is_packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if is_packed else open(path, "rb") as file:
+            is_gzipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_gzipped else open(path, "rb") as file:
             header = file.read(4)
             if len(header) < 4 or header[:2] != b"\0\0" or header[2] != UNSIGNED_BYTES:
                 raise ValueError(f"{path} is not an idx file of bytes: it begins with {header!r}")
             if header[3] != axes:
-                raise ValueError(f"{path} has {header[3]} axes, {axes} are expected")
+                raise ValueError(f"{path} has {header[3]} axes, expected {axes}")
             lengths = file.read(4 * axes)
             if len(lengths) < 4 * axes:
                 raise ValueError(f"{path} is truncated: it ends in its header")
             shape = struct.unpack(f">{axes}I", lengths)
             count = math.prod(shape)
-            if count > LARGEST:
+            if count > MAX_VALUES:
                 raise ValueError(f"{path} announces an array of {shape}, which is too large")
             values = file.read(count + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"cannot read {path}: {reason}") from error
     if len(values) != count:
         state = "truncated" if len(values) < count else "too long"
         raise ValueError(f"{path} is {state}: its header announces {count:,} values")

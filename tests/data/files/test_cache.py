@@ -1,0 +1,136 @@
+"""The cache of decoded images: when it is valid, and what becomes of a damaged one."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from data.making import encoded, in_folder, noise, refused, same, tree
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinybar.data import load
+from tinybar.data.files import cache as module
+from tinybar.data.files.images import decode
+
+SHAPE, COUNT = (4, 3, 3), 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return in_folder(tmp_path / "images", tree(SHAPE, per_class=1))
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    """Grows by one whenever images are decoded."""
+    calls = []
+
+    def counted(files, *options):
+        calls.append(len(files))
+        return decode(files, *options)
+
+    monkeypatch.setattr(module, "decode", counted)
+    return calls
+
+
+def cache_file(cache):
+    (path,) = cache.iterdir()
+    return path
+
+
+def test_the_second_load_maps_the_cache(folder, tmp_path, decodings):
+    cache = tmp_path / "new" / "cache"
+    first, second = load(folder, cache_dir=cache), load(folder, cache_dir=cache)
+    assert decodings == [COUNT]
+    assert same(first, second)
+    assert same(first, load(folder))
+    assert not second.train.images.flags.writeable
+    base = second.train.images
+    while not isinstance(base, np.memmap):
+        base = base.base
+    assert re.fullmatch(r"images-[0-9a-f]{8}-[0-9a-f]{16}\.npy", cache_file(cache).name)
+
+
+@pytest.mark.parametrize("change", ["content", "touch", "add", "rename", "move", "image_size"])
+def test_every_change_of_files_or_size_decodes_again(folder, tmp_path, decodings, change):
+    load(folder, cache_dir=tmp_path / "cache")
+    before = cache_file(tmp_path / "cache")
+    path = folder / "train" / "cat" / "0.png"
+    if change == "content":
+        path.write_bytes(encoded(noise(*SHAPE, seed=9)))
+    elif change == "touch":
+        os.utime(path, ns=(1, 1))
+    elif change == "add":
+        path.with_name("1.png").write_bytes(path.read_bytes())
+    elif change == "rename":
+        path.rename(path.with_name("1.png"))
+    elif change == "move":
+        folder = folder.rename(tmp_path / "moved")
+    size = 2 if change == "image_size" else None
+    data = load(folder, cache_dir=tmp_path / "cache", image_size=size)
+    assert len(decodings) == 2
+    assert same(data, load(folder, image_size=size))
+    assert before.exists() == (change == "move")  # the outdated file of the same folder is deleted
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(cut=st.integers(0, 271), garbage=st.binary(max_size=200))
+def test_a_damaged_file_is_made_again(folder, tmp_path, cut, garbage):
+    load(folder, cache_dir=tmp_path / "cache")
+    path = cache_file(tmp_path / "cache")
+    whole = path.read_bytes()
+    assert len(whole) == 128 + COUNT * np.prod(SHAPE)
+    for content in (whole[:cut], garbage, whole[:10] + garbage + whole[10 + len(garbage) :]):
+        path.unlink()  # a mapped file must not be truncated
+        path.write_bytes(content[: len(whole) - 1])
+        assert same(load(folder, cache_dir=tmp_path / "cache"), load(folder))
+        assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "other",
+    [np.zeros((3, *SHAPE), np.uint8), np.zeros((COUNT, *SHAPE)), np.zeros((COUNT, 36), np.uint8)],
+    ids=["count", "dtype", "axes"],
+)
+def test_a_file_with_another_array_is_made_again(folder, tmp_path, other):
+    load(folder, cache_dir=tmp_path / "cache")
+    path = cache_file(tmp_path / "cache")
+    path.unlink()
+    np.save(path, other)
+    assert same(load(folder, cache_dir=tmp_path / "cache"), load(folder))
+
+
+def test_a_failed_write_leaves_no_file(folder, tmp_path, monkeypatch):
+    def fail(*args, **options):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(module.np, "save", fail)
+    refused(folder, "cannot cache images in ... no space left", cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_file(folder, tmp_path):
+    """A limit on the size of files stands for the disk, in a process of its own."""
+    code = f"""
+import resource, signal, sys
+from tinybar.data import load
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    load({str(folder)!r}, cache_dir={str(tmp_path / "cache")!r})
+except ValueError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cannot cache images in" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(folder, "cannot cache images in", cache_dir=tmp_path / "file" / "cache")
