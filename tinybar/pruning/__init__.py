@@ -3,7 +3,7 @@
 from ..nn.networks.residual import gates_of
 from .barrier import barrier
 from .compaction import compact
-from .cost import COSTS, Cost, cost, expected_volume, flops, volume
+from .cost import COSTS, Cost, expected_volume, flops, volume
 from .enforce import BudgetError, enforce_budget, use_budget
 from .schedule import budget, transition
 from .structure import LiveConv, Site, hard_pruned, sites

@@ -49,11 +49,11 @@ class Cost:
         return reduce(add, terms)
 
     def full(self, model: ResidualNetwork) -> int:
-        """The cost with every gate open (V_F)."""
+        """V_F: the cost with every gate open."""
         return self.exact(model, alive=all_open)
 
     def smallest(self, model: ResidualNetwork) -> int:
-        """The cost below which no pruning of this network gets."""
+        """The least cost that pruning can reach."""
         return self.exact(model, alive=fewest)
 
 
