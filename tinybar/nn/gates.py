@@ -27,7 +27,7 @@ class Gate(Module, ABC):
     which are not counted as the network's and get no weight decay.
 
     keep_one: whether closing all gates would cut the network in two ("fatal pruning",
-    Section 4.1). Then the best channel stays open.
+    Section 4.1). Then `keep_best` keeps the best channel alive, in all that the gate computes.
     closed, reopened: scores of a channel that is closed, and of one that is alive with a small z.
     """
 
@@ -43,6 +43,14 @@ class Gate(Module, ABC):
         """(C,) booleans on the host: z > 0 at the mean noise (Eq. 4)."""
         with no_grad():  # by z itself, as rounded: parameters at the threshold may differ
             return to_numpy(self.mean().data) > 0
+
+    def keep_best(self, location: Tensor, floor: float) -> Tensor:
+        """location (C,), with its highest entry raised to at least `floor` under `keep_one`."""
+        if not self.keep_one:
+            return location
+        xp, values = array_module(location.data), location.data
+        is_highest = xp.arange(values.size) == values.argmax()
+        return ag.maximum(location, xp.where(is_highest, floor, -xp.inf).astype(values.dtype))
 
     @abstractmethod
     def sample(self) -> Tensor:
@@ -73,8 +81,6 @@ class HardConcrete(Gate):
 
     log_alpha: (C,), the location, drawn from U(0, 0.01) (Supp. 4). A channel is alive iff
     log_alpha > -1.5986, where z at the mean noise leaves 0.
-
-    With `keep_one` the highest log_alpha counts as at least FLOOR, in all that this class computes.
     """
 
     closed, reopened = THRESHOLD - 1.0, THRESHOLD + 0.1  # z = 0 and z = 0.015 at the mean noise
@@ -84,13 +90,8 @@ class HardConcrete(Gate):
         self.log_alpha = Parameter(start.astype(np.float32))
 
     def location(self) -> Tensor:
-        """log_alpha (C,), with its highest entry raised to FLOOR under `keep_one`."""
-        if not self.keep_one:
-            return self.log_alpha
-        xp, log_alpha = array_module(self.log_alpha.data), self.log_alpha.data
-        is_highest = xp.arange(log_alpha.size) == log_alpha.argmax()
-        floor = xp.where(is_highest, FLOOR, -xp.inf).astype(log_alpha.dtype)
-        return ag.maximum(self.log_alpha, floor)
+        """log_alpha (C,), of which `keep_one` raises the highest to FLOOR."""
+        return self.keep_best(self.log_alpha, FLOOR)
 
     def sample(self) -> Tensor:
         """Supp. Eq. 4, with one epsilon per channel and minibatch; `mean` in evaluation."""
