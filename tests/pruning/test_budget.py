@@ -1,4 +1,4 @@
-"""Transitions (Supp. Eq. 1), the margins of Eq. 7, and what a user may write as a budget."""
+"""Transitions (Supp. Eq. 1) and the margins of Eq. 7."""
 
 import math
 
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from tinybar.pruning import budget, transition
 from tinybar.pruning.schedule import KINDS
-from tinybar.train.budget import parse_budget
 
 T = st.floats(0, 1)
 KIND = st.sampled_from(KINDS)
@@ -109,56 +108,3 @@ def test_the_ends_of_equation_7():
 def test_margins_of_no_budget(target):
     with pytest.raises(ValueError, match="needs 0 < target <= full"):
         budget(0.5, 1000, target)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("8x", 125), ("8X", 125), ("8×", 125), ("1x", 1000), ("1.5x", 666), (" 16x ", 62),
-        ("1000x", 1), ("0.125", 125), (".5", 500), ("1.0", 1000), ("1e-3", 1), ("0.9999", 999),
-        ("125", 125), ("1", 1), ("1000", 1000), ("+7", 7), (250, 250), (0.25, 250),
-    ],
-)  # fmt: skip
-def test_a_budget_as_users_write_it(text, expected):
-    assert parse_budget(text, 1000) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("0x", "a factor is at least 1"),
-        ("0.5x", "a factor is at least 1"),
-        ("-8x", "a factor is at least 1"),
-        ("nanx", "a factor is at least 1"),
-        ("infx", "a factor is at least 1"),
-        ("2000x", r"is 0: it must lie in 1\.\.1,000"),
-        ("0.0", r"a fraction lies in \(0, 1\]"),
-        ("-0.5", r"a fraction lies in \(0, 1\]"),
-        ("1.5", r"a fraction lies in \(0, 1\]"),
-        ("nan", r"a fraction lies in \(0, 1\]"),
-        ("inf", r"a fraction lies in \(0, 1\]"),
-        ("1e-9", r"is 0: it must lie in 1\.\.1,000"),
-        ("0", r"is 0: it must lie in 1\.\.1,000"),
-        ("-3", r"is -3: it must lie in"),
-        ("1001", r"is 1,001: it must lie in 1\.\.1,000, the full network"),
-        ("", "use a factor"),
-        ("x", "use a factor"),
-        ("eight", "use a factor"),
-        ("8xx", "use a factor"),
-        ("8 %", "use a factor"),
-        ("+-7", "use a factor"),
-        ("²", "use a factor"),
-        ("budget", "use a factor"),
-    ],
-)
-def test_what_is_no_budget(text, message):
-    with pytest.raises(ValueError, match=message) as error:
-        parse_budget(text, 1000)
-    assert repr(text) in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@given(st.integers(1, 10**9), st.floats(1, 1e4))
-def test_a_factor_never_gives_more_than_its_share(full, factor):
-    if full >= factor:
-        assert parse_budget(f"{factor!r}x", full) <= full / factor

@@ -136,7 +136,7 @@ def test_the_config_is_resolved(run):
 
 
 OTHER_RUNS = [
-    ["--method", "random", "--budget", "4x"],
+    ["--method", "scratch", "--budget", "4x"],
     ["--metric", "flops", "--budget", "0.2"],
     ["--no-distill", "--budget", "1000", "--schedule", "linear"],
 ]
@@ -152,7 +152,7 @@ def test_other_methods_keep_their_budgets(options, tmp_path, monkeypatch):
     small, _ = load_model(folder / "pruned.safetensors")
     assert pruning.COSTS[result["metric"]].exact(small) == result[result["metric"]]
     stages = [line["stage"] for line in metrics_of(folder)]
-    if result["method"] == "random":  # the epochs with the barrier go to training afterwards
+    if result["method"] == "scratch":  # the epochs with the barrier go to training afterwards
         assert stages == ["teacher"] + ["fine-tune"] * 4
     else:
         assert stages == ["teacher"] + ["prune"] * 2 + ["fine-tune"] * 2
@@ -172,7 +172,9 @@ def test_the_seed_decides_everything(tmp_path):
     assert without_times(first) != without_times(other)
 
 
-@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "random"}, {"shrink": True}])
+@pytest.mark.parametrize(
+    "options", [{"method": "bar"}, {"method": "scratch"}, {"skip_closed": True}]
+)
 def test_interrupted_after_any_epoch_it_goes_on_bit_for_bit(options, tmp_path):
     config = Config(**{**vars(TINY), **options})
     whole, facts = run_toy(tmp_path / "whole", config)

@@ -1,6 +1,5 @@
 """What `tinybar audit` checks: every gradient, and every closed form of the paper."""
 
-from .report import report
 from .rows import Row
 
 
@@ -15,4 +14,4 @@ def run_audit(seed: int = 0) -> list[Row]:
     return audit_primitives(seed) + audit_closed_forms(seed)
 
 
-__all__ = ["Row", "report", "run_audit"]
+__all__ = ["Row", "run_audit"]

@@ -135,8 +135,8 @@ def check(config: Config, dataset: Dataset) -> int:
     if config.teacher is not None:
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
         load_weights(plain, Path(config.teacher))
-    if config.shrink and not model.can_shrink:
-        raise ValueError(f"--shrink is for wide residual networks: {config.model} cannot skip")
+    if config.skip_closed and not model.can_shrink:
+        raise ValueError(f"--skip-closed is for wide residual networks, not for {config.model}")
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
     return target
@@ -178,7 +178,7 @@ def prune(run: Run, teacher: Module) -> Module:
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape, nn.HardConcrete)
     if config.init_from_teacher:  # as the paper does for Mio-TCD (Section 5.1)
         model.load_state_dict(model.state_dict() | teacher.state_dict())
-    model.shrinks = config.shrink
+    model.shrinks = config.skip_closed
     cost = pruning.COSTS[config.metric]
     target = budget.parse_budget(config.budget, cost.full(model))
     if config.method == "bar":
@@ -191,7 +191,7 @@ def prune(run: Run, teacher: Module) -> Module:
         raise TrainingError(str(error)) from error
     reopened = pruning.use_budget(model, cost, target) if config.method == "bar" else 0
     small = pruning.compact(model)
-    if config.method == "random" and not config.init_from_teacher:
+    if config.method == "scratch" and not config.init_from_teacher:
         small = nn.compact_network(small.layout)  # trained from scratch: nothing was learnt yet
     run.facts |= {
         "budget": target,
@@ -234,7 +234,7 @@ def fine_tune(run: Run, model: Module, teacher: Module) -> None:
     """Let the compact network adapt to hard pruning (Section 3.2, Supp. 3.1)."""
     config = run.config
     fast, slow = config.epochs[1:]
-    if config.method == "random":
+    if config.method == "scratch":
         fast += config.epochs[0]  # it has not been trained yet: the same number of epochs in all
     optimizer = Adam(model.parameters(), config.lr, config.weight_decay)
     epochs, data_loss = fast + slow, data_loss_of(run, teacher)
