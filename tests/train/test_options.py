@@ -19,6 +19,7 @@ class Declared:
     rate: float = option(0.5, "A rate.", group="A", above=0)
     share: float = option(0.0, "A share.", group="A", at_least=0, at_most=1)
     rest: float = option(0.0, "A rest.", group="A", at_least=0, below=1)
+    any: float = option(0.0, "Any number.", group="A")
     sizes: tuple[int, int] = option((3, 2), "Two sizes.", group="A", at_least=1)
     size: int | None = option(None, "A size.", group="B", at_least=1, unset="none")
     switch: bool = option(True, "A switch.", group="B", alias="button")
@@ -56,6 +57,7 @@ def test_a_value(name, value, expected):
         ("rate", True, "--rate must be a number, got True"),
         ("rate", None, "--rate must be a number, got None"),
         ("rate", [1.0, 2.0], r"--rate must be a number, got \[1.0, 2.0\]"),
+        ("any", math.inf, "--any must be finite, got inf"),
         ("share", 1.5, r"--share must be in \[0, 1\], got 1.5"),
         ("share", -0.5, r"--share must be in \[0, 1\]"),
         ("rest", 1, r"--rest must be in \[0, 1\), got 1"),
@@ -96,9 +98,13 @@ def test_a_table():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"nope": 1}, "my.toml: unknown option 'nope'"),
+        ({"nothing": 1}, "my.toml: unknown option 'nothing'$"),
+        ({"swich": 1}, r"my.toml: unknown option 'swich': did you mean 'switch'\?"),
         ({"rate": 0}, "my.toml: --rate must be positive, got 0"),
-        ({"switch": True, "button": True}, "my.toml: 'button' gives --switch a second time"),
+        (
+            {"switch": True, "button": True},
+            "my.toml: --switch is given twice, as 'switch' and 'button'",
+        ),
     ],
 )
 def test_a_table_that_is_refused(table, message):
@@ -112,6 +118,7 @@ def test_a_table_that_is_refused(table, message):
         ("rate", "X", "0.5; x>0"),
         ("share", "X", "0.0; 0<=x<=1"),
         ("rest", "X", "0.0; 0<=x<1"),
+        ("any", "X", "0.0"),
         ("sizes", "N N", "3 2; x>=1"),
         ("size", "N", "(none); x>=1"),
         ("switch", "", "on"),

@@ -14,6 +14,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from types import NoneType
 from typing import get_args, get_type_hints
@@ -125,7 +126,9 @@ class Option:
             return f"in [{self.at_least}, {self.at_most}]"
         if self.below is not None:
             return f"in [{self.at_least}, {self.below})"
-        return "positive" if self.above == 0 else f"at least {self.at_least}"
+        if self.above is not None:
+            return "positive" if self.above == 0 else f"above {self.above}"
+        return "finite" if self.at_least is None else f"at least {self.at_least}"
 
     @property
     def inequality(self) -> str:
@@ -187,15 +190,18 @@ def read(options: Iterable[Option], table: dict, source: str = "") -> dict:
     `source`, the file that the table is from.
     """
     known = {key: option for option in options for key in option.keys}
-    values = {}
+    values, names = {}, {}
     try:
         for key, value in table.items():
             option = known.get(key.replace("-", "_"))
             if option is None:
-                raise ValueError(f"unknown option {key!r}")
+                near = get_close_matches(key, known, 1)
+                hint = f": did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"unknown option {key!r}{hint}")
             if option.field in values:
-                raise ValueError(f"{key!r} gives {option.flag} a second time")
-            values[option.field] = option.check(value)
+                both = f"{names[option.field]!r} and {key!r}"
+                raise ValueError(f"{option.flag} is given twice, as {both}")
+            values[option.field], names[option.field] = option.check(value), key
     except ValueError as error:
         raise ValueError(f"{source}: {error}" if source else str(error)) from None
     return values
