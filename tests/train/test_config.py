@@ -55,11 +55,6 @@ def test_the_name_of_the_folder():
     assert "/" not in Config(data="/").name()
 
 
-def test_a_budget_may_be_a_number():
-    assert from_table({"budget": 0.125}).budget == "0.125"
-    assert from_table({"budget": 200_000}).budget == "200000"
-
-
 def test_former_names():
     assert from_table({"shrink": True}).skip_closed
     with pytest.raises(ValueError, match="--method 'random' is now called 'scratch'"):

@@ -32,41 +32,27 @@ class Declared:
 OPTIONS = {entry.field: entry for entry in options_of(Declared)}
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("rate", 1, 1),
-        ("sizes", [4, 5], (4, 5)),
-        ("size", None, None),
-        ("switch", False, False),
-        ("name", 0.125, "0.125"),
-        ("cost", "flops", "flops"),
-    ],
-)
-def test_a_value(name, value, expected):
-    assert OPTIONS[name].check(value) == expected
+def test_values():
+    checked = {"rate": 1, "sizes": (4, 5), "size": None, "switch": False, "name": "x"}
+    assert {name: OPTIONS[name].check(value) for name, value in checked.items()} == checked
+    assert OPTIONS["sizes"].check([4, 5]) == (4, 5)  # as in TOML
+    assert OPTIONS["name"].check(0.125) == "0.125"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("rate", 0, "--rate must be positive, got 0"),
-        ("rate", math.inf, "--rate must be positive, got inf"),
         ("rate", math.nan, "--rate must be positive, got nan"),
         ("rate", "fast", "--rate must be a number, got 'fast'"),
-        ("rate", True, "--rate must be a number, got True"),
         ("rate", None, "--rate must be a number, got None"),
-        ("rate", [1.0, 2.0], r"--rate must be a number, got \[1.0, 2.0\]"),
         ("any", math.inf, "--any must be finite, got inf"),
         ("share", 1.5, r"--share must be in \[0, 1\], got 1.5"),
-        ("share", -0.5, r"--share must be in \[0, 1\]"),
         ("rest", 1, r"--rest must be in \[0, 1\), got 1"),
         ("sizes", (0, 1), "--sizes must each be at least 1, got 0"),
-        ("sizes", (1, 0), "--sizes must each be at least 1, got 0"),
         ("sizes", (1, 2.5), r"--sizes must be 2 integers, got \(1, 2.5\)"),
         ("sizes", (1, 2, 3), "--sizes must be 2 integers"),
         ("sizes", 1, "--sizes must be 2 integers, got 1"),
-        ("size", 2.5, "--size must be an integer, got 2.5"),
         ("size", True, "--size must be an integer, got True"),
         ("switch", 1, "--switch must be true or false, got 1"),
         ("name", ["a"], r"--name must be a string, got \['a'\]"),
@@ -112,28 +98,24 @@ def test_a_table_that_is_refused(table, message):
         read(OPTIONS.values(), table, "my.toml")
 
 
-@pytest.mark.parametrize(
-    ("name", "values", "default"),
-    [
-        ("rate", "X", "0.5; x>0"),
-        ("share", "X", "0.0; 0<=x<=1"),
-        ("rest", "X", "0.0; 0<=x<1"),
-        ("any", "X", "0.0"),
-        ("sizes", "N N", "3 2; x>=1"),
-        ("size", "N", "(none); x>=1"),
-        ("switch", "", "on"),
-        ("name", "NAME", "x"),
-        ("cost", "[volume|flops]", "volume"),
-    ],
-)
-def test_descriptions(name, values, default):
-    assert (OPTIONS[name].values, OPTIONS[name].default_and_range) == (values, default)
+def test_descriptions():
+    assert {name: (o.values, o.default_and_range) for name, o in OPTIONS.items()} == {
+        "rate": ("X", "0.5; positive"),
+        "share": ("X", "0.0; in [0, 1]"),
+        "rest": ("X", "0.0; in [0, 1)"),
+        "any": ("X", "0.0"),
+        "sizes": ("N N", "3 2; at least 1"),
+        "size": ("N", "(none); at least 1"),
+        "switch": ("", "on"),
+        "name": ("NAME", "x"),
+        "cost": ("[volume|flops]", "volume"),
+    }
 
 
 def test_the_page_has_a_table_for_each_group():
     text = page(OPTIONS.values())
     a, b = text.index("\n## A\n"), text.index("\n## B\n")
-    assert a < text.index("| `--sizes N N` | 3 2; x>=1 | Two sizes. |  |") < b
+    assert a < text.index("| `--sizes N N` | 3 2; at least 1 | Two sizes. |  |") < b
     assert b < text.index("| `--name NAME` | x | A name. | Section 9 |")
     assert r"| `--cost [volume\|flops]` | volume |" in text
 

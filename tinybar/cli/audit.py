@@ -11,10 +11,8 @@ from .options import device_option, json_option
 
 
 @click.command("audit", short_help="Check every gradient and every closed form.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
-    help="Seed of the random problems.",
-)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
+              help="Seed of the random problems.")  # fmt: skip
 @json_option
 @device_option
 def command(seed, as_json, device):

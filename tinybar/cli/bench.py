@@ -9,45 +9,26 @@ import click
 
 @click.command("bench", short_help="Time training steps and inference beside other libraries.")
 @click.argument("model", required=False)
-@click.option(
-    "--case", "kind", metavar="step|infer", show_default="step; infer with --run",
-    help="Time training steps, or inference.",
-)  # fmt: skip
-@click.option(
-    "--image-shape", type=int, nargs=3, metavar="H W C",
-    help="Height, width and channels of the images.  [default: 32 32 3]",
-)  # fmt: skip
+@click.option("--case", "kind", metavar="step|infer", show_default="step; infer with --run",
+              help="Time training steps, or inference.")  # fmt: skip
+@click.option("--image-shape", type=int, nargs=3, metavar="H W C",
+              help="Height, width and channels of the images.  [default: 32 32 3]")  # fmt: skip
 @click.option("--classes", type=int, metavar="N", help="Number of classes.  [default: 10]")
-@click.option(
-    "--batch-size", type=int, metavar="N", default=64, show_default=True,
-    help="Images per minibatch.",
-)  # fmt: skip
+@click.option("--batch-size", type=int, metavar="N", default=64, show_default=True,
+              help="Images per minibatch.")  # fmt: skip
 @click.option("--gated", is_flag=True, help="Put a hard-concrete gate on every channel.")
-@click.option(
-    "--threads", type=int, metavar="N", show_default="all processors",
-    help="Number of threads that each library may use.",
-)  # fmt: skip
-@click.option(
-    "--peers", metavar="LIST", show_default="all that are installed",
-    help="Libraries to compare with, separated by commas: torch, autograd, tinygrad, onnxruntime, "
-    "and tinybar-numpy (tinybar without compiled kernels).",
-)  # fmt: skip
-@click.option(
-    "--run", metavar="DIR", type=click.Path(path_type=Path),
-    help="Time the pruned and the full network of this run.",
-)  # fmt: skip
-@click.option(
-    "--layers", is_flag=True,
-    help="Time every convolution of the network by every algorithm, forward and backward.",
-)  # fmt: skip
-@click.option(
-    "--seconds", type=float, metavar="X", show_default="10; 60 with --layers",
-    help="How long to measure.",
-)  # fmt: skip
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
-    help="Write the results to this file, too.",
-)  # fmt: skip
+@click.option("--threads", type=int, metavar="N", show_default="all processors",
+              help="Number of threads that each library may use.")  # fmt: skip
+@click.option("--peers", metavar="LIST", show_default="all that are installed",
+              help="Libraries to compare with, separated by commas: torch, autograd, tinygrad, "
+              "onnxruntime, and tinybar-numpy (tinybar without compiled kernels).")  # fmt: skip
+@click.option("--run", metavar="DIR", type=click.Path(path_type=Path),
+              help="Time the pruned and the full network of this run.")  # fmt: skip
+@click.option("--layers", is_flag=True, help="Time every convolution by every algorithm.")
+@click.option("--seconds", type=float, metavar="X", show_default="10; 60 with --layers",
+              help="How long to measure.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the results to this file, too.")  # fmt: skip
 def command(json_file, **options):
     """Time MODEL on the CPU, in tinybar and in other libraries in turn.
 

@@ -12,10 +12,8 @@ from .options import data_dir_option, device_option, json_option, threads_option
 
 @click.command("eval", short_help="Measure the test accuracy of a saved network.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--data", metavar="NAME|PATH", show_default="the network's own",
-    help="Data set to test on, by name or path.",
-)  # fmt: skip
+@click.option("--data", metavar="NAME|PATH", show_default="the network's own",
+              help="Data set to test on, by name or path.")  # fmt: skip
 @data_dir_option
 @click.option("--teacher", is_flag=True, help="Test the full network, not the pruned one.")
 @json_option

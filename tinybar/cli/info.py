@@ -16,18 +16,14 @@ PACKAGES = ("tinybar", "numpy", "pillow", "safetensors", "cupy-cuda12x", "cupy-c
 
 @click.command("info", short_help="List the convolutions of a network, or describe the system.")
 @click.argument("model", required=False)
-@click.option(
-    "--image-shape", type=int, nargs=3, metavar="H W C", default=(32, 32, 3),
-    help="Height, width and channels of the images, for a MODEL by name.  [default: 32 32 3]",
-)  # fmt: skip
-@click.option(
-    "--classes", type=int, metavar="N", default=10, show_default=True,
-    help="Number of classes, for a MODEL by name.",
-)  # fmt: skip
+@click.option("--image-shape", type=int, nargs=3, metavar="H W C", default=(32, 32, 3),
+              help="Height, width and channels of the images, for a MODEL by name.  "
+              "[default: 32 32 3]")  # fmt: skip
+@click.option("--classes", type=int, metavar="N", default=10, show_default=True,
+              help="Number of classes, for a MODEL by name.")  # fmt: skip
 @json_option
-@click.option(
-    "--system", is_flag=True, help="Describe the processor, the BLAS, the devices and versions."
-)
+@click.option("--system", is_flag=True,
+              help="Describe the processor, the BLAS, the devices and versions.")  # fmt: skip
 def command(model, image_shape, classes, as_json, system):
     """List the convolutions of MODEL with their shapes, volumes, FLOPs and parameters.
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the flags made from the options of a `Config`."""
+"""Options that several commands share, and the flags made from the options of a `Config`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 
 
 class Flag(click.Option):
-    """An option that `GroupedCommand` lists under the heading `group`."""
+    """An option that `ConfigCommand` lists under the heading `group`."""
 
     def __init__(self, *names, group: str = "Run", **details):
         super().__init__(*names, **details)
         self.group = group
 
 
-class GroupedCommand(click.Command):
-    """A command whose help lists the options by group."""
+class ConfigCommand(click.Command):
+    """A command with the options of `Config`, which are made when they are asked for."""
+
+    def get_params(self, context) -> list[click.Parameter]:
+        """The options of `Config`, then those of the command itself."""
+        return [*config_flags(), *super().get_params(context)]
 
     def format_options(self, context, formatter) -> None:
         """Write a section of the help for each group."""
@@ -44,58 +48,39 @@ def config_flags() -> list[click.Option]:
 
     flags = []
     for option in options_of(Config):
-        for key in option.keys:
+        for key in filter(None, (option.key, option.alias)):
             flag = flag_of(key)
-            flags.append(
-                Flag(
-                    [f"{flag}/--no-{key.replace('_', '-')}" if option.type is bool else flag, key],
-                    type=option.type, nargs=option.count, default=None,
-                    metavar=option.values or None, hidden=key != option.key, group=option.group,
-                    help=f"{option.help}  [default: {option.default_and_range}]",
-                )
-            )  # fmt: skip
+            name = f"{flag}/{flag_of('no_' + key)}" if option.type is bool else flag
+            flags.append(Flag(
+                [name, key], type=option.type, nargs=option.count, default=None,
+                metavar=option.values or None, hidden=key != option.key, group=option.group,
+                help=f"{option.help}  [default: {option.default_and_range}]",
+            ))  # fmt: skip
     digits = ", ".join(f"{key} = {value}" for key, value in load_preset("digits").items())
-    preset = Flag(
-        ["--preset"], metavar="NAME|FILE.toml", show_default="digits, for --data digits",
-        help=f"Preset ({', '.join(preset_names())}) or TOML file to read options from; flags "
-        f"override them. The preset digits: {digits}.",
-    )  # fmt: skip
-    return [*flags, preset]
+    text = (
+        f"Preset ({', '.join(preset_names())}) or TOML file to read options from; flags override "
+        f"them. The preset digits: {digits}.  [default: digits, for --data digits]"
+    )
+    return [*flags, Flag(["--preset"], metavar="NAME|FILE.toml", help=text)]
 
 
-def json_option(command):
-    """--json, for the commands that print facts."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+def _use_threads(context, option, n: int | None) -> None:
+    if n is not None:
+        from ..runtime import threads
+
+        threads.check_threads(n)
+        threads.use_threads(n)
 
 
-def data_dir_option(command):
-    """--data-dir, for the commands that read images."""
-    return click.option(
-        "--data-dir", cls=Flag, group="Data and network", metavar="DIR",
-        type=click.Path(path_type=Path), default=Path("data/cache"), show_default=True,
-        help="Folder where data sets are looked for, downloaded to, and kept decoded.",
-    )(command)  # fmt: skip
-
-
-def device_option(command):
-    """--device, for the commands that compute."""
-    return click.option(
-        "--device", cls=Flag, default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
-        help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.",
-    )(command)  # fmt: skip
-
-
-def threads_option(command):
-    """--threads, for the commands that compute in this process; it takes effect when parsed."""
-
-    def apply(context, option, n):
-        if n is not None:
-            from ..runtime import threads
-
-            threads.check_threads(n)
-            threads.use_threads(n)
-
-    return click.option(
-        "--threads", cls=Flag, type=int, metavar="N", callback=apply, expose_value=False,
-        show_default="all processors", help="Number of threads to compute with.",
-    )(command)  # fmt: skip
+# fmt: off
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+data_dir_option = click.option(
+    "--data-dir", cls=Flag, group="Data and network", metavar="DIR",
+    type=click.Path(path_type=Path), default=Path("data/cache"), show_default=True,
+    help="Folder where data sets are looked for, downloaded to, and kept decoded.")
+device_option = click.option(
+    "--device", cls=Flag, default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
+    help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.")
+threads_option = click.option(  # takes effect when it is parsed
+    "--threads", cls=Flag, type=int, metavar="N", callback=_use_threads, expose_value=False,
+    show_default="all processors", help="Number of threads to compute with.")

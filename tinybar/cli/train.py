@@ -10,33 +10,21 @@ import click
 from .. import __version__
 from .options import (
     INTERRUPTED,
+    ConfigCommand,
     Flag,
-    GroupedCommand,
-    config_flags,
     data_dir_option,
     device_option,
     threads_option,
 )
 
 
-class TrainCommand(GroupedCommand):
-    """The command whose options include those of `Config`, made when they are asked for."""
-
-    def get_params(self, context) -> list[click.Parameter]:
-        """The options of `Config`, then those that are declared here."""
-        return [*config_flags(), *super().get_params(context)]
-
-
-@click.command("train", cls=TrainCommand, short_help="Train a network and prune it to a budget.")
+@click.command("train", cls=ConfigCommand, short_help="Train a network and prune it to a budget.")
 @data_dir_option
-@click.option(
-    "--out", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
-    show_default="a new folder in runs/", help="Folder of the run, which must not exist.",
-)  # fmt: skip
-@click.option(
-    "--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
-    help="Continue the interrupted run in this folder, with its own options.",
-)  # fmt: skip
+@click.option("--out", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
+              show_default="in runs/, named for the options",
+              help="New folder for the run.")  # fmt: skip
+@click.option("--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
+              help="Continue the interrupted run in DIR, with its own options.")  # fmt: skip
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
 @device_option
 @threads_option

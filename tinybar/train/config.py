@@ -29,132 +29,79 @@ class Config:
     Raises ValueError, naming the option, for a value of the wrong type or out of range.
     """
 
+    # fmt: off
     data: str = _data(
-        "digits",
-        f"Data set: {', '.join(NAMES)}, or the path of a folder, zip or tar archive with "
+        "digits", f"Data set: {', '.join(NAMES)}, or the path of a folder, zip or tar archive with "
         "images in train/CLASS and test/CLASS.",
-        metavar="NAME|PATH",
-        paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD",
-    )
+        metavar="NAME|PATH", paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
     image_size: int | None = _data(
-        None,
-        "Scale the shorter side of images in files to N pixels and cut the central square out.",
-        unset="original size; 128 for mio-tcd",
-        at_least=1,
-        paper="Section 5.1: 128 for MIO-TCD",
-    )
+        None, "Scale the shorter side of images in files to N pixels and cut the central square "
+        "out.",
+        unset="original size; 128 for mio-tcd", at_least=1, paper="Section 5.1: 128 for MIO-TCD")
     val_fraction: float = _data(
-        0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1
-    )
+        0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1)
     augment: bool = _data(
-        True,
-        "Augment the training images with the random shifts and mirror images of the data set.",
-        paper="Section 5.1: standard preprocessing",
-    )
+        True, "Augment the training images with the random shifts and mirror images of the data "
+        "set.", paper="Section 5.1: standard preprocessing")
     model: str = _data(
-        "wrn-16-4",
-        f"Network: {nn.MODELS}.",
-        metavar="NAME",
-        paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD",
-    )
+        "wrn-16-4", f"Network: {nn.MODELS}.",
+        metavar="NAME", paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD")
+
     method: str = _pruning(
-        "bar",
-        "Pruning method. " + "; ".join(f"{name}: {text}" for name, text in METHODS.items()) + ".",
-        choices=METHODS,
-        renamed={"random": "scratch"},
-        paper="Section 3",
-    )
+        "bar", f"Pruning method. {'; '.join(f'{name}: {is_}' for name, is_ in METHODS.items())}.",
+        choices=METHODS, renamed={"random": "scratch"}, paper="Section 3")
     budget: str = _pruning(
-        "8x",
-        "Highest cost of the pruned network: a factor (8x) or fraction (0.125) of the full "
+        "8x", "Highest cost of the pruned network: a factor (8x) or fraction (0.125) of the full "
         "network's, or an integer (200000).",
-        metavar="B",
-        paper="Supp. 6: 2x, 4x, 8x and 16x",
-    )
+        metavar="B", paper="Supp. 6: 2x, 4x, 8x and 16x")
     metric: str = _pruning(
-        "volume", "Cost that the budget limits.", choices=pruning.COSTS, paper="Section 3.3"
-    )
+        "volume", "Cost that the budget limits.", choices=pruning.COSTS, paper="Section 3.3")
     schedule: str = _pruning(
-        "sigmoid",
-        "Transition of the budget from the cost of the full network to B.",
-        choices=KINDS,
-        paper="Section 3.4",
-    )
+        "sigmoid", "Transition of the budget from the cost of the full network to B.",
+        choices=KINDS, paper="Section 3.4")
     lambda_: float | None = _pruning(
-        None,
-        "Weight of the penalty L_BAR; V_F is the cost of the full network.",
-        unset="2/V_F",
-        at_least=0,
-        paper="Section 5.1: 1e-5",
-    )
+        None, "Weight of the penalty L_BAR; V_F is the cost of the full network.",
+        unset="2/V_F", at_least=0, paper="Section 5.1: 1e-5")
     gate_lr: float | None = _pruning(
-        None,
-        "Learning rate of the gates.",
-        unset="max(lr, 32 / iterations of pruning)",
-        above=0,
-        paper="Section 5.1: 1e-3",
-    )
+        None, "Learning rate of the gates.",
+        unset="max(lr, 32 / iterations of pruning)", above=0, paper="Section 5.1: 1e-3")
     init_from_teacher: bool = _pruning(
-        False,
-        "Start pruning with the teacher's weights instead of random ones.",
-        paper="Section 5.1: on for MIO-TCD",
-    )
+        False, "Start pruning with the teacher's weights instead of random ones.",
+        paper="Section 5.1: on for MIO-TCD")
     skip_closed: bool = _pruning(
-        False,
-        "Skip the channels whose gates are closed: the same gradients for less work; nothing is "
-        "removed.",
-        alias="shrink",
-    )
+        False, "Skip the channels whose gates are closed: the same gradients for less work; "
+        "nothing is removed.", alias="shrink")
+
     teacher: str | None = _teacher(
-        None,
-        "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
-        metavar="FILE",
-        unset="train one",
-    )
+        None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
+        metavar="FILE", unset="train one")
     teacher_epochs: int = _teacher(
-        90, "Epochs of training the full network.", at_least=1, paper="Supp. 3.3"
-    )
+        90, "Epochs of training the full network.", at_least=1, paper="Supp. 3.3")
     teacher_slow_epochs: int | None = _teacher(
-        None,
-        "Number of final epochs of the teacher with a tenth of the learning rate.",
-        unset="a ninth of them",
-        at_least=0,
-        paper="Supp. 3.3",
-    )
+        None, "Number of final epochs of the teacher with a tenth of the learning rate.",
+        unset="a ninth of them", at_least=0, paper="Supp. 3.3")
     distill: bool = _teacher(
-        True,
-        "Train the pruned network on the teacher's logits as well as on the labels.",
-        paper="Section 3.5",
-    )
+        True, "Train the pruned network on the teacher's logits as well as on the labels.",
+        paper="Section 3.5")
     alpha: float = _teacher(
-        0.9,
-        "Weight of the teacher's logits in the data loss; the labels have 1 - alpha.",
-        at_least=0,
-        at_most=1,
-        paper="Section 5.1",
-    )
+        0.9, "Weight of the teacher's logits in the data loss; the labels have 1 - alpha.",
+        at_least=0, at_most=1, paper="Section 5.1")
     temperature: float = _teacher(
-        4.0, "Temperature of the distillation.", at_least=1, paper="Section 5.1"
-    )
+        4.0, "Temperature of the distillation.", at_least=1, paper="Section 5.1")
+
     epochs: tuple[int, int, int] = _training(
-        (80, 40, 10),
-        "Epochs of pruning (at least 1), of fine-tuning, and of fine-tuning with a tenth of the "
-        "learning rate.",
-        at_least=0,
-        paper="Supp. 3.1",
-    )
+        (80, 40, 10), "Epochs of pruning (at least 1), of fine-tuning, and of fine-tuning with a "
+        "tenth of the learning rate.", at_least=0, paper="Supp. 3.1")
     batch_size: int = _training(64, "Images per minibatch.", at_least=2, paper="Section 5.1")
     lr: float = _training(1e-3, "Learning rate of Adam.", above=0, paper="Section 5.1")
     weight_decay: float = _training(
-        5e-4,
-        "Weight decay (L2): X times the weights is added to their gradient.",
-        at_least=0,
-        paper="Section 5.1",
-    )
+        5e-4, "Weight decay (L2): X times the weights is added to their gradient.",
+        at_least=0, paper="Section 5.1")
     seed: int = _training(0, "Seed of all random numbers.", at_least=0)
     precision: str = _training(
-        "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.", choices=PRECISIONS
-    )
+        "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.",
+        choices=PRECISIONS)
+    # fmt: on
 
     def __post_init__(self):
         for entry in options_of(Config):

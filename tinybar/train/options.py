@@ -2,8 +2,8 @@
 
     alpha: float = option(0.9, "Weight of the teacher.", group="Training", at_least=0, at_most=1)
 
-From the declaration are made the flag of the command line, the key in TOML, the check of a value,
-the help text, and the tables of docs/options.md:
+The flag of the command line, the key in TOML, the check of a value, the help, and the tables of
+docs/options.md are made from the declaration:
 
     python -m tinybar.train.options > docs/options.md
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +21,9 @@ from types import NoneType
 from typing import get_args, get_type_hints
 
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+BOUNDS = {
+    "at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt
+}  # fmt: skip
 
 
 def option(default, help: str, **details):
@@ -39,8 +43,8 @@ class Option:
     choices: the allowed strings; looked up at every check, so that a registry can grow.
     renamed: former names of choices, with the present ones.
     at_least, above, at_most, below: bounds of every value.
-    alias: a former name of the field, still read.
-    paper: the section of the paper that gives the default, or gives another value.
+    alias: a former name of the option, still understood.
+    paper: the section of the paper that it is from, and the paper's value if it is another.
     """
 
     field: str
@@ -49,7 +53,7 @@ class Option:
     default: object
     help: str
     group: str
-    metavar: str | None = None
+    metavar: str = ""
     unset: str = "none"
     choices: Collection[str] | None = None
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -66,16 +70,9 @@ class Option:
         return self.field.rstrip("_")
 
     @property
-    def keys(self) -> list[str]:
-        """Its name in TOML, and its former name if there is one."""
-        return [self.key] if self.alias is None else [self.key, self.alias]
-
-    @property
     def flag(self) -> str:
         """Its name on the command line."""
         return flag_of(self.key)
-
-    # --- values ---
 
     def check(self, value):
         """The value as the field holds it. Raises ValueError, naming the option, for another."""
@@ -90,10 +87,13 @@ class Option:
         values = tuple(map(str, values)) if self.type is str else values
         for entry in values:
             if self.choices is not None and entry not in self.choices:
-                raise ValueError(f"{self.flag} {entry!r} {self._refusal(entry)}")
+                new = self.renamed.get(entry)
+                fault = f"is now called {new!r}" if new else "is unknown"
+                known = ", ".join(self.choices)
+                raise ValueError(f"{self.flag} {entry!r} {fault}: use one of {known}")
             if not self._is_in_range(entry):
                 each = "" if self.count == 1 else "each "
-                raise ValueError(f"{self.flag} must {each}be {self.range}, got {entry}")
+                raise ValueError(f"{self.flag} must {each}be {self.range or 'finite'}, got {entry}")
         return values if self.count > 1 else values[0]
 
     def _has_type(self, value) -> bool:
@@ -103,43 +103,20 @@ class Option:
         return isinstance(value, accepted.get(self.type, self.type))
 
     def _is_in_range(self, value) -> bool:
-        return not (
-            (isinstance(value, float) and not math.isfinite(value))
-            or (self.at_least is not None and value < self.at_least)
-            or (self.above is not None and value <= self.above)
-            or (self.at_most is not None and value > self.at_most)
-            or (self.below is not None and value >= self.below)
-        )
-
-    def _refusal(self, value: str) -> str:
-        known = f"use one of {', '.join(self.choices)}"
-        if value in self.renamed:
-            return f"is now called {self.renamed[value]!r}: {known}"
-        return f"is unknown: {known}"
-
-    # --- descriptions ---
+        bounds = ((fits, getattr(self, name)) for name, fits in BOUNDS.items())
+        is_finite = not isinstance(value, float) or math.isfinite(value)
+        return is_finite and all(bound is None or fits(value, bound) for fits, bound in bounds)
 
     @property
     def range(self) -> str:
-        """The bounds in words, for an error message."""
+        """The bounds in words; empty where there are none."""
         if self.at_most is not None:
             return f"in [{self.at_least}, {self.at_most}]"
         if self.below is not None:
             return f"in [{self.at_least}, {self.below})"
         if self.above is not None:
             return "positive" if self.above == 0 else f"above {self.above}"
-        return "finite" if self.at_least is None else f"at least {self.at_least}"
-
-    @property
-    def inequality(self) -> str:
-        """The bounds as a formula, for the help; empty where there are none."""
-        if self.at_most is not None:
-            return f"{self.at_least}<=x<={self.at_most}"
-        if self.below is not None:
-            return f"{self.at_least}<=x<{self.below}"
-        if self.above is not None:
-            return f"x>{self.above}"
-        return "" if self.at_least is None else f"x>={self.at_least}"
+        return "" if self.at_least is None else f"at least {self.at_least}"
 
     @property
     def values(self) -> str:
@@ -151,14 +128,12 @@ class Option:
     @property
     def default_and_range(self) -> str:
         """The default, or what None stands for in parentheses, and the bounds if there are any."""
-        default = str(self.default)
+        default = " ".join(map(str, self.default)) if self.count > 1 else str(self.default)
         if self.default is None:
             default = f"({self.unset})"
         elif self.type is bool:
             default = "on" if self.default else "off"
-        elif self.count > 1:
-            default = " ".join(map(str, self.default))
-        return "; ".join(filter(None, (default, self.inequality)))
+        return "; ".join(filter(None, (default, self.range)))
 
 
 def flag_of(key: str) -> str:
@@ -183,13 +158,12 @@ def _type_and_count(hint) -> tuple[type, int]:
 
 
 def read(options: Iterable[Option], table: dict, source: str = "") -> dict:
-    """The checked values of a table as in TOML, by field.
+    """The checked values of a table as in TOML, by field; a key may have dashes or underscores.
 
-    A key is an option's name with dashes or underscores, or its former name. Raises ValueError for
-    an unknown key, for an option that is given twice, and as `Option.check`; it begins with
-    `source`, the file that the table is from.
+    Raises ValueError for an unknown key, for an option that is given twice, and as `Option.check`;
+    the message begins with `source`, the file that holds the table.
     """
-    known = {key: option for option in options for key in option.keys}
+    known = {key: o for o in options for key in (o.key, o.alias) if key}
     values, names = {}, {}
     try:
         for key, value in table.items():
@@ -207,19 +181,14 @@ def read(options: Iterable[Option], table: dict, source: str = "") -> dict:
     return values
 
 
-# --- the page in the documentation ---------------------------------------------------------------
-
 PAGE = """# Options of a run
 
-`tinybar train` takes these options as flags, such as `--batch-size 32`; a switch is turned off by
-`--no-`, as in `--no-distill`. A TOML file takes the same names, with dashes or underscores, such as
-`batch_size = 32` or `distill = false`. `--preset FILE.toml` reads one, and flags override it. A run
-writes all of its options to `config.toml` in its folder. A default in parentheses says what is
-done if the option is not given.
-
-The last column names the section of the paper that an option is from, and the paper's value where
-the default is another. `tinybar train --help` has these options, and those that do not belong to a
-run's `config.toml`: where to read and write files, and what to compute on.
+`tinybar train` takes these options as flags (`--batch-size 32`; `--no-` turns a switch off, as in
+`--no-distill`), and from a TOML file (`--preset FILE.toml`, with lines such as `batch_size = 32`
+and `distill = false`); flags override the file. A run writes its options to `config.toml` in its
+folder. A default in parentheses says what is done if the option is not given. The last column has
+the section of the paper, and the value there if the default is another. `tinybar train --help` has
+these options, and those that are not in `config.toml`: where to read and write, where to compute.
 """
 
 
@@ -227,12 +196,11 @@ def page(options: Iterable[Option]) -> str:
     """The content of docs/options.md: a table for each group."""
     groups: dict[str, list[str]] = {}
     for entry in options:
-        flag = " ".join(filter(None, (entry.flag, entry.values.replace("|", "\\|"))))
-        row = f"| `{flag}` | {entry.default_and_range} | {entry.help} | {entry.paper} |"
+        flag = f"{entry.flag} {entry.values}".strip().replace("|", "\\|")
+        row = f"| `{flag}` | {entry.default_and_range} | {entry.help} | {entry.paper} |\n"
         groups.setdefault(entry.group, []).append(row)
     head = "| option | default; range | meaning | paper |\n|---|---|---|---|\n"
-    tables = (f"\n## {name}\n\n{head}" + "\n".join(rows) + "\n" for name, rows in groups.items())
-    return PAGE + "".join(tables)
+    return PAGE + "".join(f"\n## {name}\n\n{head}{''.join(rows)}" for name, rows in groups.items())
 
 
 if __name__ == "__main__":
