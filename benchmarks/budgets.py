@@ -24,7 +24,7 @@ import click
 from tinybar import __version__
 from tinybar.runtime import arrays
 
-FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "random")
+FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "scratch")
 RESULTS = Path(__file__).with_name("results")
 KEPT = (
     "method", "seed", "budget", "volume", "volume_factor", "volume_regular", "flop_factor",
@@ -93,7 +93,7 @@ images (one of them is 0.0028).
 {table(rows)}
 
 Teachers: {", ".join(f"{accuracy:.4f}" for _, accuracy in teachers)}. A run with the barrier took
-{mean(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}). `random` keeps the same share of
+{mean(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}). `scratch` keeps the same share of
 every layer's features, drawn at random, and trains that network from scratch with the same
 distillation for the same number of epochs.
 """

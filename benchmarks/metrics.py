@@ -25,12 +25,14 @@ import numpy as np
 from common import first
 
 from tinybar import __version__, data
-from tinybar.report.closing import closing
 from tinybar.runtime import arrays, threads
 from tinybar.runtime.files import write_json
-from tinybar.train.checkpoint import RunFolder, load_model
 from tinybar.train.config import Config
-from tinybar.train.run import accuracy, train
+from tinybar.train.folder import RunFolder
+from tinybar.train.images import accuracy
+from tinybar.train.models import load_model
+from tinybar.train.result import finish
+from tinybar.train.run import train
 
 METRICS, FACTORS, SEEDS = ("volume", "flops"), (2, 4, 8, 16), (0, 1)
 NAMES = {"volume": "V-trained", "flops": "F-trained"}
@@ -47,9 +49,7 @@ def run(folder: Path, metric: str, factor: int, seed: int) -> dict:
         dataset = first(whole, 2000, 1000)
         run_folder = RunFolder.open(out) if out.exists() else _new(out, metric, factor, seed)
         config = run_folder.load_config()
-        result = closing.finish(
-            config, dataset, run_folder, train(config, dataset, run_folder, _mute)
-        )
+        result = finish(config, dataset, run_folder, train(config, dataset, run_folder, _mute))
         row = {"factor": factor} | {key: result[key] for key in KEPT}
         images = dataset.normalise(whole.test.images)
         for name in ("teacher", "pruned"):

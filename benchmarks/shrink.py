@@ -1,4 +1,4 @@
-"""What does --shrink save, and what does it cost? wrn-16-4 at 16x, three seeds, on and off.
+"""What does --skip-closed save, and what does it cost? wrn-16-4 at 16x, three seeds, on and off.
 
     python benchmarks/shrink.py runs/shrink
 
@@ -29,11 +29,11 @@ from common import first
 from tinybar import __version__, data
 from tinybar.autograd import Tensor, probability_active
 from tinybar.kernels import dispatch
-from tinybar.report.closing import closing
 from tinybar.runtime import arrays, threads
 from tinybar.runtime.files import load_arrays, write_json
-from tinybar.train.checkpoint import RunFolder
 from tinybar.train.config import Config, from_table, load_preset
+from tinybar.train.folder import RunFolder
+from tinybar.train.result import finish
 from tinybar.train.run import STAGES, train
 
 BUDGET, MODEL, SEEDS = "16x", "wrn-16-4", range(3)
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
     settings: dict
 
     def config(self, seed: int, shrink: bool) -> Config:
-        chosen = {"model": MODEL, "budget": BUDGET, "seed": seed, "shrink": shrink}
+        chosen = {"model": MODEL, "budget": BUDGET, "seed": seed, "skip_closed": shrink}
         return from_table({"data": self.data} | self.settings | chosen)
 
     def dataset(self) -> data.Dataset:
@@ -88,7 +88,7 @@ def run(folder: Path, problem: str, seed: int, shrink: bool) -> dict:
             last = now
 
         facts = train(config, dataset, run_folder, clock)
-        result = closing.finish(config, dataset, run_folder, facts)
+        result = finish(config, dataset, run_folder, facts)
         times = spent | {"processor": sum(spent.values())}
         row = {"problem": problem, "shrink": shrink} | {key: result[key] for key in KEPT} | times
         write_json(out / "row.json", row)
@@ -133,7 +133,7 @@ def removable(folder: Path) -> list[dict]:
 
 
 def table(rows: list[dict]) -> str:
-    """A line without and a line with --shrink, and their ratio seed by seed, in Markdown."""
+    """A line without and a line with --skip-closed, and their ratio seed by seed, in Markdown."""
     lines = [
         "| | teacher, s | barrier, s | fine-tuning, s | whole run, s | V <= B"
         " | test accuracy, mean +- s.d. |",
@@ -146,7 +146,7 @@ def table(rows: list[dict]) -> str:
         scores = [r["accuracy"] for r in arms[shrink]]
         kept = sum(r["volume"] <= r["budget"] for r in arms[shrink])
         lines.append(
-            f"| {'--shrink' if shrink else 'without'} "
+            f"| {'--skip-closed' if shrink else 'without'} "
             f"| {' | '.join(f'{seconds:.1f}' for seconds in times)} "
             f"| {kept} of {len(scores)} | {mean(scores):.4f} +- {stdev(scores):.4f} |"
         )
@@ -176,7 +176,7 @@ def page(rows: list[dict], removed: list[dict]) -> str:
     forms = "compiled" if dispatch.is_available() else "plain"
     sections = [section(name, [r for r in rows if r["problem"] == name]) for name in PROBLEMS]
     middle, late, last = (removed[len(removed) * n // 4 - (n == 4)] for n in (2, 3, 4))
-    return f"""# What `--shrink` saves
+    return f"""# What `--skip-closed` saves
 
 `python benchmarks/shrink.py runs/shrink`, {date.today()}, tinybar {__version__} ({forms} forms),
 {arrays.device_name()}; {MODEL} at {BUDGET}, seeds {SEEDS.start} to {SEEDS.stop - 1}. The digits
@@ -191,9 +191,9 @@ Only the barrier's stage is faster, and only as far as its gates are closed: wha
 has to be computed. With the sigmoid schedule they are open for most of the stage; with the
 exponential one, which the paper finds good for pruning this severe (Section 3.4), they close early.
 On images of 8x8 a step has little to compute in the first place. Every step computes the same
-logits and gradients with and without `--shrink`; the runs part from each other by rounding, which
-training magnifies, and by the running statistics of what was drawn closed, which only evaluation
-reads.
+logits and gradients with and without `--skip-closed`; the runs part from each other by rounding,
+which training magnifies, and by the running statistics of what was drawn closed, which only
+evaluation reads.
 
 ## Removed for good instead
 

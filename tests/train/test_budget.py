@@ -1,4 +1,4 @@
-"""A budget as a user writes it."""
+"""What a user may write as a budget."""
 
 import pytest
 from hypothesis import given
@@ -15,28 +15,28 @@ from tinybar.train.budget import parse_budget
         ("125", 125), ("1", 1), ("1000", 1000), ("+7", 7), (250, 250), (0.25, 250),
     ],
 )  # fmt: skip
-def test_factors_fractions_and_numbers(text, expected):
+def test_the_forms_of_a_budget(text, expected):
     assert parse_budget(text, 1000) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0x", "a factor is at least 1"),
-        ("0.5x", "a factor is at least 1"),
-        ("-8x", "a factor is at least 1"),
-        ("nanx", "a factor is at least 1"),
-        ("infx", "a factor is at least 1"),
-        ("2000x", r"is 0: it must lie in 1\.\.1,000"),
-        ("0.0", r"a fraction lies in \(0, 1\]"),
-        ("-0.5", r"a fraction lies in \(0, 1\]"),
-        ("1.5", r"a fraction lies in \(0, 1\]"),
-        ("nan", r"a fraction lies in \(0, 1\]"),
-        ("inf", r"a fraction lies in \(0, 1\]"),
-        ("1e-9", r"is 0: it must lie in 1\.\.1,000"),
-        ("0", r"is 0: it must lie in 1\.\.1,000"),
-        ("-3", r"is -3: it must lie in"),
-        ("1001", r"is 1,001: it must lie in 1\.\.1,000, the full network"),
+        ("0x", "a factor must be at least 1"),
+        ("0.5x", "a factor must be at least 1"),
+        ("-8x", "a factor must be at least 1"),
+        ("nanx", "a factor must be at least 1"),
+        ("infx", "a factor must be at least 1"),
+        ("2000x", r"is 0: it must be in 1\.\.1,000"),
+        ("0.0", r"a fraction must be in \(0, 1\]"),
+        ("-0.5", r"a fraction must be in \(0, 1\]"),
+        ("1.5", r"a fraction must be in \(0, 1\]"),
+        ("nan", r"a fraction must be in \(0, 1\]"),
+        ("inf", r"a fraction must be in \(0, 1\]"),
+        ("1e-9", r"is 0: it must be in 1\.\.1,000"),
+        ("0", r"is 0: it must be in 1\.\.1,000"),
+        ("-3", "is -3: it must be in"),
+        ("1001", r"is 1,001: it must be in 1\.\.1,000, up to the full network"),
         ("", "use a factor"),
         ("x", "use a factor"),
         ("eight", "use a factor"),
@@ -47,7 +47,7 @@ def test_factors_fractions_and_numbers(text, expected):
         ("budget", "use a factor"),
     ],
 )
-def test_errors(text, message):
+def test_a_budget_that_is_refused(text, message):
     with pytest.raises(ValueError, match=message) as error:
         parse_budget(text, 1000)
     assert repr(text) in str(error.value)

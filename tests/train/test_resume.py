@@ -163,7 +163,7 @@ def test_killed_twice(start, whole, tmp_path):
     assert_same_run(folder, whole)
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(start, whole, tmp_path):
+def test_ctrl_c_ends_with_130_and_says_how_to_resume(start, whole, tmp_path):
     folder = tmp_path / "run"
     process = start("train", *OPTIONS, "--out", folder)
     wait_for_lines(process, folder, 1)
@@ -171,7 +171,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(start, whole, tmp_path):
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert out.splitlines()[-1] == "returned 130"  # `main` returns the code, it does not exit
-    assert err == f"interrupted: go on with `tinybar train --resume {folder}`\n"
+    assert err == f"interrupted; resume with `tinybar train --resume {folder}`\n"
     resume(start, folder)
     assert_same_run(folder, whole)
 

@@ -174,7 +174,9 @@ def test_a_run_is_determined_by_its_seed(tmp_path):
     assert without_times(first) != without_times(other)
 
 
-@pytest.mark.parametrize("options", [{"method": "bar"}, {"method": "scratch"}, {"shrink": True}])
+@pytest.mark.parametrize(
+    "options", [{"method": "bar"}, {"method": "scratch"}, {"skip_closed": True}]
+)
 def test_a_run_interrupted_after_any_epoch_resumes_bit_for_bit(options, tmp_path):
     config = Config(**{**vars(TINY), **options})
     whole, facts = run_toy(tmp_path / "whole", config)

@@ -1,4 +1,4 @@
-"""What every option of a run does."""
+"""The effect of every option of a run."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from tinybar.train.run import check, train
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """The metrics of the run whose options the next test changes one by one."""
+    """The metrics of a run with the options TINY."""
     return without_times(run_toy(tmp_path_factory.mktemp("plain") / "run")[0])
 
 
@@ -44,22 +44,22 @@ def test_skipping_closed_channels_is_the_same_run_to_rounding(tmp_path, monkeypa
     skipped, compute = [], skipping.conv_of
     monkeypatch.setattr(skipping, "conv_of", lambda *a: skipped.append(1) or compute(*a))
     runs = []
-    for shrink in (False, True):
-        config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "shrink": shrink})
-        folder, facts = run_toy(tmp_path / f"{shrink}", config)
+    for skip_closed in (False, True):
+        config = Config(**{**vars(TINY), "epochs": (8, 1, 1), "skip_closed": skip_closed})
+        folder, facts = run_toy(tmp_path / f"{skip_closed}", config)
         runs.append((without_times(folder), facts["channels"]))
-        assert bool(skipped) == shrink
-    (lines, features), (lines_shrunk, features_shrunk) = runs
-    assert features == features_shrunk
-    for line, shrunk in zip(lines, lines_shrunk, strict=True):
+        assert bool(skipped) == skip_closed
+    (lines, channels), (lines_skipping, channels_skipping) = runs
+    assert channels == channels_skipping
+    for line, other in zip(lines, lines_skipping, strict=True):
         for key in ("stage", "epoch", "volume", "b", "f"):
-            assert shrunk[key] == line[key]
-        for key in ("loss_data", "loss_penalty"):  # accuracy_test is of running statistics
-            assert shrunk[key] == pytest.approx(line[key], rel=1e-3)
+            assert other[key] == line[key]
+        for key in ("loss_data", "loss_penalty"):  # accuracy_test depends on running statistics
+            assert other[key] == pytest.approx(line[key], rel=1e-3)
 
 
 def test_the_weights_decay_while_they_are_pruned(tmp_path):
-    """Without a teacher to learn from, only the decay of that stage itself can matter to it."""
+    """Without distillation, the decay in the teacher's stage has no influence."""
     stages = []
     for decay in (0.0, 0.1):
         config = Config(**{**vars(TINY), "distill": False, "weight_decay": decay})
@@ -68,8 +68,8 @@ def test_the_weights_decay_while_they_are_pruned(tmp_path):
     assert stages[0] != stages[1]
 
 
-def test_at_random_the_small_network_starts_from_scratch(tmp_path):
-    """Its weights have the variance of its own fan-in, not that of the full network's."""
+def test_scratch_initializes_the_small_network_anew(tmp_path):
+    """The variance of its weights is that of its own fan-in, not of the full network's."""
     options = {"method": "scratch", "epochs": (1, 0, 0), "lr": 1e-12}
     folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
     weight = load_model(folder.pruned)[0].blocks[-1].conv2.weight.data
@@ -117,8 +117,8 @@ def test_a_run_with_a_teacher_from_a_file_resumes_without_that_file(tmp_path):
     assert pruned_of(cut) == pruned_of(whole)
 
 
-def test_what_is_pruned_can_start_with_the_teacher_s_weights(tmp_path):
-    """Nearly without learning it keeps them; what gates leave of them is in the small network."""
+def test_pruning_can_start_with_the_teacher_s_weights(tmp_path):
+    """At a learning rate of nearly zero, the entries of the pruned network are the teacher's."""
     options = {"init_from_teacher": True, "lr": 1e-12, "gate_lr": 0.05, "method": "bar"}
     folder, _ = run_toy(tmp_path / "run", Config(**{**vars(TINY), **options}))
     teacher, small = (load_model(path)[0] for path in (folder.teacher, folder.pruned))
@@ -135,7 +135,7 @@ def test_a_teacher_that_does_not_fit(tmp_path):
         check(Config(**{**vars(TINY), "teacher": str(tmp_path / "other")}), toy())
 
 
-def test_networks_with_the_activation_after_the_sum_are_trained_as_well(tmp_path):
+def test_networks_with_the_activation_after_the_sum_are_trained(tmp_path):
     config = Config(**{**vars(TINY), "model": "resnet-8", "budget": "8x"})
     folder, facts = run_toy(tmp_path / "run", config)
     assert facts["cost"] == facts["volume"] <= facts["budget"]
@@ -143,9 +143,9 @@ def test_networks_with_the_activation_after_the_sum_are_trained_as_well(tmp_path
     assert pruning.volume(small) == facts["volume"]
 
 
-def test_only_some_networks_can_skip():
-    with pytest.raises(ValueError, match="only the channels of wide residual networks"):
-        check(Config(**{**vars(TINY), "model": "resnet-8", "shrink": True}), toy())
+def test_only_wide_residual_networks_skip_closed_gates():
+    with pytest.raises(ValueError, match="--skip-closed is for wide residual networks, not for"):
+        check(Config(**{**vars(TINY), "model": "resnet-8", "skip_closed": True}), toy())
 
 
 @pytest.mark.parametrize("metric", sorted(pruning.COSTS))
@@ -156,8 +156,8 @@ def test_every_metric_keeps_its_budget(metric, tmp_path):
     assert pruning.COSTS[metric].exact(small) == facts["cost"] <= facts["budget"]
 
 
-def test_the_options_are_all_tried():
-    elsewhere = {"model", "shrink", "teacher"}
+def test_every_option_is_tested():
+    elsewhere = {"model", "skip_closed", "teacher"}  # above
     elsewhere |= {"data", "image_size", "val_fraction", "augment"}  # see tests/data
     elsewhere |= {"precision"}  # has an effect on a GPU only
     assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere

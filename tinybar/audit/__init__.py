@@ -3,7 +3,6 @@
 from . import barrier, counts, gates, losses, networks  # their closed forms are registered
 from .checks import Row, audit_closed_forms
 from .primitives import audit_primitives
-from .report import report
 
 
 def run_audit(seed: int = 0) -> list[Row]:
@@ -14,4 +13,4 @@ def run_audit(seed: int = 0) -> list[Row]:
     return audit_primitives(seed) + audit_closed_forms(seed)
 
 
-__all__ = ["Row", "barrier", "counts", "gates", "losses", "networks", "report", "run_audit"]
+__all__ = ["Row", "barrier", "counts", "gates", "losses", "networks", "run_audit"]

@@ -30,7 +30,7 @@ def skip_closed(model: ResidualNetwork) -> None:
     Raises ValueError for any other network.
     """
     if not all(isinstance(block, PreActivationBlock) for block in model.blocks):
-        raise ValueError("only the channels of wide residual networks with gates can be skipped")
+        raise ValueError(f"--skip-closed is for wide residual networks, not for {model.name}")
     model.blocks = [SkippingBlock(block) for block in model.blocks]
 
 

@@ -2,79 +2,120 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import tomllib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .. import data, pruning
+from .. import data, nn, pruning
+from ..data import DATASETS
 from ..pruning.methods import METHODS
 from ..pruning.schedule import KINDS
 from ..runtime.arrays import PRECISIONS
+from .options import option, options_of, read
 
 PRESETS = Path(__file__).with_name("presets")
+
+_data = partial(option, group="Data and network")
+_pruning = partial(option, group="Pruning")
+_teacher = partial(option, group="Teacher and distillation")
+_training = partial(option, group="Training")
 
 
 @dataclass(frozen=True)
 class Config:
-    """The options of a run. The defaults are the paper's (Section 5.1, Supp. 3) where it has one.
+    """The options of a run. The defaults are the paper's, with the exceptions that `paper` names.
 
-    Raises ValueError, naming the option, for a value out of range.
+    Raises ValueError, naming the option, for a value of the wrong type or out of range.
     """
 
-    data: str = "digits"
-    image_size: int | None = None  # side that images in files are resized and cut to
-    val_fraction: float = 0.0  # of the training images, held out
-    augment: bool = True  # whether to train with the data set's augmentation
-    model: str = "wrn-16-4"
-    method: str = "bar"
-    budget: str = "8x"  # a factor, a fraction of the full network, or a number
-    metric: str = "volume"
-    schedule: str = "sigmoid"
-    distill: bool = True
-    alpha: float = 0.9  # share of the teacher in the data loss
-    temperature: float = 4.0
-    lambda_: float | None = None  # None: 2 / V_F
-    epochs: tuple[int, int, int] = (80, 40, 10)  # with the barrier, fine-tuning, at lr / 10
-    teacher_epochs: int = 90
-    teacher_slow_epochs: int | None = None  # the last of them, at lr / 10; None: a ninth of them
-    teacher: str | None = None  # weights of the full network, which then is not trained
-    init_from_teacher: bool = False  # what is pruned starts with the teacher's weights
-    batch_size: int = 64
-    lr: float = 1e-3
-    gate_lr: float | None = None  # None: max(lr, 32 / iterations with the barrier)
-    weight_decay: float = 5e-4
-    shrink: bool = False  # skip what was drawn closed: an extension of the paper
-    seed: int = 0
-    precision: str = "tf32"  # of matrix products on a GPU; a CPU computes in fp32
+    # fmt: off
+    data: str = _data(
+        "digits", f"Data set: {', '.join(DATASETS)}, or the path of a folder, zip or tar archive "
+        "with images in train/CLASS and test/CLASS.",
+        metavar="NAME|PATH", paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
+    image_size: int | None = _data(
+        None, "Scale the shorter side of images in files to N pixels and cut the central square "
+        "out.",
+        unset="original size; 128 for mio-tcd", at_least=1, paper="Section 5.1: 128 for MIO-TCD")
+    val_fraction: float = _data(
+        0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1)
+    augment: bool = _data(
+        True, "Augment the training images with the random shifts and mirror images of the data "
+        "set.", paper="Section 5.1: standard preprocessing")
+    model: str = _data(
+        "wrn-16-4", f"Network: {nn.MODELS}.",
+        metavar="NAME", paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD")
+
+    method: str = _pruning(
+        "bar", f"Pruning method. {'; '.join(f'{k}: {m.title}' for k, m in METHODS.items())}.",
+        choices=METHODS, renamed={"random": "scratch"}, paper="Section 3")
+    budget: str = _pruning(
+        "8x", "Highest cost of the pruned network: a factor (8x) or fraction (0.125) of the full "
+        "network's, or an integer (200000).",
+        metavar="B", paper="Supp. 6: 2x, 4x, 8x and 16x")
+    metric: str = _pruning(
+        "volume", "Cost that the budget limits.", choices=pruning.COSTS, paper="Section 3.3")
+    schedule: str = _pruning(
+        "sigmoid", "Transition of the budget from the cost of the full network to B.",
+        choices=KINDS, paper="Section 3.4")
+    lambda_: float | None = _pruning(
+        None, "Weight of the penalty L_BAR; V_F is the cost of the full network.",
+        unset="2/V_F", at_least=0, paper="Section 5.1: 1e-5")
+    gate_lr: float | None = _pruning(
+        None, "Learning rate of the gates.",
+        unset="max(lr, 32 / iterations of pruning)", above=0, paper="Section 5.1: 1e-3")
+    init_from_teacher: bool = _pruning(
+        False, "Start pruning with the teacher's weights instead of random ones.",
+        paper="Section 5.1: on for MIO-TCD")
+    skip_closed: bool = _pruning(
+        False, "Skip the channels whose gates are closed: the same gradients for less work; "
+        "nothing is removed.", alias="shrink")
+
+    teacher: str | None = _teacher(
+        None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
+        metavar="FILE", unset="train one")
+    teacher_epochs: int = _teacher(
+        90, "Epochs of training the full network.", at_least=1, paper="Supp. 3.3")
+    teacher_slow_epochs: int | None = _teacher(
+        None, "Number of final epochs of the teacher with a tenth of the learning rate.",
+        unset="a ninth of them", at_least=0, paper="Supp. 3.3")
+    distill: bool = _teacher(
+        True, "Train the pruned network on the teacher's logits as well as on the labels.",
+        paper="Section 3.5")
+    alpha: float = _teacher(
+        0.9, "Weight of the teacher's logits in the data loss; the labels have 1 - alpha.",
+        at_least=0, at_most=1, paper="Section 5.1")
+    temperature: float = _teacher(
+        4.0, "Temperature of the distillation.", at_least=1, paper="Section 5.1")
+
+    epochs: tuple[int, int, int] = _training(
+        (80, 40, 10), "Epochs of pruning (at least 1), of fine-tuning, and of fine-tuning with a "
+        "tenth of the learning rate.", at_least=0, paper="Supp. 3.1")
+    batch_size: int = _training(64, "Images per minibatch.", at_least=2, paper="Section 5.1")
+    lr: float = _training(1e-3, "Learning rate of Adam.", above=0, paper="Section 5.1")
+    weight_decay: float = _training(
+        5e-4, "Weight decay (L2): X times the weights is added to their gradient.",
+        at_least=0, paper="Section 5.1")
+    seed: int = _training(0, "Seed of all random numbers.", at_least=0)
+    precision: str = _training(
+        "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.",
+        choices=PRECISIONS)
+    # fmt: on
 
     def __post_init__(self):
-        object.__setattr__(self, "epochs", tuple(self.epochs))
-        _one_of("method", self.method, tuple(METHODS))
-        _one_of("metric", self.metric, tuple(pruning.COSTS))
-        _one_of("schedule", self.schedule, KINDS)
-        _one_of("precision", self.precision, PRECISIONS)
-        size, share = self.image_size, self.val_fraction
-        _in_range("image-size", size, size is None or size >= 1, "at least 1")
-        _in_range("val-fraction", share, 0 <= share < 1, "in [0, 1)")
-        _in_range("alpha", self.alpha, 0 <= self.alpha <= 1, "in [0, 1]")
-        _in_range("temperature", self.temperature, self.temperature >= 1, "at least 1")
-        _in_range("lambda", self.lambda_, self.lambda_ is None or self.lambda_ >= 0, "at least 0")
-        fits = len(self.epochs) == 3 and min(self.epochs) >= 0 and self.epochs[0] >= 1
-        _in_range("epochs", self.epochs, fits, "three numbers >= 0, the first at least 1")
-        _in_range("teacher-epochs", self.teacher_epochs, self.teacher_epochs >= 1, "at least 1")
-        slow = self.teacher_slow_epochs
-        fits = slow is None or 0 <= slow <= self.teacher_epochs
-        _in_range("teacher-slow-epochs", slow, fits, "in [0, --teacher-epochs]")
-        _in_range("batch-size", self.batch_size, self.batch_size >= 2, "at least 2")
-        _in_range("lr", self.lr, self.lr > 0, "positive")
-        _in_range("gate-lr", self.gate_lr, self.gate_lr is None or self.gate_lr > 0, "positive")
-        _in_range("weight-decay", self.weight_decay, self.weight_decay >= 0, "at least 0")
-        _in_range("seed", self.seed, self.seed >= 0, "at least 0")
+        for entry in options_of(Config):
+            object.__setattr__(self, entry.field, entry.check(getattr(self, entry.field)))
+        if self.epochs[0] < 1:
+            raise ValueError(f"--epochs must begin with at least 1, got {self.epochs[0]}")
+        slow, most = self.teacher_slow_epochs, self.teacher_epochs
+        if slow is not None and slow > most:
+            raise ValueError(
+                f"--teacher-slow-epochs must be at most --teacher-epochs ({most}), got {slow}"
+            )
 
     def dataset(self, cache_dir: Path) -> data.Dataset:
-        """The data set that the run is about, from files in `cache_dir` where it is not embedded.
+        """The data set of the run, from files in `cache_dir` where it is not embedded.
 
         Raises ValueError as `data.load`.
         """
@@ -82,8 +123,8 @@ class Config:
         return data.load(self.data, cache_dir=cache_dir, image_size=self.image_size, **options)
 
     def as_table(self) -> dict:
-        """The options by their names on the command line, without those left to be worked out."""
-        table = {f.name.rstrip("_"): getattr(self, f.name) for f in dataclasses.fields(self)}
+        """The options by their names in TOML, without those that are None."""
+        table = {entry.key: getattr(self, entry.field) for entry in options_of(Config)}
         return {name: value for name, value in table.items() if value is not None}
 
     def name(self) -> str:
@@ -92,68 +133,47 @@ class Config:
         return f"{data}-{self.model}-{self.method}-{self.budget}-{self.metric}-seed{self.seed}"
 
 
-def from_table(table: dict, source: str = "options") -> Config:
-    """The Config of a table as in TOML. ValueError for an unknown key or a value of wrong type."""
-    fields = {f.name.rstrip("_"): f for f in dataclasses.fields(Config)}
-    values = {}
-    for key, value in table.items():
-        key = key.replace("-", "_")
-        if key not in fields:
-            raise ValueError(f"{source}: unknown option {key!r}")
-        values[fields[key].name] = _typed(key, value, source)
+def from_table(table: dict, source: str = "") -> Config:
+    """The Config of a table as in TOML, from the file `source`. Raises ValueError as `read`."""
+    return Config(**read(options_of(Config), table, source))
+
+
+def configure(given: dict, preset: str | None = None) -> Config:
+    """The options of a preset, replaced by those given. The digits have a preset of their own.
+
+    Paths become absolute, so that the run can be resumed from another working directory.
+    """
+    if preset is None and given.get("data", Config.data) == "digits":
+        preset = "digits"
+    values = read(options_of(Config), load_preset(preset), preset) if preset else {}
+    values |= read(options_of(Config), given)
+    data = values.get("data", Config.data)
+    if data and data not in DATASETS and Path(data).exists():
+        values["data"] = str(Path(data).resolve())
+    if values.get("teacher") is not None:
+        values["teacher"] = str(Path(values["teacher"]).resolve())
     return Config(**values)
+
+
+def preset_names() -> list[str]:
+    """The presets that tinybar brings."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def load_preset(name: str) -> dict:
     """The table of the preset called `name`, or in the TOML file of that name."""
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.toml")))
+        known = ", ".join(preset_names())
         raise ValueError(f"unknown preset {name!r}: use {known}, or the path of a .toml file")
     return read_toml(path)
 
 
 def read_toml(path: Path) -> dict:
-    """The table in a TOML file; ValueError, in one line, where it is missing or malformed."""
+    """The table in a TOML file. Raises ValueError where it is missing or malformed."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from error
-
-
-_INTEGERS = ("image_size", "teacher_epochs", "teacher_slow_epochs", "batch_size", "seed")
-_SWITCHES = ("augment", "distill", "shrink", "init_from_teacher")
-_TEXTS = ("data", "model", "method", "budget", "metric", "schedule", "teacher", "precision")
-
-
-def _typed(key: str, value, source: str):
-    if key == "epochs":
-        fits = isinstance(value, (list, tuple)) and all(_is_integer(entry) for entry in value)
-    elif key in _INTEGERS:
-        fits = _is_integer(value)
-    elif key in _SWITCHES:
-        fits = isinstance(value, bool)
-    elif key in _TEXTS:
-        value, fits = str(value), isinstance(value, (str, int, float))
-    else:
-        fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not fits:
-        raise ValueError(f"{source}: {key.replace('_', '-')} cannot be {value!r}")
-    return value
-
-
-def _is_integer(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"--{option} {value!r} is unknown: use one of {', '.join(known)}")
-
-
-def _in_range(option: str, value, fits: bool, wanted: str) -> None:
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    if not (fits and is_finite):
-        raise ValueError(f"--{option} must be {wanted}, got {value}")

@@ -52,7 +52,7 @@ def check(config: Config, dataset: Dataset) -> int:
     if config.teacher is not None:
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
         load_weights(plain, Path(config.teacher))
-    if config.shrink:
+    if config.skip_closed:
         nn.skip_closed(model)
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
@@ -104,7 +104,7 @@ class Run:
         model = self._build(gate)
         if self.config.init_from_teacher:  # as the paper does for Mio-TCD (Section 5.1)
             model.load_state_dict(model.state_dict() | self.teacher().state_dict())
-        if self.config.shrink and gate is not None:
+        if self.config.skip_closed and gate is not None:
             nn.skip_closed(model)
         return model
 

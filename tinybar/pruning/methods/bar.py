@@ -19,7 +19,7 @@ TOLERANCE = 0.2  # the barrier starts at (1 + TOLERANCE) V_F
 CAP = 1000.0  # the largest f that the optimizer sees
 
 
-@method("bar", "Ours")
+@method("bar", "budget-aware regularization")
 def bar(run: Run) -> CompactNetwork:
     """Train and prune together under a falling budget, prune hard, fine-tune (Supp. 3.1)."""
     config, cost = run.config, run.cost

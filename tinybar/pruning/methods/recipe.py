@@ -72,7 +72,7 @@ Recipe = Callable[[Run], CompactNetwork]
 
 
 class Method(NamedTuple):
-    """A recipe with its name in the paper or elsewhere."""
+    """A recipe, and what it does in a few words."""
 
     title: str
     recipe: Recipe
@@ -82,7 +82,7 @@ METHODS: dict[str, Method] = {}
 
 
 def method(name: str, title: str):
-    """Register the decorated recipe as the method called `name`. title: as the paper calls it."""
+    """Register the decorated recipe as the method called `name`. title: for the help."""
 
     def register(recipe: Recipe) -> Recipe:
         if name in METHODS:

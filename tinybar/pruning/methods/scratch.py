@@ -20,7 +20,7 @@ from .recipe import Run, method
 OPEN = 1.0  # score of a channel that is kept
 
 
-@method("scratch", "uniform widths, trained from scratch")
+@method("scratch", "uniform widths, drawn at random, trained from scratch")
 def scratch(run: Run) -> CompactNetwork:
     """Scale all widths alike, draw the channels at random, train as long as BAR does in all."""
     run.teacher()

@@ -1,19 +1,23 @@
-"""The live view of a run: a bar per stage, with what one wants to watch."""
+"""The live display of a run: a bar for every stage, with the loss, the accuracy and the cost."""
 
 from __future__ import annotations
+
+import math
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-SIGNS = {"volume": "V", "flops": "F", "params": "P"}  # of the metrics
-EVERY = 10  # without a terminal: a line for every tenth of a stage
+PARTS = 10  # without a terminal, a line is printed for every tenth of a stage
 
 
 class Display:
-    """Shows records of epochs, as `train` hands them out. Use as a context."""
+    """Shows the records of epochs that `train` hands out. Use as a context.
 
-    def __init__(self, console: Console, budget: int, metric: str):
-        self.console, self.budget, self.metric = console, budget, metric
+    metric: the name of the cost that the budget limits.
+    """
+
+    def __init__(self, console: Console, metric: str):
+        self.console, self.metric = console, metric
         self.bars = Progress(
             TextColumn("{task.description:>9}"),
             BarColumn(bar_width=24),
@@ -36,7 +40,7 @@ class Display:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
         numbers = self._numbers(record)
         if not self.console.is_terminal:
-            if epoch in (1, epochs) or epoch * EVERY // epochs > (epoch - 1) * EVERY // epochs:
+            if epoch in (1, epochs) or epoch * PARTS // epochs > (epoch - 1) * PARTS // epochs:
                 self.console.print(f"{stage:>9} {epoch:>3}/{epochs}  {numbers}", highlight=False)
             return
         if stage not in self.tasks:
@@ -44,15 +48,21 @@ class Display:
         self.bars.update(self.tasks[stage], completed=epoch, numbers=numbers)
 
     def _numbers(self, record: dict) -> str:
-        text = (
-            f"loss {record['loss']:<7.4g} accuracy {100 * _accuracy(record):5.2f} %  "
-            f"{SIGNS[self.metric]} {record['volume']:,}"
-        )
-        if record["b"] is not None:
-            text += f"  b {record['b']:,.0f}  B {self.budget:,}"
-        return text
+        number = _short if self.console.is_terminal else "{:,.0f}".format
+        accuracy = 100 * _accuracy(record)
+        text = f"loss {record['loss']:<6.4g} acc {accuracy:5.2f} % {self.metric} "
+        text += number(record["cost"])
+        return text if record["b"] is None else f"{text} budget {number(record['b'])}"
+
+
+def _short(n: float) -> str:
+    """At most six characters: 9,999, 11.78k, 785.2M."""
+    if n < 1e4:
+        return f"{n:,.4g}"
+    exponent = min(int(math.log10(n)) // 3, 4)
+    return f"{n / 1000**exponent:.4g}{'kMGT'[exponent - 1]}"
 
 
 def _accuracy(record: dict) -> float:
-    """On the images held out for validation, or else on the test images."""
+    """On the images held out for validation if there are any, else on the test images."""
     return record["accuracy_val"] if "accuracy_val" in record else record["accuracy_test"]

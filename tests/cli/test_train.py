@@ -1,0 +1,140 @@
+"""`tinybar train`."""
+
+import json
+
+import pytest
+from cli.common import QUICK, fails_with_one_line
+from train.test_config import FULL
+
+from tinybar.cli import main
+from tinybar.cli.train import command
+from tinybar.train.config import Config, configure
+from tinybar.train.folder import RunFolder
+from tinybar.train.options import options_of
+
+
+def parsed(*arguments) -> dict:
+    """The values that click gives to the command, without those that are None."""
+    with command.make_context("train", list(map(str, arguments))) as context:
+        return {name: value for name, value in context.params.items() if value is not None}
+
+
+def flags_of(config: Config) -> list:
+    """The command line that gives all options of a Config."""
+    arguments = []
+    for option in options_of(Config):
+        value = getattr(config, option.field)
+        if option.type is bool:
+            arguments.append(option.flag if value else f"--no-{option.flag[2:]}")
+        else:
+            arguments += [option.flag, *(value if option.count > 1 else [value])]
+    return arguments
+
+
+def test_every_option_has_its_flag():
+    names = {option.key for option in options_of(Config)}
+    given = {name: value for name, value in parsed(*flags_of(FULL)).items() if name in names}
+    assert given.keys() == names
+    assert configure(given) == FULL
+    assert not names & parsed().keys()  # an option that is not given is left to the preset
+
+
+def test_the_help_has_every_option_by_group_with_its_default(capsys):
+    assert main(["train", "--help"]) == 0
+    out = capsys.readouterr().out
+    text = " ".join(out.split())
+    for option in options_of(Config):
+        assert f"\n{option.group}:\n" in out
+        assert f"{option.help} [default: {option.default_and_range}]" in text
+    assert "shrink" not in out
+
+
+BAD_OPTIONS = [
+    (["--model", "vgg-16"], "unknown model 'vgg-16'"),
+    (["--model", "wrn-11-1"], "depth 6n + 4"),
+    (["--model", "resnet50", "--skip-closed"], "--skip-closed is for wide residual networks"),
+    (["--data", "nope"], "unknown dataset 'nope'"),
+    (["--method", "magic"], "--method 'magic' is unknown: use one of bar, scratch"),
+    (["--device", "quantum"], "unknown device 'quantum'"),
+    (["--budget", "much"], "use a factor"),
+    (["--budget", "83"], "cannot be pruned below 84"),  # 64 + 16 + 4: stem and shortcuts
+    (["--alpha", "2"], "--alpha must be in [0, 1], got 2"),
+    (["--lr", "nan"], "--lr must be positive, got nan"),
+    (["--lr", "fast"], "'fast' is not a valid float"),
+    (["--epochs", "1", "1"], "--epochs"),
+    (["--threads", "0"], "--threads must be an integer from 1 to"),
+    (["--threads", "many"], "'many' is not a valid integer"),
+    (["--preset", "nope"], "unknown preset 'nope'"),
+    (["--resume", "nowhere"], "nowhere is not a run folder"),
+    (["--resume", "nowhere", "--seed", "1"], "--resume takes the run's own options"),
+]
+
+
+@pytest.mark.parametrize(("options", "word"), BAD_OPTIONS, ids=str)
+def test_bad_options_leave_nothing_behind(options, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new_run = [] if "--resume" in options else QUICK
+    fails_with_one_line(capsys, ["train", *new_run, *options], 2, word)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_out(run, capsys):
+    before = sorted(path.name for path in run.iterdir())
+    fails_with_one_line(capsys, ["train", *QUICK, "--out", "run"], 2, "--resume run")
+    assert sorted(path.name for path in run.iterdir()) == before
+
+
+def test_a_complete_run_is_not_resumed(run, capsys):
+    fails_with_one_line(capsys, ["train", "--resume", "run"], 2, "run is complete", "result.json")
+
+
+def test_damaged_checkpoints(run, capsys, tmp_path):
+    folder = RunFolder.create(tmp_path / "cut", Config(model="wrn-10-1"))
+    teacher = (run / "teacher.safetensors").read_bytes()
+    for content, word in (
+        (teacher[:500], "damaged"),
+        (b"", "damaged"),
+        (b"text", "damaged"),
+        (teacher, "another version"),
+    ):
+        (folder.path / "checkpoint.safetensors").write_bytes(content)
+        fails_with_one_line(capsys, ["train", "--resume", "cut"], 2, "checkpoint.safetensors", word)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("nope = 1", "unknown option 'nope'"),
+        ("seed = = 1", "not valid TOML"),
+        ("lr = 'x'", "--lr must be a number, got 'x'"),
+    ],
+)
+def test_a_spoiled_config(line, word, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "config.toml").write_text(line + "\n")
+    fails_with_one_line(capsys, ["train", "--resume", "cut"], 2, "cut/config.toml", word)
+
+
+def test_shrink_is_a_hidden_name_of_skip_closed():
+    assert configure({"shrink": parsed("--shrink")["shrink"]}).skip_closed
+    assert parsed("--no-shrink")["shrink"] is False
+
+
+@pytest.mark.parametrize("flags", [[], ["--memory"]], ids=str)
+def test_the_peak_memory_is_printed_on_request(flags, capsys, tmp_path):
+    assert main(["train", *QUICK, *flags, "--out", str(tmp_path / "run")]) == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("peak")]
+    peak = json.loads((tmp_path / "run" / "result.json").read_text())["peak_bytes"]
+    assert printed == [f"peak memory: {peak / 2**20:,.0f} MiB on the host"] * len(flags)
+
+
+def test_a_small_resnet_is_trained_on_the_digits(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    options = ["--model", "resnet-20", "--budget", "4x", "--epochs", "1", "1", "0"]
+    assert main(["train", *options, "--teacher-epochs", "1", "--out", out]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["volume"] <= result["budget"] == result["volume_full"] // 4
+    capsys.readouterr()
+    assert main(["info", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["volume"] == result["volume"]

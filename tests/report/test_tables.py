@@ -1,0 +1,113 @@
+"""Tables of a run's result, and of the audit."""
+
+import math
+from io import StringIO
+
+from rich.console import Console
+
+from tinybar.audit import Row
+from tinybar.report import tables
+
+OUTCOME = {
+    "model": "wrn-10-1", "dataset": "toy", "method": "bar", "metric": "volume", "budget": 1000,
+    "cost": 900,
+    "volume_full": 8000, "volume": 900, "flops_full": 10**9, "flops": 10**7, "params_full": 5000,
+    "volume_regular": 1500, "flops_regular": 2 * 10**7,
+    "params": 50, "dropped": 2, "reopened": 1, "accuracy_teacher": 0.9, "accuracy": 0.875,
+    "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64,
+}  # fmt: skip
+CHANNELS = [
+    ("stem", 3, 16, 64),
+    ("blocks.0.conv1", 0, 16, 64),
+    ("blocks.0.conv2", 0, 16, 64),
+    ("blocks.1.shortcut", 1, 32, 16),
+    ("blocks.1.conv1", 16, 32, 16),
+    ("blocks.1.conv2", 32, 32, 16),
+]
+
+
+def rendered(content, width=120) -> list[str]:
+    console = Console(file=StringIO(), width=width)
+    console.print(content)
+    return console.file.getvalue().splitlines()
+
+
+def line_with(text: str, lines: list[str]) -> str:
+    (found,) = [line for line in lines if text in line]
+    return found
+
+
+def test_the_comparison():
+    lines = rendered(tables.comparison(OUTCOME))
+    assert "wrn-10-1 on toy, bar" in lines[0]
+    for text in ("90.00 %", "87.50 %", "-2.50 points"):
+        assert text in line_with("test accuracy", lines)
+    for text in ("8,000", "900", "8.9x less"):
+        assert text in line_with("volume (neurons)", lines)
+    assert "100.0x less" in line_with("FLOPs", lines)
+    assert "100.0x less" in line_with("parameters", lines)
+    for text in ("batch size 64", "4.00", "0.50", "8.0x less"):
+        assert text in line_with("latency", lines)
+
+
+def test_what_mixed_connectivity_saves():
+    saving = "saves 40 % of the 1,500 neurons and 50 % of the 20,000,000 FLOPs of regular blocks"
+    assert tables.saving(OUTCOME).endswith(saving)
+
+
+def test_removed_blocks_are_named():
+    lines = rendered(tables.channels_table(CHANNELS))
+    assert "block removed" in line_with("blocks.0.conv1", lines)
+    assert "block removed" in line_with("blocks.0.conv2", lines)
+    assert sum("block removed" in line for line in lines) == 2
+    assert "█" * 20 in line_with("blocks.1.conv2", lines)
+    assert line_with("blocks.1.conv1", lines).count("█") == 10
+
+
+def test_the_verdict():
+    def verdict(**changes):
+        return rendered(tables.result_tables(OUTCOME | changes, CHANNELS))[-2:]
+
+    corrections, kept = verdict()
+    assert "closed 2 more channels to keep the budget and reopened 1" in corrections
+    assert kept == "budget kept: volume 900 of 1,000 (90.0 %)"
+    assert "budget kept" in verdict(cost=1000)[1]
+    assert "OVER BUDGET: volume 1,001 of 1,000" in verdict(cost=1001)[1]
+    over = verdict(metric="flops", cost=10_000_000)[1]
+    assert "OVER BUDGET: flops 10,000,000 of 1,000" in over
+
+
+def test_the_peak_memory():
+    def line(host, device):
+        return tables.peak_memory({"peak_bytes": host, "peak_device_bytes": device})
+
+    assert line(3 * 2**19, None) == "peak memory: 2 MiB on the host"
+    assert line(2**31, 2**20) == "peak memory: 2,048 MiB on the host, 1 MiB on the device"
+    assert line(None, None) == "peak memory: unknown on this system"
+
+
+GOOD = Row("gates", "a check [bold]with markup[/]", "Eq. 5", 1e-13, 1e-12, True, "By hand.")
+BAD = Row("costs", "another", "Supp. Eq. 1", math.inf, 0.0, False, "ValueError: [red] no")
+
+
+def test_the_audit():
+    text = rendered(tables.audit_table([GOOD, BAD]), 100)
+    lines = [line.split() for line in text]
+    assert ["gates"] in lines
+    assert ["costs"] in lines
+    row = next(line for line in lines if line[:2] == ["a", "check"])
+    assert "[bold]with markup[/]" in "\n".join(text)
+    assert row[-3:] == ["1.0e-13", "1e-12", "pass"]
+    failing = next(line for line in lines if line[:1] == ["another"])
+    assert failing[-3:] == ["inf", "0e+00", "FAIL"]
+    assert "FAIL costs: another: ValueError: [red] no" in text
+    assert any(line.startswith("2 checks, 1 failed, device ") for line in text)
+
+
+def test_the_audit_keeps_its_numbers_on_a_narrow_terminal():
+    assert "1.0e-13" in "".join(rendered(tables.audit_table([GOOD]), width=60))
+
+
+def test_the_summary_of_the_audit_names_the_device():
+    assert tables.audit_summary([GOOD, GOOD]).startswith("2 checks, 0 failed, device ")
+    assert "(cpu)" in tables.audit_summary([])

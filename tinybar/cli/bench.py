@@ -1,0 +1,59 @@
+"""`tinybar bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("bench", short_help="Time training steps and inference beside other libraries.")
+@click.argument("model", required=False)
+@click.option("--case", "kind", metavar="step|infer", show_default="step; infer with --run",
+              help="Time training steps, or inference.")  # fmt: skip
+@click.option("--image-shape", type=int, nargs=3, metavar="H W C",
+              help="Height, width and channels of the images.  [default: 32 32 3]")  # fmt: skip
+@click.option("--classes", type=int, metavar="N", help="Number of classes.  [default: 10]")
+@click.option("--batch-size", type=int, metavar="N", default=64, show_default=True,
+              help="Images per minibatch.")  # fmt: skip
+@click.option("--gated", is_flag=True, help="Put a hard-concrete gate on every channel.")
+@click.option("--threads", type=int, metavar="N", show_default="all processors",
+              help="Number of threads that each library may use.")  # fmt: skip
+@click.option("--peers", metavar="LIST", show_default="all that are installed",
+              help="Libraries to compare with, separated by commas: torch, autograd, tinygrad, "
+              "onnxruntime, and tinybar-numpy (tinybar without compiled kernels).")  # fmt: skip
+@click.option("--run", metavar="DIR", type=click.Path(path_type=Path),
+              help="Time the pruned and the full network of this run.")  # fmt: skip
+@click.option("--layers", is_flag=True, help="Time every convolution by every algorithm.")
+@click.option("--seconds", type=float, metavar="X", show_default="10; 60 with --layers",
+              help="How long to measure.")  # fmt: skip
+@click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the results to this file, too.")  # fmt: skip
+def command(json_file, **options):
+    """Time MODEL on the CPU, in tinybar and in other libraries in turn.
+
+    MODEL is a name such as wrn-28-12, or small, a network that all libraries can train; it is
+    wrn-16-1 by default. Each library runs in a process of its own, and only one computes at a time.
+
+    \b
+    Examples:
+      tinybar bench
+      tinybar bench wrn-28-12 --batch-size 16 --gated --peers torch,tinybar-numpy
+      tinybar bench wrn-16-4 --layers --json layers.json
+      tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
+      tinybar bench --run runs/tiny
+    """
+    from rich.console import Console
+
+    from ..bench.command import execute
+    from ..bench.table import render
+    from ..runtime.files import write_json
+
+    if json_file is not None and not json_file.parent.is_dir():
+        raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
+    console = Console()
+    with console.status("starting") as status:
+        facts = execute(**options, listen=status.update)
+    console.print(render(facts), highlight=False)
+    if json_file is not None:
+        write_json(json_file, facts)

@@ -1,0 +1,45 @@
+"""`tinybar eval`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from .options import data_dir_option, device_option, json_option, threads_option
+
+
+@click.command("eval", short_help="Measure the test accuracy of a saved network.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--data", metavar="NAME|PATH", show_default="the network's own",
+              help="Data set to test on, by name or path.")  # fmt: skip
+@data_dir_option
+@click.option("--teacher", is_flag=True, help="Test the full network, not the pruned one.")
+@json_option
+@device_option
+@threads_option
+def command(run, data, data_dir, teacher, as_json, device):
+    """Measure the test accuracy of the network in RUN.
+
+    RUN is the folder of a run, or a .safetensors file that a run wrote.
+
+    \b
+    Examples:
+      tinybar eval runs/digits-wrn-10-2-bar-8x-volume-seed0
+      tinybar eval runs/tiny --teacher --json
+    """
+    from ..runtime.arrays import use_device, use_precision
+    from ..train.evaluate import evaluate
+
+    use_device(device)
+    use_precision("fp32")
+    outcome = evaluate(run, data, teacher, data_dir)
+    if as_json:
+        click.echo(json.dumps(outcome))
+    else:
+        click.echo(
+            f"test accuracy {100 * outcome['accuracy']:.2f} % on {outcome['images']} images of "
+            f"{outcome['dataset']}; volume {outcome['volume']:,}, FLOPs {outcome['flops']:,}, "
+            f"parameters {outcome['params']:,}"
+        )
