@@ -15,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+from peers import register
 
-from tinybar.bench.case import SMALL, Case, choose_peers
+from tinybar.bench.case import SMALL, Case
+from tinybar.bench.engines import choose_peers
 from tinybar.bench.results import bench, machine
 from tinybar.bench.table import ratio_text
 from tinybar.runtime.files import write_text
@@ -162,6 +164,7 @@ def measure(case: Case, seconds: float, listen: Callable[[str], None]) -> dict:
 @click.option("--only", default="", metavar="REGEX", help="Rows whose name matches.")
 @click.option("--again", is_flag=True, help="Also rows that were measured before.")
 def main(threads: int, seconds: float, only: str, again: bool) -> None:
+    register()
     file = RESULTS / "speed-cpu.json"
     wanted = cases(threads)
     rows = {name: row for name, row in load(file).items() if name in wanted}

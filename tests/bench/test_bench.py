@@ -4,14 +4,14 @@ import json
 import os
 import sys
 from statistics import median
+from unittest.mock import patch
 
 import pytest
 
 from tinybar import nn, pruning
-from tinybar.bench import case as cases
-from tinybar.bench.case import Case, choose_peers
+from tinybar.bench.case import PARTS, Case, Convolution
+from tinybar.bench.engines import ENGINES, Engine, add_engine, choose_peers
 from tinybar.bench.layers import Layer, algorithms, distinct
-from tinybar.bench.networks.inputs import PARTS, Convolution
 from tinybar.bench.runner import Worker, WorkerError, compare
 from tinybar.bench.timing import LEAST_ROUNDS
 from tinybar.cli import main
@@ -132,12 +132,10 @@ def test_a_run_beside_a_peer(run, tmp_path, capsys):
     assert "tinybar : tinybar-numpy: full" in out
 
 
-@pytest.mark.parametrize(
-    ("peers", "message"), [("torch", "only runs"), ("caffe", "unknown peer")], ids=str
-)
-def test_peers_that_cannot_run_what_a_run_saved(run, peers, message, capsys):
-    assert main(["bench", "--run", str(run), "--peers", peers]) == 2
-    assert message in capsys.readouterr().err
+def test_a_peer_that_cannot_run_saved_networks(run, engine, capsys):
+    add_engine("toy", engine)
+    assert main(["bench", "--run", str(run), "--peers", "toy"]) == 2
+    assert "toy only runs --case step of the network 'small'" in capsys.readouterr().err
 
 
 def test_layers_has_every_convolution_and_every_algorithm(tmp_path, capsys):
@@ -234,7 +232,6 @@ ERRORS = [
     (["--seconds", "nan"], "--seconds must be positive"),
     (["--peers", "caffe"], "unknown peer 'caffe'"),
     (["--peers", "tinybar"], "unknown peer 'tinybar'"),
-    (["--peers", "autograd"], "only runs --case step or infer of the network 'small'"),
     (["small", "--gated"], "has no gates"),
     (["small", "--image-shape", "6", "8", "3"], "multiples of 4"),
     (["small", "--layers"], "residual networks"),
@@ -262,18 +259,51 @@ def test_errors_are_one_line(options, word, capsys, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_peer_that_is_not_installed(monkeypatch, capsys):
-    monkeypatch.setattr(cases, "is_installed", lambda name: name == "tinybar-numpy")
+# --- engines -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """An engine for training steps of the small network; what a test registers is forgotten."""
+    (tmp_path / "toy_steps.py").write_text(TOY)
+    with patch.dict(ENGINES):
+        yield Engine("toy_steps", tmp_path, ("json",), networks=("small",), kinds=("step",))
+
+
+TOY = """
+def versions():
+    return {"toy": "0.1"}
+
+def prepare(case):
+    return lambda: sum(case.batch()[1])
+"""
+
+
+def test_a_registered_engine_is_timed(engine, capsys):
+    add_engine("toy", engine)
+    add_engine("toy", engine)  # the same once more changes nothing
+    with pytest.raises(ValueError, match="there is an engine 'toy' already"):
+        add_engine("toy", Engine("other"))
+    options = ["--batch-size", "4", "--threads", "1", "--seconds", "0.01"]
+    assert main(["bench", "small", "--image-shape", "8", "8", "3", *options]) == 0
+    assert "toy 0.1" in capsys.readouterr().out
+
+
+def test_which_peers_are_chosen(engine, monkeypatch, capsys):
+    add_engine("toy", engine)
+    add_engine("absent", Engine("absent", needs=("no_such_module",), kinds=("infer",)))
+    add_engine("compiled", Engine("toy_steps", needs=("json",), programs=("no-such-program",)))
     small = Case("step", "small", threads=1)
-    assert choose_peers(None, tiny()) == ([], ["torch"])
-    assert choose_peers(None, tiny(kind="infer")) == ([], ["torch", "onnxruntime"])
-    assert choose_peers(None, tiny(kind="infer", gated=True)) == ([], ["torch"])
-    assert choose_peers(None, tiny(kind="infer", network="a.safetensors")) == ([], ["onnxruntime"])
-    assert choose_peers(None, small) == ([], ["torch", "autograd", "tinygrad"])
+    assert choose_peers(None, small) == (["toy"], ["compiled"])
+    assert choose_peers(None, tiny(gated=True)) == ([], ["compiled"])
     assert choose_peers(" tinybar-numpy ,,tinybar-numpy", small) == (["tinybar-numpy"], [])
-    assert main(["bench", "--peers", "torch"]) == 2
-    assert "torch is not installed: pip install torch" in capsys.readouterr().err
-    assert main(["bench", "--case", "infer", "--peers", "onnxruntime"]) == 2
-    assert "pip install onnx onnxruntime" in capsys.readouterr().err
-    assert main(["bench", *ALONE]) == 0
-    assert "not installed: torch" in capsys.readouterr().out
+    infer = ["bench", *ALONE, "--case", "infer"]
+    for peer, message in [
+        ("absent", "absent is not installed: pip install no_such_module"),
+        ("compiled", "compiled is not installed: it needs no-such-program on the path"),
+    ]:
+        assert main([*infer, "--peers", peer]) == 2
+        assert message in capsys.readouterr().err
+    monkeypatch.setattr(Engine, "lacks", lambda _: "everything")
+    assert main(infer) == 0
+    assert "not installed: onnxruntime, absent, compiled" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The peers of `tinybar bench` compute what tinybar computes."""
+"""The peers of benchmarks/compare.py compute what tinybar computes."""
 
 import json
 import subprocess
@@ -6,15 +6,15 @@ import sys
 
 import numpy as np
 import pytest
+from peers import PEERS
 
-from tinybar.bench.case import ENGINES, SMALL, Case
-from tinybar.bench.networks import ours
+from tinybar.bench import tinybar_steps as ours
+from tinybar.bench.case import PARTS, Case, Convolution
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
-from tinybar.bench.networks import torch_networks, torch_peer  # noqa: E402
-from tinybar.bench.networks.inputs import PARTS, Convolution  # noqa: E402
+from peers import torch_networks, torch_peer  # noqa: E402
 
 
 def agree(found, expected, bound=1e-4):
@@ -90,11 +90,13 @@ def test_gated_steps_learn_in_both():
 
 
 PEER = """
-import json, numpy, sys
-from tinybar.bench.case import Case, is_installed
-if not is_installed(sys.argv[1]):
+import importlib, json, numpy, sys
+sys.path.insert(0, sys.argv[1])
+from peers import PEERS
+from tinybar.bench.case import Case
+if PEERS[sys.argv[2]].lacks():
     sys.exit(77)
-peer = __import__(f"tinybar.bench.networks.{sys.argv[1]}_peer", fromlist=["prepare"])
+peer = importlib.import_module(PEERS[sys.argv[2]].module)
 infer, step = (Case(kind, "small", (16, 12, 3), batch_size=8, threads=1)
                for kind in ("infer", "step"))
 step = peer.prepare(step)
@@ -103,11 +105,14 @@ print(json.dumps({"logits": numpy.asarray(peer.prepare(infer)()).tolist(), "loss
 """
 
 
-@pytest.mark.parametrize("name", [n for n, e in ENGINES.items() if e.forms == (SMALL,)])
+@pytest.mark.parametrize("name", [n for n, e in PEERS.items() if e.networks == ("small",)])
 def test_the_small_network_of_other_engines(name):
     # In a process of its own: here, `autograd` is the folder of tests of that name.
     done = subprocess.run(
-        [sys.executable, "-c", PEER, name], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PEER, PEERS[name].folder, name],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode == 77:
         pytest.skip(f"{name} is not installed")

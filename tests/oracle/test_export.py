@@ -24,8 +24,8 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.oracle
 
+from tinybar.bench import onnxruntime_steps, tinybar_steps  # noqa: E402
 from tinybar.bench.case import Case  # noqa: E402
-from tinybar.bench.networks import onnxruntime_peer, ours  # noqa: E402
 from tinybar.cli import main  # noqa: E402
 from tinybar.data import load  # noqa: E402
 from tinybar.deploy.onnx import OPSET, to_onnx  # noqa: E402
@@ -150,7 +150,7 @@ def test_what_cannot_be_exported():
 
 
 def same_logits(case: Case) -> None:
-    found, expected = onnxruntime_peer.prepare(case)(), ours.prepare(case)().numpy()
+    found, expected = onnxruntime_steps.prepare(case)(), tinybar_steps.prepare(case)().numpy()
     assert found.shape == (case.batch_size, case.classes)
     assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
 

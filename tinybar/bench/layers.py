@@ -12,8 +12,8 @@ from ..autograd.conv.convolution import ALGORITHMS, choose_algorithm
 from ..autograd.windows import Geometry
 from ..nn.networks.residual import ResidualNetwork
 from ..pruning import sites
-from .case import ENGINES, Case
-from .networks.inputs import PARTS, Convolution
+from .case import PARTS, Case, Convolution
+from .engines import ENGINES
 from .runner import Listener, Worker
 from .timing import Summary, Turn, interleave, summarise
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from .. import __version__, pruning
 from ..runtime import blas, threads
 from ..train.checkpoint import RunFolder, load_model
-from .case import Case, choose_peers
+from .case import Case
+from .engines import choose_peers
 from .layers import Layer, distinct, measure
 from .runner import Listener, Measured, compare
 from .timing import speed_ratio, summarise

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from .case import ENGINES, Case
+from .case import Case
+from .engines import ENGINES
 from .timing import Turn, interleave
 
 WARM_UP = 0.5  # seconds
@@ -34,11 +35,13 @@ class Worker:
         self.engine = engine
         self.environ = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         self.environ |= ENGINES[engine].environ
+        module, folder = ENGINES[engine].module, ENGINES[engine].folder
+        self._arguments = [module] if folder is None else [module, str(folder)]
 
     def __enter__(self) -> Worker:
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", self.engine],
+            [sys.executable, "-m", f"{__package__}.worker", *self._arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             env=self.environ, text=True, encoding="utf-8",
         )  # fmt: skip

@@ -1,14 +1,15 @@
-"""The process of one engine: `python -m tinybar.bench.worker ENGINE`, started by `runner`.
+"""The process of one engine: `python -m tinybar.bench.worker MODULE [FOLDER]`.
 
-It reads requests from its standard input and answers on its standard output, one JSON object a
-line; it computes only while a request waits for its answer. What libraries print goes to stderr.
+It puts FOLDER first on sys.path and imports MODULE (see `engines.Engine`). It reads requests from
+its standard input and answers on its standard output, one JSON object a line; it computes only
+while a request waits for its answer. What libraries print goes to stderr.
 
-    (at the start)                                  {versions, resident}  bytes after the imports
+    (at the start)                                  {versions, resident}  bytes, after the imports
     {do: prepare, name, case, seconds}              {step}                seconds of a warm step
     {do: prepare, name, convolution, part, threads, algorithm, seconds}   {step}
     {do: run, name, steps, unmeasured}              {seconds: [...]}
-    {do: forget}                                    {}                    all that was prepared
-    {do: peak}                                      {peak}                bytes since `prepare`
+    {do: forget}                                    {}                    drops what was prepared
+    {do: peak}                                      {peak}                bytes, since `prepare`
 
 A request that fails is answered with {error}. The process ends with its standard input.
 """
@@ -23,8 +24,7 @@ import time
 from collections.abc import Callable
 
 from ..runtime import memory
-from .case import ENGINES, Case
-from .networks.inputs import Convolution
+from .case import Case, Convolution
 
 WARM_STEPS = 3  # at least; compilers and caches of primitives are done by then
 
@@ -32,8 +32,9 @@ WARM_STEPS = 3  # at least; compilers and caches of primitives are done by then
 class Worker:
     """What the requests act on."""
 
-    def __init__(self, engine: str):
-        self.module = importlib.import_module(f".networks.{ENGINES[engine].module}", __package__)
+    def __init__(self, module: str, *folders: str):
+        sys.path[:0] = folders
+        self.module = importlib.import_module(module)
         self.steps: dict[str, Callable[[], object]] = {}
 
     def hello(self) -> dict:
@@ -93,7 +94,7 @@ def main() -> None:
 
         def start() -> dict:
             nonlocal worker
-            worker = Worker(sys.argv[1])
+            worker = Worker(*sys.argv[1:])
             return worker.hello()
 
         if not _answer(replies, start):

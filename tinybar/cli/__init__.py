@@ -291,25 +291,26 @@ def audit(seed, as_json, device):
 @click.option("--image-shape", type=int, nargs=3, metavar="H W C", help="32 32 3 if unset.")
 @click.option("--classes", type=int, help="10 if unset.")
 @click.option("--batch-size", type=int, default=64, show_default=True)
-@click.option("--gated", is_flag=True, help="With hard-concrete gates, in all engines.")
+@click.option("--gated", is_flag=True, help="With hard-concrete gates.")
 @click.option("--threads", type=int, help="All processors if unset.")
-@click.option(
-    "--peers", metavar="LIST", help="Of torch, autograd, tinygrad, onnxruntime, tinybar-numpy."
-)
+@click.option("--peers", metavar="LIST", help="Engines to compare with, separated by commas.")
 @click.option("--run", type=click.Path(path_type=Path), help="A run's compact and full network.")
 @click.option("--layers", is_flag=True, help="Every convolution by every algorithm.")
 @click.option("--seconds", type=float, help="Of measuring: 10 if unset, 60 with --layers.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE")
 def bench(json_file, **options):
-    """Time tinybar beside PyTorch and others, turn by turn: a training step of wrn-16-1.
+    """Time tinybar on the CPU: training steps, inference, single convolutions.
 
-    MODEL is a name such as wrn-28-12, or small, a network that all peers can train. Every engine
-    has a process of its own; the peers are those that are installed. On the CPU.
+    MODEL is a name such as wrn-28-12, or small, a network of three convolutions; wrn-16-1 if unset.
+    Two peers can be timed beside tinybar, in turns, each in a process of its own: onnxruntime
+    (inference only; if it is installed, --peers need not ask for it) and tinybar-numpy, which is
+    tinybar without its compiled kernels. In the source tree, benchmarks/compare.py takes the same
+    options and adds other frameworks as peers.
 
     \b
     Examples:
       tinybar bench
-      tinybar bench wrn-28-12 --batch-size 16 --gated --peers torch,tinybar-numpy
+      tinybar bench wrn-28-12 --batch-size 16 --gated --peers tinybar-numpy
       tinybar bench wrn-16-4 --layers --json layers.json
       tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
       tinybar bench --run runs/tiny

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ... import nn as ours
-from ...autograd.gates import BETA, GAMMA, ZETA
-from ...nn.gates import FLOOR, NOISE_MARGIN
+from tinybar import nn as ours
+from tinybar.autograd.gates import BETA, GAMMA, ZETA
+from tinybar.nn.gates import FLOOR, NOISE_MARGIN
 
 
 class Gate(nn.Module):
