@@ -16,8 +16,14 @@ import sys
 
 from peers import register
 
-from tinybar.cli import main
+from tinybar import cli
+
+
+def main(arguments: list[str]) -> int:
+    """Run it; returns the exit code."""
+    register()
+    return cli.main(["bench", *arguments])
+
 
 if __name__ == "__main__":
-    register()
-    sys.exit(main(["bench", *sys.argv[1:]]))
+    sys.exit(main(sys.argv[1:]))

@@ -18,8 +18,8 @@ import numpy as np
 
 from tinybar import __version__, data, nn
 from tinybar import autograd as ag
-from tinybar.autograd import Tensor, conv
-from tinybar.bench.errors import LAYERS, RESULTS, layers, relative_errors
+from tinybar.autograd import Tensor
+from tinybar.autograd.conv import convolution
 from tinybar.kernels import dispatch
 from tinybar.runtime import arrays, random
 from tinybar.runtime.files import write_text
@@ -27,9 +27,54 @@ from tinybar.runtime.files import write_text
 PAGES = Path(__file__).with_name("results")
 IMAGES, SEEDS, EPOCHS, BATCH, LR = 4, range(5), 20, 64, 1e-3
 MODEL = "wrn-10-2"
+COMPUTED = ("y", "gx", "gweight")
+
+# (channels read, channels written, side of the image): the 3x3 convolutions of stride 1 in the
+# paper's networks, ResNet-50 for images of 128x128, and in the smaller ones that we time.
+LAYERS = {
+    "WRN-28-12": [(3, 16, 32), (16, 192, 32), (192, 192, 32), (384, 384, 16), (768, 768, 8)],
+    "WRN-16-4": [(16, 64, 32), (64, 64, 32), (128, 128, 16), (256, 256, 8)],
+    "WRN-16-1": [(16, 16, 32), (32, 32, 16), (64, 64, 8)],
+    "ResNet-50": [(64, 64, 32), (128, 128, 16), (256, 256, 8), (512, 512, 4)],
+}
 
 
 # --- errors --------------------------------------------------------------------------------------
+
+
+def layers() -> list[tuple[int, int, int]]:
+    """Every layer once."""
+    return list(dict.fromkeys(layer for network in LAYERS.values() for layer in network))
+
+
+def relative_errors(
+    layer: tuple[int, int, int], algorithm: str, images: int
+) -> dict[str, tuple[float, float]]:
+    """For y, gx and gweight: (||e|| / ||exact||, max |e| / max |exact|), e = float32 - float64.
+
+    Exact is the gather algorithm in float64. The images are relu(normal), the weight is Kaiming's,
+    the gradient of the output is normal.
+    """
+    (c, k, side), rng = layer, np.random.default_rng(0)
+    x = np.maximum(rng.standard_normal((images, side, side, c)), 0).astype(np.float32)
+    weight = (rng.standard_normal((3, 3, c, k)) * np.sqrt(2 / (9 * c))).astype(np.float32)
+    gy = rng.standard_normal((images, side, side, k)).astype(np.float32)
+    exact = _computed(*(a.astype(np.float64) for a in (x, weight, gy)), "gather")
+    found = _computed(x, weight, gy, algorithm)
+    return {
+        name: _sizes(low - high, high)
+        for name, low, high in zip(COMPUTED, found, exact, strict=True)
+    }
+
+
+def _computed(x, weight, gy, algorithm: str) -> tuple:
+    y, pullback = ag.conv2d.function(x, weight, None, 1, 1, algorithm=algorithm)
+    return y, *pullback(gy)[:2]
+
+
+def _sizes(error: np.ndarray, exact: np.ndarray) -> tuple[float, float]:
+    norm = float(np.linalg.norm(error) / np.linalg.norm(exact))
+    return norm, float(np.abs(error).max() / np.abs(exact).max())
 
 
 def errors() -> list[dict]:
@@ -46,16 +91,16 @@ def errors() -> list[dict]:
 
 def error_table(rows: list[dict]) -> str:
     lines = [
-        "| features, image | networks | " + " | ".join(f"{name}, gather" for name in RESULTS)
-        + " | " + " | ".join(f"{name}, winograd" for name in RESULTS)
+        "| features, image | networks | " + " | ".join(f"{name}, gather" for name in COMPUTED)
+        + " | " + " | ".join(f"{name}, winograd" for name in COMPUTED)
         + " | largest entry, winograd |",
-        "|" + "---|" * (3 + 2 * len(RESULTS)),
+        "|" + "---|" * (3 + 2 * len(COMPUTED)),
     ]  # fmt: skip
     for row in rows:
         c, k, side = row["layer"]
         used = ", ".join(name for name, found in LAYERS.items() if (c, k, side) in found)
         norms = " | ".join(
-            f"{row[a][name][0]:.1e}" for a in ("gather", "winograd") for name in RESULTS
+            f"{row[a][name][0]:.1e}" for a in ("gather", "winograd") for name in COMPUTED
         )
         largest = max(entry for _, entry in row["winograd"].values())
         lines.append(f"| {c} to {k}, {side}x{side} | {used} | {norms} | {largest:.1e} |")
@@ -91,7 +136,7 @@ def curves() -> dict[str, list[dict]]:
     images, found = data.load("digits"), {"winograd": [], "direct": []}
     for seed in SEEDS:
         found["winograd"].append(curve(images, seed))
-        with patch.object(conv, "choose_algorithm", direct_of(conv.choose_algorithm)):
+        with patch.object(convolution, "choose_algorithm", direct_of(convolution.choose_algorithm)):
             found["direct"].append(curve(images, seed))
         print(f"seed {seed}", {arm: runs[-1]["accuracy"][-1] for arm, runs in found.items()})
     return found
@@ -116,8 +161,8 @@ def used() -> dict[str, int]:
         counts[algorithm] = counts.get(algorithm, 0) + 1
         return algorithm
 
-    choose = conv.choose_algorithm
-    with patch.object(conv, "choose_algorithm", count):
+    choose = convolution.choose_algorithm
+    with patch.object(convolution, "choose_algorithm", count):
         nn.build(MODEL, 10, (8, 8, 1))(Tensor(np.ones((2, 8, 8, 1), np.float32)))
     return counts
 

@@ -38,7 +38,7 @@ def network(case: Case) -> nn.Module:
 
 
 def load(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
-    """Copy the parameters and buffers of tinybar's network of the same structure."""
+    """Copy the parameters and buffers of tinybar's network into the same network in PyTorch."""
     theirs = {}
     for name, array in state.items():
         owner, _, last = name.rpartition(".")
@@ -86,14 +86,14 @@ def prepare(case: Case) -> Callable[[], Tensor]:
 
 
 def _channels_last(images: np.ndarray) -> Tensor:
-    """(N, H, W, C) in memory, (N, C, H, W) to PyTorch, which calls that channels_last."""
+    """(N, H, W, C) in memory as a tensor (N, C, H, W), which PyTorch calls channels_last."""
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
 def prepare_convolution(
     shapes: Convolution, part: str, threads: int, algorithm: str = "auto"
 ) -> Callable[[], object]:
-    """One of PARTS of a convolution; the algorithm is PyTorch's own choice."""
+    """One of PARTS of a convolution. PyTorch chooses the algorithm itself."""
     torch.set_num_threads(threads)
     x, weight, gy = shapes.arrays()
     x, gy = _channels_last(x), _channels_last(gy)

@@ -11,7 +11,7 @@ from .case import PARTS
 
 
 def render(facts: dict) -> Group:
-    """The tables of `results.bench`, `bench_run` or `bench_layers`, and the lines around them."""
+    """The tables of `bench`, `bench_run` or `bench_layers`, and the lines below."""
     versions = facts.get("versions") or {
         name: engine["versions"] for name, engine in facts["engines"].items()
     }

@@ -29,8 +29,8 @@ from .case import Case, Convolution
 WARM_STEPS = 3  # at least; compilers and caches of primitives are done by then
 
 
-class Worker:
-    """What the requests act on."""
+class Handler:
+    """Has a method for each request."""
 
     def __init__(self, module: str, *folders: str):
         sys.path[:0] = folders
@@ -76,10 +76,10 @@ def _timed(step: Callable[[], object], steps: int) -> list[float]:
 
 
 def _answer(replies, make: Callable[[], dict]) -> bool:
-    """Write what `make` returns, or the error it raises; whether there was none."""
+    """Write what `make` returns, or the error that it raises. Returns whether it succeeded."""
     try:
         reply = make()
-    except Exception as error:  # whatever it is, it is the parent's to tell
+    except Exception as error:  # of any kind: the parent reports it
         message = " ".join(str(error).split())
         reply = {"error": f"{type(error).__name__}: {message}" if message else repr(error)}
     print(json.dumps(reply), file=replies, flush=True)
@@ -90,19 +90,19 @@ def main() -> None:
     """Serve the requests of one parent."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)  # no print of a library may look like an answer
-        worker = None
+        handler = None
 
         def start() -> dict:
-            nonlocal worker
-            worker = Worker(*sys.argv[1:])
-            return worker.hello()
+            nonlocal handler
+            handler = Handler(*sys.argv[1:])
+            return handler.hello()
 
         if not _answer(replies, start):
             return
         for line in sys.stdin:
             request = json.loads(line)
-            handle = getattr(worker, request.pop("do"))
-            _answer(replies, lambda handle=handle, request=request: handle(**request))
+            do = getattr(handler, request.pop("do"))
+            _answer(replies, lambda do=do, request=request: do(**request))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from winograd import LAYERS, layers, relative_errors
 
 from tinybar.autograd.conv import winograd
-from tinybar.bench.errors import LAYERS, layers, relative_errors
 from tinybar.kernels import dispatch
 
 BOUND = 1e-5  # of ||e|| / ||exact||, for y and both gradients
