@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from winograd import LAYERS, layers, relative_errors
+from winograd import LAYERS, layers, relative_errors, used
 
 from tinybar.autograd.conv import winograd
 from tinybar.kernels import dispatch
@@ -36,3 +36,7 @@ def test_the_direct_algorithm_is_closer():
     layer = LAYERS["WRN-28-12"][3]
     direct, tiled = (relative_errors(layer, name, 1) for name in ("gather", "winograd"))
     assert all(3 * direct[name][0] < tiled[name][0] for name in direct)
+
+
+def test_the_benchmark_observes_the_choices_of_conv2d():
+    assert used() == {"winograd": 4, "pointwise": 3, "gather": 3}
