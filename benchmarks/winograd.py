@@ -1,4 +1,4 @@
-"""Is Winograd's convolution exact enough? Errors by layer, and training beside the direct one.
+"""Winograd's convolution is exact enough to train with: float32 errors, and training beside gather.
 
     pip install -e '.[fast]' && python benchmarks/winograd.py
 
@@ -7,24 +7,19 @@ Results: results/winograd.md and .json.
 
 from __future__ import annotations
 
-import json
-from datetime import date
-from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from unittest.mock import patch
 
 import click
 import numpy as np
+from common import kernels, mean_sd, origin, save, table
 
-from tinybar import __version__, data, nn
 from tinybar import autograd as ag
+from tinybar import data, nn
 from tinybar.autograd import Tensor
 from tinybar.autograd.conv import convolution
-from tinybar.kernels import dispatch
-from tinybar.runtime import arrays, random
-from tinybar.runtime.files import write_text
+from tinybar.runtime import random
 
-PAGES = Path(__file__).with_name("results")
 IMAGES, SEEDS, EPOCHS, BATCH, LR = 4, range(5), 20, 64, 1e-3
 MODEL = "wrn-10-2"
 COMPUTED = ("y", "gx", "gweight")
@@ -90,28 +85,24 @@ def errors() -> list[dict]:
 
 
 def error_table(rows: list[dict]) -> str:
-    lines = [
-        "| features, image | networks | " + " | ".join(f"{name}, gather" for name in COMPUTED)
-        + " | " + " | ".join(f"{name}, winograd" for name in COMPUTED)
-        + " | largest entry, winograd |",
-        "|" + "---|" * (3 + 2 * len(COMPUTED)),
-    ]  # fmt: skip
+    """A line for each layer, in Markdown."""
+    norms = [(algorithm, name) for algorithm in ("gather", "winograd") for name in COMPUTED]
+    lines = []
     for row in rows:
         c, k, side = row["layer"]
-        used = ", ".join(name for name, found in LAYERS.items() if (c, k, side) in found)
-        norms = " | ".join(
-            f"{row[a][name][0]:.1e}" for a in ("gather", "winograd") for name in COMPUTED
-        )
+        networks = ", ".join(name for name, found in LAYERS.items() if (c, k, side) in found)
+        cells = [f"{row[algorithm][name][0]:.1e}" for algorithm, name in norms]
         largest = max(entry for _, entry in row["winograd"].values())
-        lines.append(f"| {c} to {k}, {side}x{side} | {used} | {norms} | {largest:.1e} |")
-    return "\n".join(lines)
+        lines.append((f"{c} to {k}, {side}x{side}", networks, *cells, f"{largest:.1e}"))
+    headings = [f"{name}, {algorithm}" for algorithm, name in norms]
+    return table(("channels, image", "networks", *headings, "largest entry, winograd"), lines)
 
 
 # --- training ------------------------------------------------------------------------------------
 
 
 def curve(images: data.Dataset, seed: int) -> dict[str, list[float]]:
-    """Mean loss and test accuracy of every epoch of a network that learns from the labels."""
+    """Mean loss and test accuracy of every epoch of training with the labels alone."""
     random.seed(seed)
     model = nn.build(MODEL, images.num_classes, images.image_shape)
     optimizer = nn.Adam(model.parameters(), LR, 5e-4)
@@ -132,7 +123,7 @@ def curve(images: data.Dataset, seed: int) -> dict[str, list[float]]:
 
 
 def curves() -> dict[str, list[dict]]:
-    """The curves of all seeds, with Winograd where it is chosen, and without it."""
+    """The curves of all seeds, with Winograd's algorithm where it is chosen, and without it."""
     images, found = data.load("digits"), {"winograd": [], "direct": []}
     for seed in SEEDS:
         found["winograd"].append(curve(images, seed))
@@ -143,7 +134,7 @@ def curves() -> dict[str, list[dict]]:
 
 
 def direct_of(choose):
-    """The choice of an algorithm, but for Winograd's, which becomes the direct one."""
+    """The same choice of an algorithm, with gather in place of winograd."""
 
     def chosen(*shapes):
         algorithm = choose(*shapes)
@@ -153,7 +144,7 @@ def direct_of(choose):
 
 
 def used() -> dict[str, int]:
-    """How often a forward pass of the network uses every algorithm."""
+    """How often a forward pass of the network uses each algorithm."""
     counts: dict[str, int] = {}
 
     def count(*shapes):
@@ -168,26 +159,17 @@ def used() -> dict[str, int]:
 
 
 def curve_table(found: dict[str, list[dict]]) -> str:
+    """A line for each of some epochs, in Markdown."""
+    columns = [(key, arm) for key in ("loss", "accuracy") for arm in ("winograd", "direct")]
     lines = [
-        "| epoch | loss, winograd | loss, direct | accuracy, winograd | accuracy, direct |",
-        "|---|---|---|---|---|",
+        (epoch + 1, *(mean_sd([run[key][epoch] for run in found[arm]]) for key, arm in columns))
+        for epoch in (0, 1, 2, 4, 9, 14, 19)
     ]
-    for epoch in (0, 1, 2, 4, 9, 14, 19):
-        cells = [
-            _spread([run[key][epoch] for run in found[arm]])
-            for key in ("loss", "accuracy")
-            for arm in ("winograd", "direct")
-        ]
-        lines.append(f"| {epoch + 1} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{mean(values):.4f} +- {stdev(values):.4f}"
+    return table(("epoch", *(f"{key}, {arm}" for key, arm in columns)), lines)
 
 
 def gap(found: dict[str, list[dict]], key: str) -> str:
-    """The largest difference of the arms' means beside the spread of the seeds there."""
+    """The largest difference of the arms' means, with the s.d. of the seeds in that epoch."""
     one, other = (np.array([run[key] for run in found[arm]]) for arm in ("winograd", "direct"))
     gaps = np.abs(one.mean(axis=0) - other.mean(axis=0))
     epoch = int(gaps.argmax())
@@ -197,33 +179,33 @@ def gap(found: dict[str, list[dict]], key: str) -> str:
 
 def page(rows: list[dict], found: dict[str, list[dict]]) -> str:
     """The results as a Markdown page, with how they were made."""
-    forms = "compiled" if dispatch.is_available() else "plain"
     last = [[run["accuracy"][-1] for run in found[arm]] for arm in ("winograd", "direct")]
     paired = [one - other for one, other in zip(*last, strict=True)]
     counts = ", ".join(f"{n} {name}" for name, n in used().items())
     return f"""# Winograd's convolution in float32
 
-`python benchmarks/winograd.py`, {date.today()}, tinybar {__version__} ({forms} forms),
-{arrays.device_name()}.
+`python benchmarks/winograd.py`, {origin()},
+{kernels()}.
 
 ## Errors
 
-||e|| / ||exact|| of the output and of both gradients, e being float32 less float64, for {IMAGES}
-images; the last column is the largest entry of e by the largest exact entry, for the worst of the
-three. Images are what a ReLU leaves of normal draws, weights are Kaiming's. The tests
-(`tests/autograd/test_winograd_error.py`) hold the norms below 1e-5, for both forms.
+||e|| / ||exact|| of the output and of both gradients, where e is the float32 result minus the
+float64 result, for {IMAGES} images. The last column is the largest entry of e divided by the
+largest exact entry, for the worst of the three. Images are relu(normal), weights are Kaiming's. The
+tests (`tests/autograd/conv/test_winograd.py`) require norms below 1e-5, with and without compiled
+kernels.
 
 {error_table(rows)}
 
 F(4x4, 3x3) interpolates at 0, 1, -1, 2, -2 and infinity. Its transforms have entries of up to 8 and
-differences of large terms, so that rounding is amplified: about a digit more than the direct
-algorithm loses, growing with the number of channels that are added up [Barabasz et al. 2020].
+differences of large terms, which amplifies rounding: about one digit more is lost than by the
+direct algorithm, and more with the number of channels that are summed [Barabasz et al. 2020].
 
 ## Training
 
-{MODEL} on the digits, cross-entropy, Adam at {LR:g}, batch {BATCH}, seeds {SEEDS.start} to
-{SEEDS.stop - 1} in both arms; a forward pass uses {counts}. In the arm `direct` all that
-Winograd's form would compute is gathered. Mean +- s.d. over the seeds; 360 test images.
+{MODEL} on the digits, cross-entropy, Adam at {LR:g}, batch size {BATCH}, seeds {SEEDS.start} to
+{SEEDS.stop - 1} in both arms; a forward pass uses {counts}. In the arm `direct` gather replaces
+winograd. Mean +- s.d. over the seeds; 360 test images.
 
 {curve_table(found)}
 
@@ -235,8 +217,7 @@ Final accuracy, winograd less direct, seed by seed: {", ".join(f"{d:+.4f}" for d
 @click.command()
 def main() -> None:
     rows, found = errors(), curves()
-    write_text(PAGES / "winograd.json", json.dumps({"errors": rows, "curves": found}) + "\n")
-    write_text(PAGES / "winograd.md", page(rows, found))
+    save("winograd", page(rows, found), {"errors": rows, "curves": found})
 
 
 if __name__ == "__main__":
