@@ -147,26 +147,20 @@ def test_gates_and_other_modules_are_refused():
         to_onnx(nn.Linear(2, 2))
 
 
-# --- as a peer of `tinybar bench` ----------------------------------------------------------------
+# --- as an engine of `tinybar bench` -------------------------------------------------------------
 
 
-def same_logits(case: Case) -> None:
-    found, expected = onnxruntime_steps.prepare(case)(), tinybar_steps.prepare(case)().numpy()
-    assert found.shape == (case.batch_size, case.classes)
-    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
-
-
-def test_logits_as_a_peer():
-    same_logits(Case("infer", "wrn-16-2", (16, 12, 3), batch_size=8, threads=1))
-
-
-def test_logits_of_a_saved_network_as_a_peer(tmp_path):
+def test_logits_of_a_saved_network(tmp_path):
     dataset, file = load("digits"), tmp_path / "pruned.safetensors"
     shape = dataset.image_shape
     rng = np.random.default_rng(5)
     model = randomise(gated(16, 2, dataset.num_classes, shape, np.float32), rng)
     save_model(file, pruning.compact(random_gates(model, rng, (0.5,))), dataset)
-    same_logits(Case("infer", str(file), shape, batch_size=8, threads=1))
+    case = Case("infer", str(file), shape, batch_size=8, threads=1)
+    found = onnxruntime_steps.prepare(case)()
+    expected = tinybar_steps.prepare(case)().numpy()
+    assert found.shape == (case.batch_size, case.classes)
+    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
 
 
 def test_it_is_timed(capsys):

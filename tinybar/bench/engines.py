@@ -23,8 +23,8 @@ class Engine:
         prepare_convolution(shapes, part, threads, algorithm)
                         one of PARTS of a Convolution; if the engine trains plain networks
 
-    folder: is put first on sys.path there; None for a module that can be imported without.
-    needs: the modules, programs: the executables that must be installed.
+    folder: the folder that the process puts first on sys.path; None for a module of tinybar.
+    needs: the modules that must be installed. programs: the executables that must be on the path.
     environ: environment variables of the process.
     networks, kinds: the groups of NETWORKS and the KINDS that it runs.
     """
@@ -47,7 +47,7 @@ class Engine:
         return f"--case {' or '.join(self.kinds)} of {networks}"
 
     def lacks(self) -> str:
-        """What has to be done before it can run; empty if everything it needs is installed."""
+        """What has to be installed before it can run; empty if nothing is missing."""
         if any(importlib.util.find_spec(module) is None for module in self.needs):
             return f"pip install {' '.join(self.needs)}"
         absent = [name for name in self.programs if shutil.which(name) is None]
@@ -79,8 +79,8 @@ def add_engine(name: str, engine: Engine) -> None:
 def choose_peers(wish: str | None, case: Case) -> tuple[list[str], list[str]]:
     """(peers to run, peers not installed) for a list such as "onnxruntime,tinybar-numpy", or None.
 
-    None: all engines but tinybar itself that can run the case; those not installed are reported.
-    Raises ValueError for one asked for that is unknown, not installed, or cannot run the case.
+    None: all libraries other than tinybar that can run the case.
+    Raises ValueError if a peer in the list is unknown, is not installed or cannot run the case.
     """
     peers = {name: engine for name, engine in ENGINES.items() if name != "tinybar"}
     if wish is None:

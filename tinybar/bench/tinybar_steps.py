@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from .. import __version__, nn
 from .. import autograd as ag
 from ..autograd import Tensor
@@ -14,9 +16,7 @@ from .case import LEARNING_RATE, WEIGHT_DECAY, Case, Convolution
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that compute, and the processor kernels that BLAS chose."""
-    import numpy
-
-    found = {"tinybar": __version__, "numpy": numpy.__version__}
+    found = {"tinybar": __version__, "numpy": np.__version__}
     if dispatch.is_available():
         import numba
 
