@@ -31,7 +31,8 @@ def run(folder: Path, method: str, factor: int, seed: int) -> dict:
     """The result of one training run, from its folder if it is there."""
     out = folder / f"{method}-{factor}x-seed{seed}"
     if not (out / "result.json").exists():
-        options = ["--resume", str(out)] if out.exists() else _options(out, method, factor, seed)
+        new = ["--out", str(out), "--method", method, "--budget", f"{factor}x", "--seed", str(seed)]
+        options = ["--resume", str(out)] if out.exists() else new
         command = [sys.executable, "-m", "tinybar", "train", "--device", "cpu", *options]
         # One thread and no compiled kernels: the figures do not depend on what is installed.
         settings = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TINYBAR_FAST": "off"}
@@ -39,11 +40,6 @@ def run(folder: Path, method: str, factor: int, seed: int) -> dict:
     result = json.loads((out / "result.json").read_text())
     print(f"{out.name}: V/B {result['volume'] / result['budget']:.3f}, {result['accuracy']:.4f}")
     return {"factor": factor} | {key: result[key] for key in KEPT}
-
-
-def _options(out: Path, method: str, factor: int, seed: int) -> list[str]:
-    budget = ["--budget", f"{factor}x", "--seed", str(seed)]
-    return ["--out", str(out), "--method", method, *budget]
 
 
 def summary(rows: list[dict]) -> str:

@@ -98,13 +98,9 @@ def main(threads: int, seconds: float) -> None:
         contenders = {str(size): ("tinybar", case(threads, **c)) for size, c in changes.items()}
         measured = compare(contenders, seconds, lambda line: print(f"  {line}", flush=True))
         found[name] = {size: point(result) for size, result in measured.items()}
-    about = {
-        "machine": machine(),
-        "threads": threads,
-        "seconds": seconds,
-        "date": str(date.today()),
-    }
-    save("growth-cpu", page(found, threads, seconds), about | {"series": found})
+    about = {"machine": machine(), "threads": threads, "seconds": seconds}
+    about |= {"date": str(date.today()), "series": found}
+    save("growth-cpu", page(found, threads, seconds), about)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -203,14 +204,9 @@ def _list(rows: list[dict], key: str) -> str:
 @click.argument("folder", type=click.Path(path_type=Path))
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    arms = [
-        (folder, problem, seed, skips)
-        for problem in PROBLEMS
-        for seed in SEEDS
-        for skips in (False, True)
-    ]
     with one_thread_each(1, max_tasks_per_child=1) as pool:
-        rows = [pool.submit(run, *arm).result() for arm in arms]
+        arms = product(PROBLEMS, SEEDS, (False, True))
+        rows = [pool.submit(run, folder, *arm).result() for arm in arms]
         removed = pool.submit(removable, folder).result()
     save("skip_closed", page(rows, removed), {"runs": rows, "removable": removed})
 

@@ -62,6 +62,7 @@ def is_current(row: dict, case: Case) -> bool:
 def page(rows: dict[str, dict]) -> str:
     """The results as a Markdown page, with how they were made."""
     about = [_origin(row) for row in rows.values()]
+    seconds = ", ".join(f"{s:g}" for s in sorted({row["seconds"] for row in rows.values()}))
     measured = "\n".join(f"- {line}" for line in dict.fromkeys(about))
     versions = dict.fromkeys(
         f"{name} {version}"
@@ -71,7 +72,7 @@ def page(rows: dict[str, dict]) -> str:
     )
     return f"""# Training steps on the CPU
 
-`python benchmarks/speed.py`, {_seconds(rows)} s a row: forward pass, cross-entropy, backward pass
+`python benchmarks/speed.py`, {seconds} s a row: forward pass, cross-entropy, backward pass
 and Adam with weight decay, float32, images of 32x32x3. Each engine in a process of its own, all in
 turns; medians. The ratio is of images/s, tinybar : PyTorch, in each round of turns: median and
 quartiles; above 1, tinybar is faster. "NumPy alone" is tinybar without the `fast` extra. The method
@@ -135,21 +136,13 @@ def _mebibytes(count: int | None) -> str:
     return "?" if count is None else f"{count / 2**20:,.0f}"
 
 
-def _seconds(rows: dict[str, dict]) -> str:
-    """How long the rows were measured; all values if they differ."""
-    return ", ".join(
-        f"{seconds:g}" for seconds in sorted({row["seconds"] for row in rows.values()})
-    )
-
-
 def measure(case: Case, seconds: float, listen: Callable[[str], None]) -> dict:
     """One row: PyTorch and NumPy alone; for the small network all peers that are installed."""
     if case.network != SMALL:
         return bench(case, PEERS, seconds, listen)
     installed, missing = choose_peers(None, case)
-    return bench(case, ",".join(["tinybar-numpy", *installed]), seconds, listen) | {
-        "missing": missing
-    }
+    peers = ",".join(["tinybar-numpy", *installed])
+    return bench(case, peers, seconds, listen) | {"missing": missing}
 
 
 @click.command()

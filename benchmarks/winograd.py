@@ -76,11 +76,9 @@ def errors() -> list[dict]:
     """A row for every layer: relative errors by algorithm."""
     rows = []
     for layer in layers():
-        row = {"layer": layer}
-        for algorithm in ("gather", "winograd"):
-            row[algorithm] = relative_errors(layer, algorithm, IMAGES)
-        rows.append(row)
-        print(layer, row["winograd"], flush=True)
+        found = {name: relative_errors(layer, name, IMAGES) for name in ("gather", "winograd")}
+        rows.append({"layer": layer} | found)
+        print(layer, found["winograd"], flush=True)
     return rows
 
 

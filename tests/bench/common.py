@@ -1,4 +1,4 @@
-"""A case that takes no time, and `tinybar bench` on it."""
+"""A case that takes little time, and `tinybar bench` on it."""
 
 import json
 
