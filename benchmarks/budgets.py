@@ -1,10 +1,9 @@
-"""Does every run keep its budget, and at what accuracy? Digits, 2x to 16x, five seeds, two methods.
+"""Every run keeps its budget, and more accuracy than random pruning: digits, 2x to 16x, 5 seeds.
 
     python benchmarks/budgets.py runs/budgets --jobs 2
 
-Every run is one `tinybar train` of its own, with the preset's settings; runs whose result exists
-are not repeated, so the command can be interrupted. The table and the figures behind it are
-written to benchmarks/results/digits-budgets.md and .json.
+Each run is a `tinybar train` with the settings of the preset. Runs that have a result are not
+repeated, so the command can be interrupted. Results: results/digits-budgets.md and .json.
 """
 
 from __future__ import annotations
@@ -13,19 +12,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
 import click
-
-from tinybar import __version__
-from tinybar.runtime import arrays
+from common import mean_sd, origin, save, table
 
 FACTORS, SEEDS, METHODS = (2, 4, 8, 16), range(5), ("bar", "scratch")
-RESULTS = Path(__file__).with_name("results")
 KEPT = (
     "method", "seed", "budget", "volume", "volume_factor", "volume_regular", "flop_factor",
     "params", "dropped", "reopened", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds",
@@ -37,9 +31,10 @@ def run(folder: Path, method: str, factor: int, seed: int) -> dict:
     """The result of one training run, from its folder if it is there."""
     out = folder / f"{method}-{factor}x-seed{seed}"
     if not (out / "result.json").exists():
-        options = ["--resume", str(out)] if out.exists() else _options(out, method, factor, seed)
+        new = ["--out", str(out), "--method", method, "--budget", f"{factor}x", "--seed", str(seed)]
+        options = ["--resume", str(out)] if out.exists() else new
         command = [sys.executable, "-m", "tinybar", "train", "--device", "cpu", *options]
-        # One thread, and the plain forms: what is installed beside tinybar makes no difference.
+        # One thread and no compiled kernels: the figures do not depend on what is installed.
         settings = os.environ | {"OPENBLAS_NUM_THREADS": "1", "TINYBAR_FAST": "off"}
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=settings)
     result = json.loads((out / "result.json").read_text())
@@ -47,36 +42,26 @@ def run(folder: Path, method: str, factor: int, seed: int) -> dict:
     return {"factor": factor} | {key: result[key] for key in KEPT}
 
 
-def _options(out: Path, method: str, factor: int, seed: int) -> list[str]:
-    budget = ["--budget", f"{factor}x", "--seed", str(seed)]
-    return ["--out", str(out), "--method", method, *budget]
-
-
-def table(rows: list[dict]) -> str:
-    """One line per factor and method, in Markdown."""
-    lines = [
-        "| budget | method | runs with V <= B | test accuracy, mean +- s.d. | lowest | highest |"
-        " V / B | FLOP factor | V regular / V |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def summary(rows: list[dict]) -> str:
+    """A line for each factor and method, in Markdown."""
+    headings = (
+        "budget", "method", "runs with V <= B", "test accuracy, mean +- s.d.", "lowest", "highest",
+        "V / B", "FLOP factor", "V regular / V",
+    )  # fmt: skip
+    lines = []
     for factor in FACTORS:
         for method in METHODS:
             chosen = [r for r in rows if (r["factor"], r["method"]) == (factor, method)]
             scores = [r["accuracy"] for r in chosen]
             kept = sum(r["volume"] <= r["budget"] for r in chosen)
-            lines.append(
-                f"| {factor}x | {method} | {kept} of {len(chosen)} "
-                f"| {mean(scores):.4f} +- {stdev(scores):.4f} "
-                f"| {min(scores):.4f} | {max(scores):.4f} "
-                f"| {_mean(r['volume'] / r['budget'] for r in chosen):.3f} "
-                f"| {_mean(r['flop_factor'] for r in chosen):.1f} "
-                f"| {_mean(r['volume_regular'] / r['volume'] for r in chosen):.2f} |"
-            )
-    return "\n".join(lines)
-
-
-def _mean(values: Iterable[float]) -> float:
-    return mean(list(values))
+            lines.append((
+                f"{factor}x", method, f"{kept} of {len(chosen)}", mean_sd(scores),
+                f"{min(scores):.4f}", f"{max(scores):.4f}",
+                f"{mean([r['volume'] / r['budget'] for r in chosen]):.3f}",
+                f"{mean([r['flop_factor'] for r in chosen]):.1f}",
+                f"{mean([r['volume_regular'] / r['volume'] for r in chosen]):.2f}",
+            ))  # fmt: skip
+    return table(headings, lines)
 
 
 def page(rows: list[dict], jobs: int) -> str:
@@ -85,16 +70,16 @@ def page(rows: list[dict], jobs: int) -> str:
     seconds = [r["seconds"] for r in rows if r["method"] == "bar"]
     return f"""# Budgets kept on the digits
 
-`python benchmarks/budgets.py runs/budgets --jobs {jobs}`, {date.today()}, tinybar {__version__},
-{arrays.device_name()}, {jobs} runs at a time with one thread each; wrn-10-2 of 11,776 neurons with
-the settings of `tinybar/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1}, 360 test
-images (one of them is 0.0028).
+`python benchmarks/budgets.py runs/budgets --jobs {jobs}`, {origin()},
+{jobs} runs at a time with one thread each; wrn-10-2 of 11,776 neurons with
+the settings of `tinybar/train/presets/digits.toml`, seeds {SEEDS.start} to {SEEDS.stop - 1},
+360 test images (one of them is 0.0028).
 
-{table(rows)}
+{summary(rows)}
 
 Teachers: {", ".join(f"{accuracy:.4f}" for _, accuracy in teachers)}. A run with the barrier took
 {mean(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}). `scratch` keeps the same share of
-every layer's features, drawn at random, and trains that network from scratch with the same
+every layer's channels, drawn at random, and trains that network from scratch with the same
 distillation for the same number of epochs.
 """
 
@@ -107,11 +92,7 @@ def main(folder: Path, jobs: int) -> None:
     work = [(m, f, s) for f in FACTORS for m in METHODS for s in SEEDS]
     with ThreadPoolExecutor(jobs) as pool:
         rows = list(pool.map(lambda job: run(folder, *job), work))
-    text = page(rows, jobs)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "digits-budgets.md").write_text(text)
-    (RESULTS / "digits-budgets.json").write_text(json.dumps(rows, indent=1) + "\n")
-    print(text)
+    save("digits-budgets", page(rows, jobs), rows)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,35 @@
-"""Volume or FLOPs as the budget's metric? (Fig. 8), and what mixed connectivity saves (Table 2).
+"""Budgets in volume beat budgets in FLOPs (Fig. 8), and mixed connectivity saves cost (Table 2).
 
     python benchmarks/metrics.py runs/metrics --jobs 2
 
 wrn-10-1 on Fashion-MNIST, trained on its first 2,000 images, tested after every epoch on 1,000 and
 at the end on all 10,000. Budgets of 2x to 16x in volume and in FLOPs, two seeds; the runs of a seed
-learn from one teacher. Runs that have ended are not repeated, and one that was interrupted goes on.
-Tables, figures and the plot are written to benchmarks/results/metrics.md, .json and .svg (the plot
-where matplotlib is installed).
+have the same teacher. Complete runs are not repeated, interrupted ones are resumed. Results:
+results/metrics.md, .json and .svg (the plot needs matplotlib).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import multiprocessing
-import os
-from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
 
 import click
 import numpy as np
-from common import first
+from common import RESULTS, first, one_thread_each, origin, save, table
 
-from tinybar import __version__, data
-from tinybar.runtime import arrays, threads
+from tinybar import data
 from tinybar.runtime.files import write_json
 from tinybar.train.config import Config
 from tinybar.train.folder import RunFolder
 from tinybar.train.images import accuracy
 from tinybar.train.models import load_model
 from tinybar.train.result import finish
-from tinybar.train.run import train
+from tinybar.train.run import check, train
 
 METRICS, FACTORS, SEEDS = ("volume", "flops"), (2, 4, 8, 16), (0, 1)
 NAMES = {"volume": "V-trained", "flops": "F-trained"}
-RESULTS = Path(__file__).with_name("results")
 KEPT = ("seed", "metric", "budget", "volume", "volume_full", "volume_factor", "volume_regular",
         "flops", "flops_full", "flop_factor", "flops_regular", "seconds")  # fmt: skip
 
@@ -49,7 +42,8 @@ def run(folder: Path, metric: str, factor: int, seed: int) -> dict:
         dataset = first(whole, 2000, 1000)
         run_folder = RunFolder.open(out) if out.exists() else _new(out, metric, factor, seed)
         config = run_folder.load_config()
-        result = finish(config, dataset, run_folder, train(config, dataset, run_folder, _mute))
+        facts = train(config, dataset, run_folder, _mute, check(config, dataset))
+        result = finish(config, dataset, run_folder, facts)
         row = {"factor": factor} | {key: result[key] for key in KEPT}
         images = dataset.normalise(whole.test.images)
         for name in ("teacher", "pruned"):
@@ -78,30 +72,30 @@ def _teacher(folder: Path, seed: int) -> Path:
 
 
 def _mute(record: dict) -> None:
-    """No progress bar: several runs go on at once."""
+    """No progress bar, since several runs are trained at once."""
 
 
 # --- what came out -------------------------------------------------------------------------------
 
 
 def runs_table(rows: list[dict]) -> str:
-    """A line per metric and budget: means over the seeds."""
-    lines = [
-        "| trained for | budget | within it | V factor | FLOP factor | test accuracy | per seed |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """A line for each metric and budget: means over the seeds."""
+    headings = (
+        "trained for", "budget", "within it", "V factor", "FLOP factor", "test accuracy", "per seed"
+    )  # fmt: skip
+    lines = []
     for metric in METRICS:
         for factor in FACTORS:
             chosen = _chosen(rows, metric, factor)
             kept = sum(r[metric] <= r["budget"] for r in chosen)
             scores = [r["accuracy_pruned"] for r in chosen]
-            lines.append(
-                f"| {metric} | {factor}x | {kept} of {len(chosen)} "
-                f"| {mean(r['volume_factor'] for r in chosen):.2f} "
-                f"| {mean(r['flop_factor'] for r in chosen):.2f} "
-                f"| {mean(scores):.4f} | {', '.join(f'{s:.4f}' for s in scores)} |"
-            )
-    return "\n".join(lines)
+            lines.append((
+                metric, f"{factor}x", f"{kept} of {len(chosen)}",
+                f"{mean(r['volume_factor'] for r in chosen):.2f}",
+                f"{mean(r['flop_factor'] for r in chosen):.2f}",
+                f"{mean(scores):.4f}", ", ".join(f"{s:.4f}" for s in scores),
+            ))  # fmt: skip
+    return table(headings, lines)
 
 
 def curve(rows: list[dict], metric: str, seed: int, cost: str) -> tuple[np.ndarray, np.ndarray]:
@@ -125,37 +119,32 @@ def advantage(rows: list[dict], seed: int, cost: str) -> tuple[float, float, flo
 
 
 def advantage_table(rows: list[dict]) -> str:
-    """A line per cost and seed: which training is better at equal cost."""
-    lines = [
-        "| at the same | seed | range covered by both | V-trained - F-trained | better |",
-        "|---|---|---|---|---|",
-    ]
+    """A line for each cost and seed: which training is better at equal cost."""
+    headings = "at the same", "seed", "range covered by both", "V-trained - F-trained", "better"
+    lines = []
     for cost, name in (("volume", "volume"), ("flop", "FLOPs")):
         for seed in SEEDS:
             difference, low, high = advantage(rows, seed, cost)
             better = NAMES["volume" if difference > 0 else "flops"]
-            lines.append(
-                f"| {name} | {seed} | {low:.1f}x to {high:.1f}x | {difference:+.4f} | {better} |"
-            )
-    return "\n".join(lines)
+            lines.append((name, seed, f"{low:.1f}x to {high:.1f}x", f"{difference:+.4f}", better))
+    return table(headings, lines)
 
 
 def connectivity_table(rows: list[dict]) -> str:
     """Table 2 of the paper for the V-trained networks: regular against mixed connectivity."""
-    lines = [
-        "| budget | V regular | V mixed | reduction | FLOPs regular | FLOPs mixed | reduction |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    headings = (
+        "budget", "V regular", "V mixed", "reduction", "FLOPs regular", "FLOPs mixed", "reduction"
+    )  # fmt: skip
+    lines = []
     for factor in FACTORS:
-        chosen = _chosen(rows, "volume", factor)
-        cells = []
+        chosen, cells = _chosen(rows, "volume", factor), [f"{factor}x"]
         for cost in ("volume", "flops"):
             regular, mixed = (mean(r[key] for r in chosen) for key in (f"{cost}_regular", cost))
             saved = [1 - r[cost] / r[f"{cost}_regular"] for r in chosen]
             seeds = ", ".join(f"{100 * s:.0f}" for s in saved)
-            cells.append(f"| {regular:,.0f} | {mixed:,.0f} | {100 * mean(saved):.0f} % ({seeds}) ")
-        lines.append(f"| {factor}x {''.join(cells)}|")
-    return "\n".join(lines)
+            cells += f"{regular:,.0f}", f"{mixed:,.0f}", f"{100 * mean(saved):.0f} % ({seeds})"
+        lines.append(cells)
+    return table(headings, lines)
 
 
 def _chosen(rows: list[dict], metric: str, factor: int) -> list[dict]:
@@ -169,8 +158,8 @@ def page(rows: list[dict]) -> str:
               for m in METRICS for f in FACTORS]  # fmt: skip
     return f"""# Volume against FLOPs, mixed against regular connectivity
 
-`python benchmarks/metrics.py runs/metrics`, {date.today()}, tinybar {__version__},
-{arrays.device_name()}. wrn-10-1 on Fashion-MNIST: trained on the first 2,000 images, {len(SEEDS)}
+`python benchmarks/metrics.py runs/metrics`, {origin()}.
+wrn-10-1 on Fashion-MNIST: trained on the first 2,000 images, {len(SEEDS)}
 seeds, 9 epochs for the teacher, 14 with the barrier, 7 of fine-tuning; accuracies on all 10,000
 test images. Teachers: {", ".join(f"{t:.4f}" for t in teachers)}; volume {rows[0]["volume_full"]:,},
 FLOPs {rows[0]["flops_full"]:,}.
@@ -225,20 +214,15 @@ def plot(rows: list[dict], path: Path) -> None:
 def main(folder: Path, jobs: int) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of the processes
     arms = [(m, f, seed) for seed in SEEDS for m in METRICS for f in FACTORS]
-    arms.sort(key=lambda arm: not _makes_the_teacher(*arm[:2]))  # those first, and to their end
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn, threads.use_threads, (1,)) as pool:
+    arms.sort(key=lambda arm: not _makes_the_teacher(*arm[:2]))  # these are completed first
+    with one_thread_each(jobs) as pool:
         teachers = [pool.submit(run, folder, *arm) for arm in arms[: len(SEEDS)]]
         rows = [made.result() for made in teachers]
         rows += [r.result() for r in [pool.submit(run, folder, *arm) for arm in arms[len(SEEDS) :]]]
     if importlib.util.find_spec("matplotlib"):
         plot(rows, RESULTS / "metrics.svg")
-    text = page(rows)
-    (RESULTS / "metrics.md").write_text(text)
-    write_json(RESULTS / "metrics.json", rows)
-    print(text)
+    save("metrics", page(rows), rows)
 
 
 if __name__ == "__main__":

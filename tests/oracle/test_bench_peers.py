@@ -1,20 +1,24 @@
-"""The peers of `tinybar bench` compute what tinybar computes."""
+"""The peers of benchmarks/compare.py compute what tinybar computes."""
 
 import json
 import subprocess
 import sys
+from unittest.mock import patch
 
+import compare
 import numpy as np
 import pytest
+from peers import PEERS
 
-from tinybar.bench.case import ENGINES, SMALL, Case
-from tinybar.bench.networks import ours
+from tinybar import nn
+from tinybar.bench import tinybar_steps as ours
+from tinybar.bench.case import PARTS, Case, Convolution
+from tinybar.bench.engines import ENGINES
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
-from tinybar.bench.networks import torch_networks, torch_peer  # noqa: E402
-from tinybar.bench.networks.inputs import PARTS, Convolution  # noqa: E402
+from peers import torch_networks, torch_peer  # noqa: E402
 
 
 def agree(found, expected, bound=1e-4):
@@ -27,43 +31,13 @@ def case(kind="infer", network="wrn-16-2", gated=False) -> Case:
     return Case(kind, network, (16, 12, 3), batch_size=8, gated=gated, threads=1)
 
 
-def torch_images(images):
-    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
-
-
 @pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("network", ["wrn-10-1", "wrn-16-2"])
-def test_logits_in_evaluation(network, gated):
-    one = case("infer", network, gated)
+def test_logits_in_evaluation(gated):
+    one = case("infer", "wrn-16-2", gated)
     agree(torch_peer.prepare(one)().numpy(), ours.prepare(one)().numpy())
 
 
-def test_logits_with_closed_gates_and_lived_in_batch_norm():
-    from tinybar import Tensor, no_grad
-
-    rng = np.random.default_rng(0)
-    shape = case(gated=True)
-    model, theirs = shape.build().eval(), torch_peer.network(shape).eval()
-    state = model.state_dict()
-    for name, array in state.items():
-        if name.endswith("log_alpha"):
-            array[...] = rng.normal(-1.5, 1.0, array.shape)  # a half is closed, some are between
-            if name in ("blocks.1.gate1.log_alpha", "blocks.2.shortcut_gate.log_alpha"):
-                array[...] -= 9  # a dead delta; a vital gate that must not close
-        elif not name.endswith("weight"):
-            array[...] = rng.uniform(0.2, 1, array.shape)  # a dead channel would show through beta
-    model.load_state_dict(state)
-    torch_peer.load(theirs, state)
-    images = rng.standard_normal((4, 16, 12, 3), np.float32)
-    with no_grad(), torch.no_grad():
-        expected = model(Tensor(images)).numpy()
-        agree(theirs(torch_images(images)).numpy(), expected)
-    assert expected.std() > 0.1
-
-
 def test_sampled_gates_have_the_same_distribution():
-    from tinybar import nn
-
     model, theirs = nn.HardConcrete(20000), torch_networks.Gate(20000)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -82,19 +56,20 @@ def test_losses_of_the_first_steps(network):
         agree(theirs().item(), step().item(), bound)
 
 
-def test_gated_steps_learn_in_both():
-    one = case("step", "wrn-10-1", gated=True)
-    for step in (ours.prepare(one), torch_peer.prepare(one)):
-        losses = [step().item() for _ in range(30)]
-        assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+def test_gated_steps_learn():
+    step = torch_peer.prepare(case("step", "wrn-10-1", gated=True))
+    losses = [step().item() for _ in range(30)]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
 PEER = """
-import json, numpy, sys
-from tinybar.bench.case import Case, is_installed
-if not is_installed(sys.argv[1]):
+import importlib, json, numpy, sys
+sys.path.insert(0, sys.argv[1])
+from peers import PEERS
+from tinybar.bench.case import Case
+if PEERS[sys.argv[2]].lacks():
     sys.exit(77)
-peer = __import__(f"tinybar.bench.networks.{sys.argv[1]}_peer", fromlist=["prepare"])
+peer = importlib.import_module(PEERS[sys.argv[2]].module)
 infer, step = (Case(kind, "small", (16, 12, 3), batch_size=8, threads=1)
                for kind in ("infer", "step"))
 step = peer.prepare(step)
@@ -103,11 +78,14 @@ print(json.dumps({"logits": numpy.asarray(peer.prepare(infer)()).tolist(), "loss
 """
 
 
-@pytest.mark.parametrize("name", [n for n, e in ENGINES.items() if e.forms == (SMALL,)])
+@pytest.mark.parametrize("name", [n for n, e in PEERS.items() if e.networks == ("small",)])
 def test_the_small_network_of_other_engines(name):
     # In a process of its own: here, `autograd` is the folder of tests of that name.
     done = subprocess.run(
-        [sys.executable, "-c", PEER, name], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PEER, PEERS[name].folder, name],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode == 77:
         pytest.skip(f"{name} is not installed")
@@ -135,3 +113,12 @@ def test_parts_of_a_convolution(part, stride):
         agree(gx.permute(0, 2, 3, 1), expected[0])
     if gweight is not None:
         agree(gweight.permute(2, 3, 1, 0), expected[1])
+
+
+def test_compare_is_tinybar_bench_with_the_peers(capsys):
+    shape = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
+    with patch.dict(ENGINES):
+        assert compare.main([*shape, "--peers", "torch", "--seconds", "0.01"]) == 0
+    out = capsys.readouterr().out
+    assert "images/s of tinybar : this one" in out
+    assert f"torch {torch.__version__}" in out

@@ -24,11 +24,12 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.oracle
 
+from tinybar.bench import onnxruntime_steps, tinybar_steps  # noqa: E402
 from tinybar.bench.case import Case  # noqa: E402
-from tinybar.bench.networks import onnxruntime_peer, ours  # noqa: E402
 from tinybar.cli import main  # noqa: E402
 from tinybar.data import load  # noqa: E402
-from tinybar.deploy.onnx import OPSET, to_onnx  # noqa: E402
+from tinybar.deploy import to_onnx  # noqa: E402
+from tinybar.deploy.onnx import OPSET  # noqa: E402
 from tinybar.train.models import save_model  # noqa: E402
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -45,7 +46,7 @@ def run(graph: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
 
 
 def check(model: nn.Module, x: np.ndarray) -> onnx.ModelProto:
-    """The graph, which is valid and has the model's logits."""
+    """The graph, after checking that it is valid and has the model's logits."""
     graph = to_onnx(model)
     onnx.checker.check_model(graph, full_check=True)
     expected, found = nn.predict(model, tb.Tensor(x)).data, run(graph, x)
@@ -78,7 +79,7 @@ def test_compact_networks(seed, network, shape):
 
 
 @given(SEEDS, POST, SIZES, st.booleans())
-def test_networks_with_the_activation_after_the_sum(seed, kind, shape, is_full):
+def test_post_activation_networks(seed, kind, shape, is_full):
     rng = np.random.default_rng(seed)
     model = randomise(post_activation(kind, shape, np.float32), rng)
     if is_full:
@@ -89,19 +90,19 @@ def test_networks_with_the_activation_after_the_sum(seed, kind, shape, is_full):
     check(small, images(model, rng))
 
 
-def test_nothing_pruned_needs_no_index():
+def test_an_unpruned_network_needs_no_index():
     model, rng = random_gated(0, (16, 1), shares=(1.0,))
     graph = check(pruning.compact(model), images(model, rng))
     assert not {"Gather", "Pad"} & set(operators(graph))
 
 
-def test_a_single_feature_of_every_gate():
+def test_a_single_channel_of_every_gate():
     model, rng = random_gated(1, (16, 1))
     for gate in pruning.gates_of(model):
         n = gate.log_alpha.shape[0]
         set_gate(gate, np.arange(n) == rng.integers(n), rng)
     graph = check(pruning.compact(model), images(model, rng))
-    assert operators(graph).count("Conv") == 15  # none is gone
+    assert operators(graph).count("Conv") == 15  # none is removed
     assert "Gather" in operators(graph)
 
 
@@ -112,7 +113,7 @@ def test_every_block_dead():
     assert operators(graph).count("Conv") == 4  # the stem and three shortcuts
 
 
-def test_the_batch_is_open_or_fixed():
+def test_the_batch_size_is_free_or_fixed():
     model, rng = random_gated(3, (10, 1), shares=(0.5,))
     small = pruning.compact(model)
     three, five = images(small, rng, 3), images(small, rng, 5)
@@ -130,7 +131,7 @@ def test_float64_and_training_mode_make_no_difference():
     assert to_onnx(small.train().astype(np.float64)) == expected
 
 
-def test_weights_have_their_names_and_the_format_is_old():
+def test_weights_have_the_names_of_the_state_dict():
     model = nn.wide_resnet(10, 1, 4, (8, 8, 1))
     graph = to_onnx(model, 1)
     names = {array.name for array in graph.graph.initializer}
@@ -139,36 +140,30 @@ def test_weights_have_their_names_and_the_format_is_old():
     assert graph.ir_version == onnx.helper.find_min_ir_version_for(graph.opset_import)
 
 
-def test_what_cannot_be_exported():
+def test_gates_and_other_modules_are_refused():
     with pytest.raises(ValueError, match=r"has gates: export pruning\.compact"):
         to_onnx(gated())
     with pytest.raises(TypeError, match="a residual network, not Linear"):
         to_onnx(nn.Linear(2, 2))
 
 
-# --- as a peer of `tinybar bench` ----------------------------------------------------------------
+# --- as an engine of `tinybar bench` -------------------------------------------------------------
 
 
-def same_logits(case: Case) -> None:
-    found, expected = onnxruntime_peer.prepare(case)(), ours.prepare(case)().numpy()
-    assert found.shape == (case.batch_size, case.classes)
-    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
-
-
-def test_the_peer_s_logits():
-    same_logits(Case("infer", "wrn-16-2", (16, 12, 3), batch_size=8, threads=1))
-
-
-def test_the_peer_s_logits_of_a_saved_network(tmp_path):
+def test_logits_of_a_saved_network(tmp_path):
     dataset, file = load("digits"), tmp_path / "pruned.safetensors"
     shape = dataset.image_shape
     rng = np.random.default_rng(5)
     model = randomise(gated(16, 2, dataset.num_classes, shape, np.float32), rng)
     save_model(file, pruning.compact(random_gates(model, rng, (0.5,))), dataset)
-    same_logits(Case("infer", str(file), shape, batch_size=8, threads=1))
+    case = Case("infer", str(file), shape, batch_size=8, threads=1)
+    found = onnxruntime_steps.prepare(case)()
+    expected = tinybar_steps.prepare(case)().numpy()
+    assert found.shape == (case.batch_size, case.classes)
+    assert np.abs(found - expected).max() <= 1e-4 * max(1, np.abs(expected).max())
 
 
-def test_it_takes_its_turns(capsys):
+def test_it_is_timed(capsys):
     shape = ["wrn-10-1", "--image-shape", "8", "8", "3", "--batch-size", "4", "--threads", "1"]
     peer = ["--case", "infer", "--peers", "onnxruntime", "--seconds", "0.01"]
     assert main(["bench", *shape, *peer]) == 0

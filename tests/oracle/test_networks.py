@@ -12,10 +12,9 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
 
 import torch.nn.functional as F  # noqa: E402
+from peers import torch_networks  # noqa: E402
+from peers.torch_peer import load  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
-
-from tinybar.bench.networks import torch_networks  # noqa: E402
-from tinybar.bench.networks.torch_peer import load  # noqa: E402
 
 MAKE = {
     "basic": lambda gate: nn.small_resnet(8, 5, (9, 7, 3), gate),

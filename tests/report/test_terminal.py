@@ -49,7 +49,7 @@ def test_on_a_terminal_there_is_a_bar_for_every_stage(cost, text):
     console = Console(file=StringIO(), width=80, force_terminal=True)
     with Display(console, "energy") as display:
         display(record(stage="teacher", b=None))
-        display(record(epoch=7, volume=cost, b=cost))
+        display(record(epoch=7, cost=cost, b=cost))
         assert set(display.tasks) == {"teacher", "prune"}
         (task,) = [t for t in display.bars.tasks if t.description == "prune"]
         assert (task.completed, task.total) == (7, 40)

@@ -1,11 +1,9 @@
-"""`tinybar bench`: tinybar beside its peers, on the same network, batch and number of threads.
+"""`tinybar bench`: times of tinybar and its peers, with the same network, batch and threads.
 
-case.py       what is timed, and by which engine
-networks/     the network in each engine, from the same initial weights
-worker.py     the process of one engine: it prepares, waits for a go, and times its steps
-runner.py     the processes, and the turns that they take
-timing.py     medians, quartiles, ratios
-layers.py     convolution by convolution
-results.py    what is written down
+case.py       what is timed: a training step or the inference of a network, or a convolution
+engines.py    who is timed; tinybar_steps.py, onnxruntime_steps.py: the steps of each engine
+runner.py     how: a process for each engine (worker.py), all in turns
+results.py    what is written down; layers.py: the same for single convolutions
 table.py      what is shown
+command.py    the options
 """

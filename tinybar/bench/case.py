@@ -1,23 +1,28 @@
-"""What is timed, and by which engine."""
+"""What is timed: a training step or the inference of a network, or a convolution by itself."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from .. import autograd as ag
 from .. import nn
+from ..autograd import Tensor
 from ..runtime import random
 from ..runtime.threads import check_threads, processors
 from ..train.models import load_model
-from .networks.small import SmallNet
+
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 5e-4  # Supp. 3
+
+# --- a network -----------------------------------------------------------------------------------
 
 KINDS = ("step", "infer")
-SMALL = "small"  # the network of all engines that can train, see networks/small.py
-FORMS = {  # of networks, and how they are asked for
-    SMALL: f"the network {SMALL!r}",
+SMALL = "small"  # the name of SmallNet
+NETWORKS = {  # the groups of networks, and how each is asked for
+    "small": f"the network {SMALL!r}",
     "plain": "wrn-D-K and resnets",
     "gated": "the same with --gated",
     "saved": "the networks of --run",
@@ -26,7 +31,7 @@ FORMS = {  # of networks, and how they are asked for
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time.
+    """A training step or the inference of a network.
 
     kind: "step" (forward, cross-entropy, backward, Adam with weight decay, in training mode) or
     "infer" (forward, no gradients, evaluation mode).
@@ -69,18 +74,18 @@ class Case:
         return self.network.endswith(".safetensors")
 
     @property
-    def form(self) -> str:
-        """Which of FORMS the network has."""
+    def group(self) -> str:
+        """The group of NETWORKS that the network belongs to."""
         if self.network == SMALL:
-            return SMALL
+            return "small"
         if self.is_saved:
             return "saved"
         return "gated" if self.gated else "plain"
 
     def build(self) -> nn.Module:
-        """The network of tinybar, with the same random weights in every process.
+        """tinybar's network, with the same random weights at every call and in every process.
 
-        Raises ValueError for a name that is unknown, or a network that cannot be.
+        Raises ValueError for an unknown name or impossible shapes.
         """
         if self.is_saved:
             return load_model(Path(self.network))[0]
@@ -89,6 +94,12 @@ class Case:
             return SmallNet(self.image_shape[2], self.classes)
         gate = nn.HardConcrete if self.gated else None
         return nn.build(self.network, self.classes, self.image_shape, gate)
+
+    def batch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Images (N, H, W, C) of float32 and labels (N,), the same at every call."""
+        rng = np.random.default_rng(0)
+        images = rng.standard_normal((self.batch_size, *self.image_shape), np.float32)
+        return images, rng.integers(0, self.classes, self.batch_size)
 
     def as_dict(self) -> dict:
         """Fit for JSON."""
@@ -104,68 +115,71 @@ class Case:
         return f"{what} of {name}{gates}, batch {self.batch_size} of {size}, {threads}"
 
 
+class SmallNet(nn.Module):
+    """A network simple enough to write in any framework.
+
+    Three 3x3 convolutions of 16, 32 and 32 channels, each with bias and ReLU, 2x2 average pooling
+    after the first and the second, global average pooling and a linear layer.
+    x: (N, H, W, C), H and W multiples of 4; logits (N, classes).
+    """
+
+    def __init__(self, channels: int, classes: int):
+        shapes = ((channels, 16), (16, 32), (32, 32))
+        self.convs = [nn.Conv2d(c, k, 3, padding=1, bias=True) for c, k in shapes]
+        self.linear = nn.Linear(32, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = self.convs
+        x = ag.avg_pool2d(ag.relu(first(x)), 2)
+        x = ag.avg_pool2d(ag.relu(second(x)), 2)
+        return self.linear(ag.global_avg_pool2d(ag.relu(third(x))))
+
+
+# --- a convolution -------------------------------------------------------------------------------
+
+PARTS = ("forward", "data", "weight", "backward")  # backward: data and weight in one pass
+
+
 @dataclass(frozen=True)
-class Engine:
-    """What can run a case.
+class Convolution:
+    """The shapes of a convolution: x (N, H, W, C_in), weight (KH, KW, C_in, C_out)."""
 
-    module: in networks/. needs: the modules that must be installed. environ: of its process.
-    forms, kinds: of FORMS and of KINDS, those that it runs.
-    """
+    x: tuple[int, int, int, int]
+    weight: tuple[int, int, int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
-    module: str
-    needs: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=dict)
-    forms: tuple[str, ...] = tuple(FORMS)
-    kinds: tuple[str, ...] = KINDS
+    @classmethod
+    def of(cls, table: dict) -> Convolution:
+        """From its table in JSON."""
+        return cls(**{name: tuple(value) for name, value in table.items()})
 
-    def runs(self, case: Case) -> bool:
-        """Whether it can run the case, once it is installed."""
-        return case.form in self.forms and case.kind in self.kinds
+    def as_dict(self) -> dict:
+        """Fit for JSON."""
+        return {name: list(value) for name, value in dataclasses.asdict(self).items()}
 
-    def limits(self) -> str:
-        """What it runs."""
-        networks = ", ".join(FORMS[form] for form in self.forms)
-        return f"--case {' or '.join(self.kinds)} of {networks}"
+    @property
+    def output(self) -> tuple[int, int]:
+        """(OH, OW)."""
+        return tuple(
+            (size + 2 * p - k) // s + 1
+            for size, p, k, s in zip(
+                self.x[1:3], self.padding, self.weight[:2], self.stride, strict=True
+            )
+        )
 
+    @property
+    def flops(self) -> int:
+        """Operations of the direct algorithm in "forward", two per multiply-add.
 
-# The process of a peer also imports tinybar, for the initial weights. What tinybar does there for
-# OpenBLAS and the allocator is switched off: the peer is timed as its users have it.
-_UNTOUCHED = {"TINYBAR_OPENBLAS": "default", "TINYBAR_MALLOC": "default"}
+        "data" and "weight" take as many each.
+        """
+        kh, kw, c_in, c_out = self.weight
+        oh, ow = self.output
+        return 2 * self.x[0] * oh * ow * kh * kw * c_in * c_out
 
-ENGINES = {
-    "tinybar": Engine("ours"),
-    "tinybar-numpy": Engine("ours", environ={"TINYBAR_FAST": "off"}),  # without compiled kernels
-    "torch": Engine("torch_peer", ("torch",), _UNTOUCHED, (SMALL, "plain", "gated")),
-    "autograd": Engine("autograd_peer", ("autograd",), _UNTOUCHED, (SMALL,)),
-    "tinygrad": Engine("tinygrad_peer", ("tinygrad",), _UNTOUCHED, (SMALL,)),
-    "onnxruntime": Engine(
-        "onnxruntime_peer", ("onnx", "onnxruntime"), _UNTOUCHED, ("plain", "saved"), ("infer",)
-    ),
-}
-PEERS = tuple(name for name in ENGINES if name != "tinybar")
-
-
-def choose_peers(wish: str | None, case: Case) -> tuple[list[str], list[str]]:
-    """(peers to run, peers not installed) for a list such as "torch,autograd", or None.
-
-    None: all foreign engines that can run the case; those not installed are only reported.
-    Raises ValueError for one asked for that is unknown, not installed, or cannot run the case.
-    """
-    if wish is None:
-        able = [n for n in PEERS if ENGINES[n].needs and ENGINES[n].runs(case)]
-        return [n for n in able if is_installed(n)], [n for n in able if not is_installed(n)]
-    names = list(dict.fromkeys(name.strip() for name in wish.split(",") if name.strip()))
-    for name in names:
-        if name not in PEERS:
-            raise ValueError(f"unknown peer {name!r}: use {', '.join(PEERS)}")
-        if not ENGINES[name].runs(case):
-            raise ValueError(f"the peer {name} only runs {ENGINES[name].limits()}")
-        if not is_installed(name):
-            packages = " ".join(ENGINES[name].needs)
-            raise ValueError(f"the peer {name} is not installed: pip install {packages}")
-    return names, []
-
-
-def is_installed(name: str) -> bool:
-    """Whether everything that the engine needs can be imported."""
-    return all(importlib.util.find_spec(module) is not None for module in ENGINES[name].needs)
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """x, weight and gy of float32, the same at every call."""
+        rng = np.random.default_rng(0)
+        shapes = self.x, self.weight, (self.x[0], *self.output, self.weight[3])
+        return tuple(rng.standard_normal(shape, np.float32) for shape in shapes)

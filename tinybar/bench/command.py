@@ -1,4 +1,4 @@
-"""What `tinybar bench` does with its options."""
+"""The options of `tinybar bench`: what they ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..runtime.threads import processors
 from .case import SMALL, Case
-from .results import bench, bench_layers, bench_run
+from .layers import bench_layers
+from .results import bench, bench_run
 from .runner import Listener
 
 
@@ -52,7 +53,7 @@ def execute(
     if case.is_saved:
         raise ValueError(f"a saved network is timed with --run RUN, not as MODEL {model!r}")
     if layers and (gated or kind is not None):
-        raise ValueError("--layers times the convolutions alone: leave out --gated and --case")
-    case.build()  # tells what is wrong with a name before any process starts
+        raise ValueError("--layers times single convolutions: leave out --gated and --case")
+    case.build()  # an impossible network is reported before any process starts
     measure = bench_layers if layers else bench
     return measure(case, peers, seconds, listen)

@@ -1,9 +1,9 @@
-"""Convolution by convolution: every algorithm of tinybar, and PyTorch's choice."""
+"""Convolution by convolution: every algorithm of tinybar, and the peers' choices."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,53 +12,52 @@ from ..autograd.conv.convolution import ALGORITHMS, choose_algorithm
 from ..autograd.windows import Geometry
 from ..nn.networks.residual import ResidualNetwork
 from ..pruning import sites
-from .case import ENGINES, Case
-from .networks.inputs import PARTS, Convolution
-from .runner import Listener, Worker
-from .timing import Summary, Turn, interleave, summarise
+from .case import PARTS, Case, Convolution
+from .engines import ENGINES, choose_peers
+from .results import header, milliseconds
+from .runner import Listener, Turn, Worker, interleave
 
-WARM_UP = 0.05  # seconds, for each of the many
+WARM_UP = 0.05  # seconds, for each algorithm and part
 
-
-@dataclass
-class Layer:
-    """A shape of convolution and the layers that have it.
-
-    times: of every part, by engine and algorithm, in seconds.
-    """
-
-    shapes: Convolution
-    names: list[str] = field(default_factory=list)
-    times: dict[tuple[str, str], dict[str, Summary]] = field(default_factory=dict)
-
-    def gflops(self, key: tuple[str, str], part: str) -> float:
-        """GFLOP/s of the direct algorithm's count: one that saves multiplications shows more."""
-        count = self.shapes.flops * (2 if part == "backward" else 1)
-        return count / self.times[key][part].median / 1e9
-
-    @property
-    def chosen(self) -> str:
-        """The algorithm that tinybar chooses for this shape."""
-        kernel, stride, padding = self.shapes.weight[:2], self.shapes.stride, self.shapes.padding
-        geometry = Geometry.of(kernel, stride, padding)
-        return choose_algorithm(geometry, self.shapes.x, self.shapes.weight)
+Times = dict[tuple[str, str], dict[str, list[float]]]  # seconds, by engine and algorithm, by part
 
 
-def distinct(case: Case) -> list[Layer]:
-    """The distinct convolution shapes of the case's network, in order of appearance.
+def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
+    """Times of every distinct convolution of the case's network, fit for JSON."""
+    names, missing = choose_peers(peers, case)
+    layers, rows = distinct(case), []
+    with ExitStack() as stack:
+        engines = ["tinybar", *names]
+        workers = {name: stack.enter_context(Worker(name, case.threads)) for name in engines}
+        for shapes, owners in layers.items():
+            listen(f"{owners[0]}, one of {len(owners)}")
+            times = measure(shapes, workers, case.threads, seconds / len(layers))
+            rows.append(_row(shapes, owners, times))
+        versions = {name: worker.hello["versions"] for name, worker in workers.items()}
+    return {
+        **header(case, seconds),
+        "title": f"convolutions of {case.title().partition(' of ')[2]}",
+        "versions": versions,
+        "layers": rows,
+        "missing": missing,
+    }
+
+
+def distinct(case: Case) -> dict[Convolution, list[str]]:
+    """The shapes of the network's convolutions in order, each with the layers that have it.
 
     Raises ValueError for a network that is no residual network.
     """
     model = case.build()
     if not isinstance(model, ResidualNetwork):
         raise ValueError(f"--layers is for residual networks, not for {case.network!r}")
-    found: dict[Convolution, Layer] = {}
+    found: dict[Convolution, list[str]] = {}
     for site in sites(model):
         conv, x = site.conv, (case.batch_size, *site.size, site.conv.c_in)
         padding, stride = _pair(conv.padding), _pair(conv.stride)
         shapes = Convolution(x, tuple(conv.weight.shape), stride, padding)
-        found.setdefault(shapes, Layer(shapes)).names.append(site.name)
-    return list(found.values())
+        found.setdefault(shapes, []).append(site.name)
+    return found
 
 
 def _pair(value) -> tuple[int, int]:
@@ -67,11 +66,11 @@ def _pair(value) -> tuple[int, int]:
 
 def algorithms(shapes: Convolution) -> list[str]:
     """tinybar's algorithms that can compute the convolution."""
-    return [name for name in ALGORITHMS if name != "auto" and _takes(name, shapes)]
+    return [name for name in ALGORITHMS if name != "auto" and _computes(name, shapes)]
 
 
-def _takes(algorithm: str, shapes: Convolution) -> bool:
-    """Found out by trying, with one image, in float64: no kernel is compiled for it."""
+def _computes(algorithm: str, shapes: Convolution) -> bool:
+    """Tried with one image, in float64, so that no kernel is compiled for it."""
     x, weight = np.zeros((1, *shapes.x[1:])), np.zeros(shapes.weight)
     try:
         ag.conv2d.function(x, weight, None, shapes.stride, shapes.padding, algorithm=algorithm)
@@ -80,39 +79,50 @@ def _takes(algorithm: str, shapes: Convolution) -> bool:
     return True
 
 
+def chosen_algorithm(shapes: Convolution) -> str:
+    """The algorithm that tinybar chooses by itself."""
+    geometry = Geometry.of(shapes.weight[:2], shapes.stride, shapes.padding)
+    return choose_algorithm(geometry, shapes.x, shapes.weight)
+
+
 def measure(
-    layers: list[Layer],
-    engines: list[str],
-    threads: int,
-    seconds: float,
-    listen: Listener = lambda line: None,
-) -> dict[str, dict[str, str]]:
-    """Fill in the times of all layers, about `seconds` for each; the engines' versions."""
-    with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker(name, threads)) for name in engines}
-        for layer in layers:
-            listen(f"{layer.names[0]}, one of {len(layer.names)}")
-            for part in PARTS:
-                turns = {
-                    (engine, algorithm): _prepared(worker, layer.shapes, part, threads, algorithm)
-                    for engine, worker in workers.items()
-                    for algorithm in (algorithms(layer.shapes) if _is_ours(engine) else ["auto"])
-                }
-                for key, times in interleave(turns, seconds / len(PARTS)).items():
-                    flat = [t for turn in times for t in turn]
-                    layer.times.setdefault(key, {})[part] = summarise(flat)
-                for worker in workers.values():
-                    worker.ask("forget")
-        return {name: worker.hello["versions"] for name, worker in workers.items()}
+    shapes: Convolution, workers: Mapping[str, Worker], threads: int, seconds: float
+) -> Times:
+    """Times of all parts; a peer has the one algorithm "auto"."""
+    found: Times = {}
+    for part in PARTS:
+        turns = {}
+        for engine, worker in workers.items():
+            is_peer = bool(ENGINES[engine].needs)
+            for algorithm in ["auto"] if is_peer else algorithms(shapes):
+                warm = worker.ask(
+                    "prepare", name=algorithm, convolution=shapes.as_dict(), part=part,
+                    threads=threads, algorithm=algorithm, seconds=WARM_UP,
+                )  # fmt: skip
+                turns[engine, algorithm] = Turn(worker.run(algorithm), warm["step"], engine)
+        for key, rounds in interleave(turns, seconds / len(PARTS)).items():
+            found.setdefault(key, {})[part] = [t for times in rounds for t in times]
+        for worker in workers.values():
+            worker.ask("forget")
+    return found
 
 
-def _is_ours(engine: str) -> bool:
-    return not ENGINES[engine].needs
+def _row(shapes: Convolution, owners: list[str], times: Times) -> dict:
+    return {
+        "names": owners,
+        **shapes.as_dict(),
+        "flops": shapes.flops,
+        "chosen": chosen_algorithm(shapes),
+        "times": [
+            {"engine": engine, "algorithm": algorithm}
+            | {part: _part(shapes, part, parts[part]) for part in PARTS}
+            for (engine, algorithm), parts in times.items()
+        ],
+    }
 
 
-def _prepared(worker: Worker, shapes: Convolution, part: str, threads: int, algorithm: str) -> Turn:
-    warm = worker.ask(
-        "prepare", name=algorithm, convolution=shapes.as_dict(), part=part, threads=threads,
-        algorithm=algorithm, seconds=WARM_UP,
-    )  # fmt: skip
-    return Turn(worker.run(algorithm), warm["step"], worker.engine)
+def _part(shapes: Convolution, part: str, times: list[float]) -> dict:
+    """gflops: GFLOP/s of the direct algorithm's operations, whatever the algorithm."""
+    summary = milliseconds(times)
+    flops = shapes.flops * (2 if part == "backward" else 1)
+    return summary | {"gflops": flops / summary["median_ms"] / 1e6}

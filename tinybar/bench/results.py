@@ -3,109 +3,73 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
 
 from .. import __version__, pruning
 from ..runtime import blas, threads
 from ..train.folder import RunFolder
 from ..train.models import load_model
-from .case import Case, choose_peers
-from .layers import Layer, distinct, measure
+from .case import Case
+from .engines import choose_peers
 from .runner import Listener, Measured, compare
-from .timing import speed_ratio, summarise
-
-
-def machine() -> dict:
-    """The processor and what else decides about times."""
-    return {
-        "processor": blas.processor_name(),
-        "cores": threads.processors(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
 
 
 def bench(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
     """Times of the case in tinybar and its peers, fit for JSON."""
     names, missing = choose_peers(peers, case)
-    contenders = {name: (name, case) for name in ["tinybar", *names]}
-    measured = compare(contenders, seconds, listen)
-    ratios = {
-        name: _ratio(measured["tinybar"], measured[name]) for name in measured if name != "tinybar"
-    }
-    return {
-        **_header(case, seconds),
-        "engines": {name: _engine(result) for name, result in measured.items()},
-        "ratios": ratios,
-        "missing": missing,
-    }
+    measured = compare({name: (name, case) for name in ["tinybar", *names]}, seconds, listen)
+    return header(case, seconds) | _beside("tinybar", measured) | {"missing": missing}
 
 
 def bench_run(run: Path, case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
-    """Times of the compact network of a run beside the full one, and what became of the FLOPs.
+    """Times of a run's compact and full network, and the share of the FLOP reduction realised.
 
-    The same of the peers, whose networks are called "full, PEER" and "compact, PEER".
+    The case's network, image_shape and classes are replaced by those of the run. Peers run the same
+    two networks, called "full, PEER" and "compact, PEER". Raises ValueError if `run` is no run.
     """
-    full, compact = _networks(run)
-    cases = {
-        "full": dataclasses.replace(case, network=str(full.path), **full.shape),
-        "compact": dataclasses.replace(case, network=str(compact.path), **compact.shape),
-    }
+    folder, cases, flops = RunFolder.open(run), {}, {}
+    for size, path in (("full", folder.teacher), ("compact", folder.pruned)):
+        model, _ = load_model(path)
+        shape = {"image_shape": model.image_shape, "classes": model.num_classes}
+        cases[size] = dataclasses.replace(case, network=str(path), **shape)
+        flops[size] = pruning.flops(model)
     names, missing = choose_peers(peers, cases["compact"])
     contenders = {size: ("tinybar", c) for size, c in cases.items()}
     contenders |= {f"{size}, {n}": (n, c) for n in names for size, c in cases.items()}
     measured = compare(contenders, seconds, listen)
-    factor = full.flops / compact.flops
+    factor = flops["full"] / flops["compact"]
 
-    def realised(small: str, large: str) -> dict:
-        speedup = _ratio(measured[small], measured[large])["ratio"]
+    def realised(compact: str, full: str) -> dict:
+        speedup = _ratio(measured[compact], measured[full])["ratio"]
         return {"speedup": speedup, "share": speedup / factor}
 
-    def beside(peer: str) -> dict:
-        """What the peer makes of the reduction; tinybar : peer on each of the two networks."""
+    def of_peer(peer: str) -> dict:
         ratios = {size: _ratio(measured[size], measured[f"{size}, {peer}"]) for size in cases}
         return {**realised(f"compact, {peer}", f"full, {peer}"), "ratios": ratios}
 
     return {
-        **_header(cases["compact"], seconds),
-        "engines": {name: _engine(result) for name, result in measured.items()},
-        "ratios": {
-            name: _ratio(measured["compact"], result)
-            for name, result in measured.items()
-            if name != "compact"
-        },
+        **header(cases["compact"], seconds),
+        **_beside("compact", measured),
         "missing": missing,
         "run": {
             "path": str(run),
-            "flops_full": full.flops,
-            "flops": compact.flops,
+            "flops_full": flops["full"],
+            "flops": flops["compact"],
             "flop_factor": factor,
             **realised("compact", "full"),
-            "peers": {name: beside(name) for name in names},
+            "peers": {name: of_peer(name) for name in names},
         },
     }
 
 
-def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
-    """Times of every distinct convolution of the case's network, by every algorithm."""
-    names, missing = choose_peers(peers, case)
-    layers = distinct(case)
-    versions = measure(layers, ["tinybar", *names], case.threads, seconds / len(layers), listen)
-    return {
-        **_header(case, seconds),
-        "title": f"convolutions of {case.title().partition(' of ')[2]}",
-        "versions": versions,
-        "layers": [_layer(layer) for layer in layers],
-        "missing": missing,
-    }
-
-
-# --- the parts -----------------------------------------------------------------------------------
-
-
-def _header(case: Case, seconds: float) -> dict:
+def header(case: Case, seconds: float) -> dict:
+    """What every result begins with."""
     return {
         "tinybar": __version__,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -117,24 +81,38 @@ def _header(case: Case, seconds: float) -> dict:
     }
 
 
+def machine() -> dict:
+    """The processor, its cores, the system and the version of Python."""
+    return {
+        "processor": blas.processor_name(),
+        "cores": threads.processors(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _beside(reference: str, measured: Mapping[str, Measured]) -> dict:
+    """All that was measured, and the ratios of the reference to each of the others."""
+    others = {name: result for name, result in measured.items() if name != reference}
+    return {
+        "engines": {name: _engine(result) for name, result in measured.items()},
+        "ratios": {name: _ratio(measured[reference], result) for name, result in others.items()},
+    }
+
+
 def _engine(measured: Measured) -> dict:
-    """median, lower, upper (quartiles), fastest: milliseconds of a step. rounds: seconds."""
+    """rounds: seconds of every step, round by round."""
     times = [t for turn in measured.rounds for t in turn]
-    summary = summarise(times)
+    summary = milliseconds(times)
     return {
         "versions": measured.versions,
-        **_milliseconds(summary),
-        "steps": summary.count,
-        "images_per_second": measured.case.batch_size / summary.median,
+        **summary,
+        "steps": len(times),
+        "images_per_second": 1000 * measured.case.batch_size / summary["median_ms"],
         "resident_bytes": measured.resident,
         "peak_bytes": measured.peak,
         "rounds": [[round(t, 7) for t in turn] for turn in measured.rounds],
     }
-
-
-def _milliseconds(summary) -> dict:
-    names = ("median", "lower", "upper", "fastest")
-    return {f"{name}_ms": 1000 * getattr(summary, name) for name in names}
 
 
 def _ratio(ours: Measured, theirs: Measured) -> dict:
@@ -143,37 +121,40 @@ def _ratio(ours: Measured, theirs: Measured) -> dict:
     return {"ratio": ratio, "lower": lower, "upper": upper, "memory": memory}
 
 
-def _layer(layer: Layer) -> dict:
-    times = [
-        {
-            "engine": engine,
-            "algorithm": algorithm,
-            **{
-                part: {**_milliseconds(s), "gflops": layer.gflops((engine, algorithm), part)}
-                for part, s in parts.items()
-            },
-        }
-        for (engine, algorithm), parts in layer.times.items()
-    ]
-    facts = {"names": layer.names, **layer.shapes.as_dict(), "flops": layer.shapes.flops}
-    return facts | {"chosen": layer.chosen, "times": times}
+# --- statistics ----------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class _Saved:
-    """A saved network."""
+class Summary(NamedTuple):
+    """Median, lower and upper quartile, and minimum of times, in their unit."""
 
-    path: Path
-    flops: int
-    shape: dict
+    median: float
+    lower: float
+    upper: float
+    fastest: float
 
 
-def _networks(run: Path) -> tuple[_Saved, _Saved]:
-    """The full and the compact network of a run. ValueError if there is no such run."""
-    folder = RunFolder.open(run)
-    found = []
-    for path in (folder.teacher, folder.pruned):
-        model, _ = load_model(path)
-        shape = {"image_shape": model.image_shape, "classes": model.num_classes}
-        found.append(_Saved(path, pruning.flops(model), shape))
-    return found[0], found[1]
+def summarise(times: Sequence[float]) -> Summary:
+    """The Summary of times. ValueError unless there is one, and all are finite and > 0."""
+    if not times or not all(math.isfinite(t) and t > 0 for t in times):
+        raise ValueError(f"times are positive numbers, at least one; got {list(times)[:5]}")
+    middle = lower = upper = median(times)
+    if len(times) > 1:
+        lower, _, upper = quantiles(times, n=4, method="inclusive")
+    # Interpolation rounds: equal times may come out an ulp apart.
+    return Summary(middle, min(lower, middle), max(upper, middle), min(times))
+
+
+def milliseconds(times: Sequence[float]) -> dict[str, float]:
+    """The summary of times in seconds: median_ms, lower_ms, upper_ms and fastest_ms."""
+    return {f"{name}_ms": 1000 * value for name, value in summarise(times)._asdict().items()}
+
+
+def speed_ratio(ours: list[list[float]], theirs: list[list[float]]) -> tuple[float, float, float]:
+    """(ratio, lower, upper) of speeds, ours : theirs; above 1, ours is faster.
+
+    ours, theirs: the times of every round. Both turns of a round meet the machine at nearly the
+    same moment, so the ratio of their medians is taken round by round; the result is the median and
+    the quartiles of these ratios.
+    """
+    summary = summarise([median(b) / median(a) for a, b in zip(ours, theirs, strict=True)])
+    return summary.median, summary.lower, summary.upper

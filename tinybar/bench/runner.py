@@ -1,4 +1,4 @@
-"""The processes of the engines, and the turns they take: only one computes at a time."""
+"""How it is timed: each engine in a process of its own, all in turns; one computes at a time."""
 
 from __future__ import annotations
 
@@ -7,38 +7,50 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .case import ENGINES, Case
-from .timing import Turn, interleave
+from .case import Case
+from .engines import ENGINES
+
+Key = TypeVar("Key")
+Listener = Callable[[str], None]  # is called with a line about what is going on
 
 WARM_UP = 0.5  # seconds
+TURN = 0.25  # seconds at most that an engine computes before the next one has its turn
+LEAST_ROUNDS = 5
+REST = 0.1  # seconds; idle threads of OpenBLAS spin for 25 ms before they sleep, onnxruntime's 45
+LONG = 0.5  # seconds; a step this long does not feel what happened before it
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
     "NUM_CPU_THREADS",  # tinygrad's
 )  # fmt: skip
 
-Listener = Callable[[str], None]  # is told, in a line, what goes on
+
+# --- a process -----------------------------------------------------------------------------------
 
 
 class WorkerError(RuntimeError):
-    """An engine could not do what it was asked for, or its process died."""
+    """An engine failed at a request, or its process died."""
 
 
 class Worker:
-    """The process of one engine; see `worker.py` for what it can be asked. Use as a context."""
+    """The process of one engine, a context manager. `worker.py` lists the requests."""
 
     def __init__(self, engine: str, threads: int):
         self.engine = engine
         self.environ = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         self.environ |= ENGINES[engine].environ
+        module, folder = ENGINES[engine].module, ENGINES[engine].folder
+        self._arguments = [module] if folder is None else [module, str(folder)]
 
     def __enter__(self) -> Worker:
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", self.engine],
+            [sys.executable, "-m", f"{__package__}.worker", *self._arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             env=self.environ, text=True, encoding="utf-8",
         )  # fmt: skip
@@ -54,13 +66,13 @@ class Worker:
         process.kill()
         process.wait()
         for stream in (process.stdout, process.stdin):
-            with suppress(BrokenPipeError):  # a request it did not live to read
+            with suppress(BrokenPipeError):  # a request that was never read
                 stream.close()
         self._errors.close()
 
     def ask(self, do: str, **request) -> dict:
-        """The answer to a request. WorkerError if it fails, or the process is no more."""
-        with suppress(BrokenPipeError):  # the missing reply tells
+        """The answer to a request. Raises WorkerError if it fails or the process has ended."""
+        with suppress(BrokenPipeError):  # _reply raises
             self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
             self._process.stdin.flush()
         return self._reply()
@@ -91,9 +103,45 @@ class Worker:
         return f"ended with exit code {code}{said}"
 
 
+# --- turns ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Turn:
+    """What one contender does in every round.
+
+    run: (steps, unmeasured) -> the seconds of each of `steps` steps, after `unmeasured` others.
+    step: about how many seconds a step takes. process: the name of the process that runs it.
+    """
+
+    run: Callable[[int, int], list[float]]
+    step: float
+    process: str
+
+
+def interleave(turns: Mapping[Key, Turn], seconds: float) -> dict[Key, list[list[float]]]:
+    """The times of every round, by name. All take turns, for `seconds` and at least five rounds.
+
+    A turn has as many steps as fit into a quarter of a second, or into its share of five rounds if
+    that is shorter. It begins when the threads of the previous process are at rest. Unless a step
+    is long, one is run unmeasured first, since the previous process left its data in the caches.
+    """
+    rounds: dict[Key, list[list[float]]] = {name: [] for name in turns}
+    length = min(TURN, seconds / (LEAST_ROUNDS * len(turns)))
+    end, done, last = time.perf_counter() + seconds, 0, None
+    while done < LEAST_ROUNDS or time.perf_counter() < end:
+        for name, turn in turns.items():
+            if turn.process != last:
+                time.sleep(REST)
+            steps, last = max(1, round(length / turn.step)), turn.process
+            rounds[name].append(turn.run(steps, int(turn.step < LONG)))
+        done += 1
+    return rounds
+
+
 @dataclass
 class Measured:
-    """What one process did: times in seconds, memory in bytes (None where it cannot be told)."""
+    """Times of a contender in seconds, its memory in bytes (None where the system hides it)."""
 
     engine: str
     case: Case

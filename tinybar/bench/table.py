@@ -7,11 +7,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from .networks.inputs import PARTS
+from .case import PARTS
 
 
 def render(facts: dict) -> Group:
-    """The tables of `results.bench`, `bench_run` or `bench_layers`, and the lines around them."""
+    """The tables of `bench`, `bench_run` or `bench_layers`, and the lines below."""
     versions = facts.get("versions") or {
         name: engine["versions"] for name, engine in facts["engines"].items()
     }
@@ -64,9 +64,8 @@ def _layers(facts: dict) -> Table:
         table.add_section()
         table.add_row(Text(f"{name}{times}\n{x} * {w} /{layer['stride'][0]}", "bold"))
         for entry in sorted(layer["times"], key=_whole):
-            is_ours = entry["engine"] != "torch"
-            label = f"{entry['engine']} {entry['algorithm']}" if is_ours else entry["engine"]
-            chosen = " *" if is_ours and entry["algorithm"] == layer["chosen"] else ""
+            label = f"{entry['engine']} {entry['algorithm']}".removesuffix(" auto")
+            chosen = " *" if entry["algorithm"] == layer["chosen"] else ""
             rate = 3 * layer["flops"] / _whole(entry) / 1e6
             cells = (f"{entry[part]['median_ms']:.3g}" for part in PARTS)
             table.add_row(f"  {label}{chosen}", *cells, f"{rate:.0f}")

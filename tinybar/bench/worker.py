@@ -1,14 +1,15 @@
-"""The process of one engine: `python -m tinybar.bench.worker ENGINE`, started by `runner`.
+"""The process of one engine: `python -m tinybar.bench.worker MODULE [FOLDER]`.
 
-It reads requests from its standard input and answers on its standard output, one JSON object a
-line; it computes only while a request waits for its answer. What libraries print goes to stderr.
+It puts FOLDER first on sys.path and imports MODULE (see `engines.Engine`). It reads requests from
+its standard input and answers on its standard output, one JSON object a line; it computes only
+while a request waits for its answer. What libraries print goes to stderr.
 
-    (at the start)                                  {versions, resident}  bytes after the imports
+    (at the start)                                  {versions, resident}  bytes, after the imports
     {do: prepare, name, case, seconds}              {step}                seconds of a warm step
     {do: prepare, name, convolution, part, threads, algorithm, seconds}   {step}
     {do: run, name, steps, unmeasured}              {seconds: [...]}
-    {do: forget}                                    {}                    all that was prepared
-    {do: peak}                                      {peak}                bytes since `prepare`
+    {do: forget}                                    {}                    drops what was prepared
+    {do: peak}                                      {peak}                bytes, since `prepare`
 
 A request that fails is answered with {error}. The process ends with its standard input.
 """
@@ -23,17 +24,17 @@ import time
 from collections.abc import Callable
 
 from ..runtime import memory
-from .case import ENGINES, Case
-from .networks.inputs import Convolution
+from .case import Case, Convolution
 
 WARM_STEPS = 3  # at least; compilers and caches of primitives are done by then
 
 
-class Worker:
-    """What the requests act on."""
+class Handler:
+    """Has a method for each request."""
 
-    def __init__(self, engine: str):
-        self.module = importlib.import_module(f".networks.{ENGINES[engine].module}", __package__)
+    def __init__(self, module: str, *folders: str):
+        sys.path[:0] = folders
+        self.module = importlib.import_module(module)
         self.steps: dict[str, Callable[[], object]] = {}
 
     def hello(self) -> dict:
@@ -75,10 +76,10 @@ def _timed(step: Callable[[], object], steps: int) -> list[float]:
 
 
 def _answer(replies, make: Callable[[], dict]) -> bool:
-    """Write what `make` returns, or the error it raises; whether there was none."""
+    """Write what `make` returns, or the error that it raises. Returns whether it succeeded."""
     try:
         reply = make()
-    except Exception as error:  # whatever it is, it is the parent's to tell
+    except Exception as error:  # of any kind: the parent reports it
         message = " ".join(str(error).split())
         reply = {"error": f"{type(error).__name__}: {message}" if message else repr(error)}
     print(json.dumps(reply), file=replies, flush=True)
@@ -89,19 +90,19 @@ def main() -> None:
     """Serve the requests of one parent."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)  # no print of a library may look like an answer
-        worker = None
+        handler = None
 
         def start() -> dict:
-            nonlocal worker
-            worker = Worker(sys.argv[1])
-            return worker.hello()
+            nonlocal handler
+            handler = Handler(*sys.argv[1:])
+            return handler.hello()
 
         if not _answer(replies, start):
             return
         for line in sys.stdin:
             request = json.loads(line)
-            handle = getattr(worker, request.pop("do"))
-            _answer(replies, lambda handle=handle, request=request: handle(**request))
+            do = getattr(handler, request.pop("do"))
+            _answer(replies, lambda do=do, request=request: do(**request))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 
-@click.command("bench", short_help="Time training steps and inference beside other libraries.")
+@click.command("bench", short_help="Time training steps, inference and single convolutions.")
 @click.argument("model", required=False)
 @click.option("--case", "kind", metavar="step|infer", show_default="step; infer with --run",
               help="Time training steps, or inference.")  # fmt: skip
@@ -18,10 +18,10 @@ import click
               help="Images per minibatch.")  # fmt: skip
 @click.option("--gated", is_flag=True, help="Put a hard-concrete gate on every channel.")
 @click.option("--threads", type=int, metavar="N", show_default="all processors",
-              help="Number of threads that each library may use.")  # fmt: skip
+              help="Number of threads that each engine may use.")  # fmt: skip
 @click.option("--peers", metavar="LIST", show_default="all that are installed",
-              help="Libraries to compare with, separated by commas: torch, autograd, tinygrad, "
-              "onnxruntime, and tinybar-numpy (tinybar without compiled kernels).")  # fmt: skip
+              help="Engines to compare with, separated by commas: onnxruntime (inference), and "
+              "tinybar-numpy (tinybar without compiled kernels).")  # fmt: skip
 @click.option("--run", metavar="DIR", type=click.Path(path_type=Path),
               help="Time the pruned and the full network of this run.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Time every convolution by every algorithm.")
@@ -30,15 +30,16 @@ import click
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the results to this file, too.")  # fmt: skip
 def command(json_file, **options):
-    """Time MODEL on the CPU, in tinybar and in other libraries in turn.
+    """Time MODEL on the CPU, in tinybar and in its peers in turn.
 
-    MODEL is a name such as wrn-28-12, or small, a network that all libraries can train; it is
-    wrn-16-1 by default. Each library runs in a process of its own, and only one computes at a time.
+    MODEL is a name such as wrn-28-12, or small, a network of three convolutions; it is wrn-16-1 by
+    default. Each engine runs in a process of its own, and only one computes at a time. In the
+    source tree, benchmarks/compare.py takes the same options and adds other frameworks as peers.
 
     \b
     Examples:
       tinybar bench
-      tinybar bench wrn-28-12 --batch-size 16 --gated --peers torch,tinybar-numpy
+      tinybar bench wrn-28-12 --batch-size 16 --gated --peers tinybar-numpy
       tinybar bench wrn-16-4 --layers --json layers.json
       tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
       tinybar bench --run runs/tiny

@@ -18,11 +18,11 @@ INPUT, OUTPUT = "images", "logits"
 
 
 def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
-    """The network in evaluation mode and float32, in whatever mode and precision it is now.
+    """The network in evaluation mode and float32; its own mode and precision make no difference.
 
     Input "images": (N, H, W, C) of the model's image_shape, normalised as in training; output
-    "logits": (N, K). batch: N, or None to leave it open. Inside, features are the second axis, as
-    ONNX's operators have it. Nothing is folded: a runtime does that, as its kernels need it.
+    "logits": (N, K). batch: N, or None for any. Inside the graph channels are the second axis, as
+    ONNX's operators require. Batch norm is not folded into convolutions: runtimes do that.
     Raises TypeError for anything but a residual network, ValueError for a network with gates.
     """
     if not isinstance(model, ResidualNetwork):
@@ -30,159 +30,165 @@ def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
     if any(isinstance(module, HardConcrete) for module in model.modules()):
         raise ValueError("this network has gates: export pruning.compact(model), which has none")
     graph = Graph(model)
-    x = graph.node("Transpose", "features_second", INPUT, perm=[0, 3, 1, 2])
-    x = signal(graph, model, x)
-    x = graph.node("Flatten", "flat", graph.node("GlobalAveragePool", "pool", x))
-    weight = graph.array("linear.weight", model.linear.weight.data)
-    graph.node("Gemm", OUTPUT, x, weight, graph.array("linear.bias", model.linear.bias.data))
-    return graph.model(batch, model.image_shape, model.num_classes)
+    x = graph.add_node("Transpose", "channels_second", INPUT, perm=[0, 3, 1, 2])
+    x = graph.add_node("GlobalAveragePool", "pool", add_backbone(graph, model, x))
+    x = graph.add_node("Flatten", "flat", x)
+    weight = graph.add_constant("linear.weight", model.linear.weight.data)
+    bias = graph.add_constant("linear.bias", model.linear.bias.data)
+    graph.add_node("Gemm", OUTPUT, x, weight, bias)
+    return graph.to_model(batch, model.image_shape, model.num_classes)
 
 
-# --- the networks: what their `forward` computes, written down -----------------------------------
+# --- the networks: the operations of their `forward`, in the same order --------------------------
 
 
-def signal(graph: Graph, model: ResidualNetwork, x: str) -> str:
-    """From the images to what is pooled at the end."""
-    h = graph.conv(model.stem, x)
+def add_backbone(graph: Graph, model: ResidualNetwork, x: str) -> str:
+    """Everything before the global average pooling."""
+    h = graph.add_conv(model.stem, x)
     if model.stem_bn is not None:
-        h = graph.batch_norm_relu(model.stem_bn, h)
+        h = graph.add_batch_norm_relu(model.stem_bn, h)
     if model.pools:
         kernel, stride, padding = POOL
         window = {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
-        h = graph.node("MaxPool", "max_pool", h, **window)
-    if isinstance(model, CompactNetwork):
-        h = compact_blocks(graph, model, graph.spread("stem", h, **model.layout["stem"]))
-    else:
-        h = full_blocks(graph, model, h)
-    return h if model.bn is None else graph.batch_norm_relu(model.bn, h)
+        h = graph.add_node("MaxPool", "max_pool", h, **window)
+    add_blocks = add_compact_blocks if isinstance(model, CompactNetwork) else add_full_blocks
+    h = add_blocks(graph, model, h)
+    return h if model.bn is None else graph.add_batch_norm_relu(model.bn, h)
 
 
-def full_blocks(graph: Graph, model: ResidualNetwork, h: str) -> str:
-    """h' = h + f(x), or shortcut(x) + f(x)."""
-    for name, block in _named(model):
-        x = _read(graph, block, h)
+def add_full_blocks(graph: Graph, model: ResidualNetwork, h: str) -> str:
+    """h' = h + f(h), or shortcut(h) + f(h)."""
+    for name, block in _named_blocks(model):
+        x = _add_activation_before(graph, block, h)
         if block.shortcut is not None:
-            h = graph.conv_bn(block.shortcut, block.shortcut_bn, x)
-        h = graph.node("Add", f"{name}.sum", h, _delta(graph, block, x))
-        h = _activated(graph, name, block, h)
+            h = graph.add_conv_batch_norm(block.shortcut, block.shortcut_bn, x)
+        h = graph.add_node("Add", f"{name}.sum", h, _add_path(graph, block, x))
+        h = _add_activation_after(graph, name, block, h)
     return h
 
 
-def compact_blocks(graph: Graph, model: CompactNetwork, h: str) -> str:
+def add_compact_blocks(graph: Graph, model: CompactNetwork, h: str) -> str:
     """h' = scatter_add(h, f(h[I_in]), I_out)  (Supp. 2)."""
-    width = model.layout["stem"]["width"]
-    for name, block in _named(model):
-        h_in = h if len(block.reads) == width else graph.gather(f"{name}.read", h, block.reads)
-        x, width = _read(graph, block, h_in), block.width
+    stem = model.layout["stem"]
+    width = stem["width"]
+    h = graph.add_scatter_channels("stem", h, width, stem["writes"])
+    for name, block in _named_blocks(model):
+        x = h if len(block.reads) == width else graph.add_gather(f"{name}.read", h, block.reads)
+        x, width = _add_activation_before(graph, block, x), block.width
         if block.shortcut is not None:
-            h = graph.conv_bn(block.shortcut, block.shortcut_bn, x)
-            h = graph.spread(f"{name}.shortcut", h, width, block.shortcut_writes)
+            h = graph.add_conv_batch_norm(block.shortcut, block.shortcut_bn, x)
+            h = graph.add_scatter_channels(f"{name}.shortcut", h, width, block.shortcut_writes)
         if block.path():
-            delta = graph.spread(f"{name}.delta", _delta(graph, block, x), width, block.writes)
-            h = graph.node("Add", f"{name}.sum", h, delta)
-        h = _activated(graph, name, block, h)
+            delta = _add_path(graph, block, x)
+            delta = graph.add_scatter_channels(f"{name}.delta", delta, width, block.writes)
+            h = graph.add_node("Add", f"{name}.sum", h, delta)
+        h = _add_activation_after(graph, name, block, h)
     return h
 
 
-def _named(model: ResidualNetwork) -> list[tuple[str, Module]]:
+def _named_blocks(model: ResidualNetwork) -> list[tuple[str, Module]]:
     return [(f"blocks.{k}", block) for k, block in enumerate(model.blocks)]
 
 
-def _read(graph: Graph, block: Module, h: str) -> str:
-    """What the convolutions read: h itself, or in pre-activation blocks relu(bn(h))."""
-    return h if block.reading_bn is None else graph.batch_norm_relu(block.reading_bn, h)
+def _add_activation_before(graph: Graph, block: Module, h: str) -> str:
+    """relu(bn(h)) in pre-activation blocks, h in post-activation blocks."""
+    return h if block.reading_bn is None else graph.add_batch_norm_relu(block.reading_bn, h)
 
 
-def _activated(graph: Graph, name: str, block: Module, h: str) -> str:
-    """relu(h) in post-activation blocks, in the others h."""
-    return graph.node("Relu", f"{name}.relu", h) if block.reading_bn is None else h
+def _add_activation_after(graph: Graph, name: str, block: Module, h: str) -> str:
+    """h in pre-activation blocks, relu(h) in post-activation blocks."""
+    return graph.add_node("Relu", f"{name}.relu", h) if block.reading_bn is None else h
 
 
-def _delta(graph: Graph, block: Module, x: str) -> str:
-    """f(x): the convolutions of the path, each with its batch norm, a ReLU between any two."""
+def _add_path(graph: Graph, block: Module, x: str) -> str:
+    """f(x): the convolutions of the block, each with its batch norm, a ReLU between any two."""
     *inner, last = block.path()
     for step in inner:
-        x = graph.batch_norm_relu(step.bn, graph.conv(step.conv, x))
-    return graph.conv_bn(last.conv, last.bn, x)
+        x = graph.add_batch_norm_relu(step.bn, graph.add_conv(step.conv, x))
+    return graph.add_conv_batch_norm(last.conv, last.bn, x)
 
 
 # --- the graph -----------------------------------------------------------------------------------
 
 
 class Graph:
-    """What has been written so far. A node has one output, of its name; methods return that.
+    """The nodes and constants added so far.
 
-    The node of a layer has the layer's name in the model, and so have its arrays.
+    Every node has one output. Node and output have the same name, which the methods return. The
+    nodes and the constants of a layer have the names of the layer and of its parameters in `model`.
     """
 
     def __init__(self, model: Module):
-        self.nodes, self.arrays = [], []
+        self.nodes, self.constants = [], []
         self.name_of = {module: name for name, module in model.named_modules()}
 
-    def node(self, operator: str, name: str, *inputs: str, **attributes) -> str:
+    def add_node(self, operator: str, name: str, *inputs: str, **attributes) -> str:
         """An operator of ONNX, with its attributes."""
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
-    def array(self, name: str, values) -> str:
-        """A constant: int64 for integers, else float32."""
+    def add_constant(self, name: str, values) -> str:
+        """An array: int64 if it holds integers, else float32."""
         values = np.asarray(to_numpy(values))
         values = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
-        self.arrays.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def conv(self, conv: Conv2d, x: str) -> str:
-        """A convolution without bias; ONNX has weights as (C_out, C_in, KH, KW)."""
+    def add_conv(self, conv: Conv2d, x: str) -> str:
+        """A convolution without bias. Weights are (C_out, C_in, KH, KW) in ONNX."""
         name, weight = self.name_of[conv], to_numpy(conv.weight.data)
         _, stride, padding = Geometry.of(conv.kernel, conv.stride, conv.padding)
-        weight = self.array(f"{name}.weight", weight.transpose(3, 2, 0, 1))
-        return self.node("Conv", name, x, weight, strides=stride, pads=padding * 2)
+        weight = self.add_constant(f"{name}.weight", weight.transpose(3, 2, 0, 1))
+        return self.add_node("Conv", name, x, weight, strides=stride, pads=padding * 2)
 
-    def batch_norm(self, bn: BatchNorm2d, x: str) -> str:
+    def add_batch_norm(self, bn: BatchNorm2d, x: str) -> str:
         """bn(x), with the running statistics."""
         name = self.name_of[bn]
         arrays = {
             "gamma": bn.gamma.data, "beta": bn.beta.data,
             "running_mean": bn.running_mean, "running_var": bn.running_var,
         }  # fmt: skip
-        inputs = [self.array(f"{name}.{kind}", values) for kind, values in arrays.items()]
-        return self.node("BatchNormalization", name, x, *inputs, epsilon=bn.eps)
+        inputs = [self.add_constant(f"{name}.{kind}", values) for kind, values in arrays.items()]
+        return self.add_node("BatchNormalization", name, x, *inputs, epsilon=bn.eps)
 
-    def batch_norm_relu(self, bn: BatchNorm2d, x: str) -> str:
+    def add_batch_norm_relu(self, bn: BatchNorm2d, x: str) -> str:
         """relu(bn(x))."""
-        return self.node("Relu", f"{self.name_of[bn]}.relu", self.batch_norm(bn, x))
+        return self.add_node("Relu", f"{self.name_of[bn]}.relu", self.add_batch_norm(bn, x))
 
-    def conv_bn(self, conv: Conv2d, bn: BatchNorm2d | None, x: str) -> str:
+    def add_conv_batch_norm(self, conv: Conv2d, bn: BatchNorm2d | None, x: str) -> str:
         """bn(conv(x)), or conv(x) where there is no batch norm."""
-        y = self.conv(conv, x)
-        return y if bn is None else self.batch_norm(bn, y)
+        y = self.add_conv(conv, x)
+        return y if bn is None else self.add_batch_norm(bn, y)
 
-    def gather(self, name: str, x: str, index: Sequence[int]) -> str:
+    def add_gather(self, name: str, x: str, index: Sequence[int]) -> str:
         """x[:, index]."""
-        return self.node("Gather", name, x, self.array(f"{name}.index", index), axis=1)
+        index = self.add_constant(f"{name}.index", index)
+        return self.add_node("Gather", name, x, index, axis=1)
 
-    def spread(self, name: str, x: str, width: int, writes: Sequence[int]) -> str:
-        """`width` features, zero but for `writes`, which are those of x.
+    def add_scatter_channels(self, name: str, x: str, width: int, index: Sequence[int]) -> str:
+        """y (N, width, H, W), zero but for y[:, index] = x.
 
-        A zero feature is appended, and gathered wherever nothing is written: onnxruntime does this
-        faster than ScatterElements.
+        A channel of zeros is appended to x, and gathered for every channel that is not in `index`.
+        onnxruntime computes that faster than ScatterElements.
         """
-        if len(writes) == width:
+        if len(index) == width:
             return x
-        index = np.full(width, len(writes))
-        index[writes] = np.arange(len(writes))
-        one_more = self.array(f"{name}.one_more", [0, 0, 0, 0, 0, 1, 0, 0])
-        padded = self.node("Pad", f"{name}.padded", x, one_more)
-        return self.gather(f"{name}.spread", padded, index)
+        source = np.full(width, len(index))
+        source[index] = np.arange(len(index))
+        one_channel = self.add_constant(f"{name}.one_channel", [0, 0, 0, 0, 0, 1, 0, 0])
+        padded = self.add_node("Pad", f"{name}.padded", x, one_channel)
+        return self.add_gather(f"{name}.scattered", padded, source)
 
-    def model(self, batch: int | None, image_shape: Sequence[int], num_classes: int) -> ModelProto:
-        """All of it, of the oldest format that has the operators."""
+    def to_model(
+        self, batch: int | None, image_shape: Sequence[int], num_classes: int
+    ) -> ModelProto:
+        """The whole graph, in the oldest format that has its operators."""
         n = "N" if batch is None else batch
         images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [n, *image_shape])
         logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [n, num_classes])
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(
-            helper.make_graph(self.nodes, "network", [images], [logits], self.arrays),
+            helper.make_graph(self.nodes, "network", [images], [logits], self.constants),
             opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets),
             producer_name="tinybar", producer_version=__version__,
         )  # fmt: skip

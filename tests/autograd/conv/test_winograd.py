@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from winograd import LAYERS, layers, relative_errors, used
 
 from tinybar.autograd.conv import winograd
-from tinybar.bench.errors import LAYERS, layers, relative_errors
 from tinybar.kernels import dispatch
 
 BOUND = 1e-5  # of ||e|| / ||exact||, for y and both gradients
@@ -36,3 +36,7 @@ def test_the_direct_algorithm_is_closer():
     layer = LAYERS["WRN-28-12"][3]
     direct, tiled = (relative_errors(layer, name, 1) for name in ("gather", "winograd"))
     assert all(3 * direct[name][0] < tiled[name][0] for name in direct)
+
+
+def test_the_benchmark_observes_the_choices_of_conv2d():
+    assert used() == {"winograd": 4, "pointwise": 3, "gather": 3}

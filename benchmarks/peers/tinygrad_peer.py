@@ -1,4 +1,4 @@
-"""tinygrad: the small network alone, captured by TinyJit.
+"""tinygrad: the small network only, captured by TinyJit.
 
 Its Adam with weight decay is the decoupled one (AdamW): as much work, other numbers.
 """
@@ -12,11 +12,13 @@ import numpy as np
 from tinygrad import Context, Tensor, TinyJit
 from tinygrad.nn.optim import AdamW
 
-from . import inputs
+from tinybar.bench.case import LEARNING_RATE, WEIGHT_DECAY, Case
+
+from . import small_weights
 
 
 def versions() -> dict[str, str]:
-    """Of the library that computes."""
+    """The version of the library that computes."""
     return {"tinygrad": version("tinygrad")}
 
 
@@ -28,17 +30,17 @@ def _laid_out(array: np.ndarray) -> Tensor:
 
 
 def logits_of(weights: list[Tensor], x: Tensor) -> Tensor:
-    """Logits of the small network. x: (N, C, H, W); weights: as `SmallNet.weights`."""
+    """Logits of the small network. x: (N, C, H, W); weights: `small_weights` orders them."""
     w1, b1, w2, b2, w3, b3, w, b = weights
     x = x.conv2d(w1, b1, padding=1).relu().avg_pool2d()
     x = x.conv2d(w2, b2, padding=1).relu().avg_pool2d()
     return x.conv2d(w3, b3, padding=1).relu().mean((2, 3)) @ w + b
 
 
-def prepare(case) -> Callable[[], object]:
+def prepare(case: Case) -> Callable[[], object]:
     """The step to time. It ends with a number on the host: tinygrad does not wait otherwise."""
-    weights = [_laid_out(array) for array in case.build().weights()]
-    images, targets = inputs.batch(case)
+    weights = [_laid_out(array) for array in small_weights(case)]
+    images, targets = case.batch()
     x = Tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).realize()
     labels = Tensor(targets).realize()
     if case.kind == "infer":
@@ -47,7 +49,7 @@ def prepare(case) -> Callable[[], object]:
 
     for weight in weights:
         weight.requires_grad = True
-    optimizer = AdamW(weights, inputs.LEARNING_RATE, weight_decay=inputs.WEIGHT_DECAY)
+    optimizer = AdamW(weights, LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
     @TinyJit
     def train():

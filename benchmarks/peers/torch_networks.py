@@ -1,7 +1,7 @@
-"""The networks in PyTorch, with the names that tinybar's have inside.
+"""tinybar's networks in PyTorch. Parameters and buffers have the same names.
 
-The gates follow the same formulas as tinybar's (`nn/gates.py`), and use the same economies: they
-multiply weights, and batch norm's gamma and beta, rather than the features.
+The gates follow the same formulas as tinybar's (`nn/gates.py`) and are as cheap: they multiply the
+weights of a convolution, or gamma and beta of a batch norm, instead of the activations.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ... import nn as ours
-from ...autograd.gates import BETA, GAMMA, ZETA
-from ...nn.gates import FLOOR, NOISE_MARGIN
+from tinybar import nn as ours
+from tinybar.autograd.gates import BETA, GAMMA, ZETA
+from tinybar.nn.gates import FLOOR, NOISE_MARGIN
 
 
 class Gate(nn.Module):
-    """Hard-concrete gates z (C,). vital: the highest log_alpha counts as at least FLOOR."""
+    """Hard-concrete gates z (C,). keep_one: the highest log_alpha counts as at least FLOOR."""
 
-    def __init__(self, channels: int, vital: bool = False):
+    def __init__(self, channels: int, keep_one: bool = False):
         super().__init__()
         self.log_alpha = nn.Parameter(torch.zeros(channels))
-        self.vital = vital
+        self.keep_one = keep_one
 
     def forward(self) -> Tensor:
         """z: sampled in training, at the mean noise 1/2 in evaluation."""
         location = self.log_alpha
-        if self.vital:
+        if self.keep_one:
             is_highest = torch.arange(len(location)) == location.argmax()
             location = torch.maximum(location, torch.where(is_highest, FLOOR, -math.inf))
         if self.training:
@@ -65,7 +65,7 @@ def _sample(gate: Gate | None) -> Tensor | None:
 
 
 class Block(nn.Module):
-    """A pre-activation block; see tinybar's PreActivationBlock for what `live` is."""
+    """tinybar's PreActivationBlock. live: the channels of h that some open gate has written."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, gated: bool):
         super().__init__()
@@ -75,7 +75,7 @@ class Block(nn.Module):
         self.gate2 = Gate(c_out) if gated else None
         is_pooling = stride != 1 or c_in != c_out
         self.shortcut = Conv(c_in, c_out, 1, stride) if is_pooling else None
-        self.shortcut_gate = Gate(c_out, vital=True) if gated and is_pooling else None
+        self.shortcut_gate = Gate(c_out, keep_one=True) if gated and is_pooling else None
 
     def forward(self, h: Tensor, live: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x = F.relu(self.bn1(h, live), inplace=True)
@@ -90,17 +90,17 @@ class Block(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """tinybar's WideResNet, with the same names inside."""
+    """tinybar's WideResNet."""
 
     def __init__(self, depth: int, width: int, channels: int, classes: int, gated: bool):
         super().__init__()
         self.stem = Conv(channels, 16, 3)
-        self.stem_gate = Gate(16, vital=True) if gated else None
+        self.stem_gate = Gate(16, keep_one=True) if gated else None
         self.blocks, c = nn.ModuleList(), 16
-        for group, features in enumerate((16 * width, 32 * width, 64 * width)):
+        for group, c_out in enumerate((16 * width, 32 * width, 64 * width)):
             for k in range((depth - 4) // 6):
-                self.blocks.append(Block(c, features, 2 if group and not k else 1, gated))
-                c = features
+                self.blocks.append(Block(c, c_out, 2 if group and not k else 1, gated))
+                c = c_out
         self.bn, self.linear = BatchNorm(c), nn.Linear(c, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,30 +115,35 @@ class WideResNet(nn.Module):
 
 
 class PostActivationBlock(nn.Module):
-    """tinybar's block of that name: `like` tells kernels, widths and strides."""
+    """tinybar's PostActivationBlock, with the kernels, widths and strides of `like`."""
 
     def __init__(self, like: ours.PostActivationBlock, gated: bool):
         super().__init__()
-        self.length = len(like.path())
-        for k, (_, conv, _, _) in enumerate(like.path(), 1):
-            setattr(self, f"conv{k}", Conv(conv.c_in, conv.c_out, conv.kernel[0], conv.stride))
-            setattr(self, f"bn{k}", BatchNorm(conv.c_out))
-            setattr(self, f"gate{k}", Gate(conv.c_out) if gated else None)
+        self.path = []
+        for k, conv in enumerate((step.conv for step in like.path()), 1):
+            parts = {
+                "conv": Conv(conv.c_in, conv.c_out, conv.kernel[0], conv.stride),
+                "bn": BatchNorm(conv.c_out),
+                "gate": Gate(conv.c_out) if gated else None,
+            }
+            for name, part in parts.items():
+                self.add_module(f"{name}{k}", part)
+            self.path.append(tuple(parts.values()))
         c, self.shortcut = like.shortcut, None
         if c is not None:
             self.shortcut, self.shortcut_bn = Conv(c.c_in, c.c_out, 1, c.stride), BatchNorm(c.c_out)
-        self.shortcut_gate = Gate(c.c_out, vital=True) if gated and c is not None else None
+        self.shortcut_gate = Gate(c.c_out, keep_one=True) if gated and c is not None else None
 
     def forward(self, h: Tensor) -> Tensor:
         x, reached = h, None
-        for k in range(1, self.length + 1):
-            conv, bn, gate = (getattr(self, f"{part}{k}") for part in ("conv", "bn", "gate"))
-            z, x = _sample(gate), conv(x)
-            if k < self.length:
-                x = F.relu(bn(x, z), inplace=True)
-                if z is not None:
-                    reached = (z > 0).any() if reached is None else reached & (z > 0).any()
-        delta = bn(x, z if reached is None else z * reached)
+        *inner, (last, last_bn, last_gate) = self.path
+        for conv, bn, gate in inner:
+            z = _sample(gate)
+            x = F.relu(bn(conv(x), z), inplace=True)
+            if z is not None:
+                reached = (z > 0).any() if reached is None else reached & (z > 0).any()
+        z = _sample(last_gate)
+        delta = last_bn(last(x), z if reached is None else z * reached)
         if self.shortcut is not None:
             h = self.shortcut_bn(self.shortcut(h), _sample(self.shortcut_gate))
         return F.relu(h + delta, inplace=True)
@@ -152,7 +157,7 @@ class ResNet(nn.Module):
         stem, self.pools = like.stem, like.pools
         self.stem = Conv(stem.c_in, stem.c_out, stem.kernel[0], stem.stride)
         self.stem_bn = BatchNorm(stem.c_out)
-        self.stem_gate = Gate(stem.c_out, vital=True) if gated else None
+        self.stem_gate = Gate(stem.c_out, keep_one=True) if gated else None
         self.blocks = nn.ModuleList(PostActivationBlock(block, gated) for block in like.blocks)
         self.linear = nn.Linear(*like.linear.weight.shape)
 
@@ -168,7 +173,7 @@ class ResNet(nn.Module):
 
 
 class SmallNet(nn.Module):
-    """tinybar's SmallNet, with the same names inside."""
+    """tinybar's SmallNet."""
 
     def __init__(self, channels: int, classes: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""onnxruntime: inference of plain and compact residual networks, from `tinybar.deploy.onnx`."""
+"""onnxruntime: inference of plain and compact residual networks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from ...deploy.onnx import INPUT, to_onnx
-from . import inputs
+from ..deploy.onnx import INPUT, to_onnx
+from .case import Case
 
 
 def versions() -> dict[str, str]:
-    """Of the library that computes, and of the one that wrote the graph."""
+    """Versions of the library that computes and of the one that wrote the graph."""
     return {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
 
 
-def prepare(case) -> Callable[[], np.ndarray]:
-    """The step to time: logits of images (N, H, W, C), as tinybar has them; N is fixed."""
-    images, _ = inputs.batch(case)
+def prepare(case: Case) -> Callable[[], np.ndarray]:
+    """The step to time: logits of images (N, H, W, C), as tinybar takes them; N is fixed."""
+    images, _ = case.batch()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = case.threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -9,22 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ... import nn as ours
-from ..case import SMALL
-from . import inputs
-from .inputs import Convolution
+from tinybar import nn as ours
+from tinybar.bench.case import LEARNING_RATE, SMALL, WEIGHT_DECAY, Case, Convolution
+
 from .torch_networks import ResNet, SmallNet, WideResNet
 
 
 def versions() -> dict[str, str]:
-    """Of the library that computes."""
+    """The version of the library that computes."""
     return {"torch": torch.__version__}
 
 
 # --- the steps -----------------------------------------------------------------------------------
 
 
-def network(case) -> nn.Module:
+def network(case: Case) -> nn.Module:
     """The case's network, with tinybar's initial weights, channels_last."""
     source = case.build()
     channels = case.image_shape[2]
@@ -39,7 +38,7 @@ def network(case) -> nn.Module:
 
 
 def load(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
-    """Copy the parameters and buffers of tinybar's network of the same structure."""
+    """Copy the parameters and buffers of tinybar's network into the same network in PyTorch."""
     theirs = {}
     for name, array in state.items():
         owner, _, last = name.rpartition(".")
@@ -53,12 +52,12 @@ def load(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     model.load_state_dict(theirs | counters)
 
 
-def prepare(case) -> Callable[[], Tensor]:
+def prepare(case: Case) -> Callable[[], Tensor]:
     """The step to time."""
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
     model = network(case)
-    images, targets = inputs.batch(case)
+    images, targets = case.batch()
     x, labels = _channels_last(images), torch.from_numpy(targets)
     if case.kind == "infer":
         model.eval()
@@ -72,9 +71,9 @@ def prepare(case) -> Callable[[], Tensor]:
     model.train()
     gates = [p for n, p in model.named_parameters() if n.endswith("log_alpha")]
     others = [p for n, p in model.named_parameters() if not n.endswith("log_alpha")]
-    groups = [{"params": others, "weight_decay": inputs.WEIGHT_DECAY}]
+    groups = [{"params": others, "weight_decay": WEIGHT_DECAY}]
     groups += [{"params": gates}] if gates else []
-    optimizer = torch.optim.Adam(groups, inputs.LEARNING_RATE, fused=True)
+    optimizer = torch.optim.Adam(groups, LEARNING_RATE, fused=True)
 
     def step():
         loss = F.cross_entropy(model(x), labels)
@@ -87,14 +86,14 @@ def prepare(case) -> Callable[[], Tensor]:
 
 
 def _channels_last(images: np.ndarray) -> Tensor:
-    """(N, H, W, C) in memory, (N, C, H, W) to PyTorch, which calls that channels_last."""
+    """(N, H, W, C) in memory as a tensor (N, C, H, W), which PyTorch calls channels_last."""
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
 def prepare_convolution(
     shapes: Convolution, part: str, threads: int, algorithm: str = "auto"
 ) -> Callable[[], object]:
-    """One of `inputs.PARTS` of a convolution; the algorithm is PyTorch's own choice."""
+    """One of PARTS of a convolution. PyTorch chooses the algorithm itself."""
     torch.set_num_threads(threads)
     x, weight, gy = shapes.arrays()
     x, gy = _channels_last(x), _channels_last(gy)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import __version__, nn
-from ... import autograd as ag
-from ...autograd import Tensor
-from ...kernels import dispatch
-from ...runtime import blas
-from . import inputs
-from .inputs import Convolution
+import numpy as np
+
+from .. import __version__, nn
+from .. import autograd as ag
+from ..autograd import Tensor
+from ..kernels import dispatch
+from ..runtime import blas
+from .case import LEARNING_RATE, WEIGHT_DECAY, Case, Convolution
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that compute, and the kernels they chose."""
-    import numpy
-
-    found = {"tinybar": __version__, "numpy": numpy.__version__}
+    """Versions of the libraries that compute, and the processor kernels that BLAS chose."""
+    found = {"tinybar": __version__, "numpy": np.__version__}
     if dispatch.is_available():
         import numba
 
@@ -26,18 +25,17 @@ def versions() -> dict[str, str]:
     return found | {"blas": f"{facts['blas']} {facts['blas_version']} {facts['blas_architecture']}"}
 
 
-def prepare(case) -> Callable[[], Tensor]:
+def prepare(case: Case) -> Callable[[], Tensor]:
     """The step to time."""
     model = case.build()
-    images, labels = inputs.batch(case)
+    images, labels = case.batch()
     x = Tensor(images)
     if case.kind == "infer":
         model.eval()
-
         return lambda: nn.predict(model, x)
 
     model.train()
-    optimizer = nn.Adam(_groups(model), inputs.LEARNING_RATE)
+    optimizer = nn.Adam(_groups(model), LEARNING_RATE)
 
     def step():
         loss = ag.cross_entropy(model(x), labels)
@@ -54,13 +52,13 @@ def _groups(model) -> list[dict]:
     named = list(model.named_parameters())
     gates = [p for name, p in named if name.endswith("log_alpha")]
     others = [p for name, p in named if not name.endswith("log_alpha")]
-    return [{"params": others, "weight_decay": inputs.WEIGHT_DECAY}, {"params": gates}]
+    return [{"params": others, "weight_decay": WEIGHT_DECAY}, {"params": gates}]
 
 
 def prepare_convolution(
     shapes: Convolution, part: str, threads: int, algorithm: str
 ) -> Callable[[], object]:
-    """One of `inputs.PARTS` of a convolution, by one algorithm."""
+    """One of PARTS of a convolution, by one algorithm."""
     x, weight, gy = shapes.arrays()
     needs = {"data": (True, False, False), "weight": (False, True, False)}
     needs = needs.get(part, (True, True, False))

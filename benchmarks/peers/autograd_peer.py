@@ -1,4 +1,4 @@
-"""HIPS autograd: the small network alone.
+"""HIPS autograd: the small network only.
 
 Its own convolution (`autograd.scipy.signal.convolve`) is an einsum; windows gathered to rows and
 one matrix product are faster there, so that is what is timed.
@@ -15,11 +15,13 @@ from autograd import value_and_grad
 from autograd.misc.flatten import flatten
 from autograd.scipy.special import logsumexp
 
-from . import inputs
+from tinybar.bench.case import LEARNING_RATE, WEIGHT_DECAY, Case
+
+from . import small_weights
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that compute."""
+    """The versions of the libraries that compute."""
     return {"autograd": version("autograd"), "numpy": numpy.__version__}
 
 
@@ -37,17 +39,17 @@ def _pool(x):
 
 
 def logits_of(weights, x):
-    """Logits of the small network. weights: as `SmallNet.weights`."""
+    """Logits of the small network. weights: `small_weights` orders them."""
     w1, b1, w2, b2, w3, b3, w, b = weights
     x = _pool(_conv_relu(x, w1, b1))
     x = _pool(_conv_relu(x, w2, b2))
     return np.dot(np.mean(_conv_relu(x, w3, b3), axis=(1, 2)), w) + b
 
 
-def prepare(case) -> Callable[[], object]:
+def prepare(case: Case) -> Callable[[], object]:
     """The step to time."""
-    weights = case.build().weights()
-    x, labels = inputs.batch(case)
+    weights = small_weights(case)
+    x, labels = case.batch()
     if case.kind == "infer":
         return lambda: logits_of(weights, x)
 
@@ -65,10 +67,10 @@ def prepare(case) -> Callable[[], object]:
     def step():
         nonlocal t, m, v, flat
         loss, g = both(flat)
-        g, t = g + inputs.WEIGHT_DECAY * flat, t + 1
+        g, t = g + WEIGHT_DECAY * flat, t + 1
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
         m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
-        flat = flat - inputs.LEARNING_RATE * m_hat / (numpy.sqrt(v_hat) + 1e-8)
+        flat = flat - LEARNING_RATE * m_hat / (numpy.sqrt(v_hat) + 1e-8)
         return loss
 
     return step
