@@ -102,7 +102,7 @@ def running_statistics(change):
 
 
 def adam(change):
-    """Change what an update of Adam is told; change(p, options) -> options."""
+    """Change the options of an update of Adam; change(p, options) -> options."""
 
     def plant(patch):
         update = tinybar.nn.optim._update
@@ -137,7 +137,7 @@ def falling_barrier(patch):
     patch.setattr(pruning, "barrier", lambda v, a, b: right(v, a, b) * (1.01 if int(v) % 2 else 1))
 
 
-def one_feature_too_few(patch):
+def one_channel_too_few(patch):
     """Hard pruning stops a little early."""
     right = pruning.enforce_budget
     patch.setattr(
@@ -179,7 +179,7 @@ MUTATIONS = {
     "volume and FLOPs of a pruned network": ONE_NEURON,
     "volume and FLOPs with regular connectivity": ONE_PRODUCT,
     "volume and FLOPs of the compact network's arrays": ONE_PRODUCT,
-    "hard pruning keeps the budget (neurons above it)": one_feature_too_few,
+    "hard pruning keeps the budget (neurons above it)": one_channel_too_few,
     "expected volume L_S": result(pruning, "expected_volume"),
     "gradient of L_S = A p (1 - p)": pullback("probability_active"),
     "L_S is the expectation of V while no path is dead": output("probability_active"),
@@ -258,7 +258,7 @@ def start_at_v_f(patch):
 
 
 def reads_the_sum(patch):
-    """A residual feature counted once for every gate that writes it, not once at most."""
+    """A residual channel counted once for every gate that writes it, not once at most."""
     right = tinybar.pruning.cost.expected_reads
 
     def mutated(site):
@@ -295,7 +295,7 @@ def temperature_once(patch):
 
 
 def scatter_backwards(patch):
-    """The delta's features in another order than the index."""
+    """The delta's channels in another order than the index."""
     right = PRIMITIVES["scatter_add"].function
     patch.setattr(
         PRIMITIVES["scatter_add"],

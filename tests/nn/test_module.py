@@ -184,7 +184,7 @@ def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
     assert same(module.state_dict(), before)
 
 
-def test_missing_and_unknown_names_are_told_together_and_cut_short():
+def test_missing_and_unknown_names_are_listed_together_and_cut_short():
     with pytest.raises(
         ValueError, match=r"missing count, last.bias, last.weight \.\.\.; unknown a"
     ):

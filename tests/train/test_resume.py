@@ -1,4 +1,4 @@
-"""Real processes that are killed, interrupted, or run out of disk, and go on bit for bit."""
+"""Real processes that are killed, interrupted, or run out of disk, and resume bit for bit."""
 
 import json
 import os

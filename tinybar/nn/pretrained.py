@@ -4,7 +4,7 @@ PyTorch keeps a convolution as (C_out, C_in, KH, KW) and a linear layer as (K, F
 and beta of a batch norm weight and bias. Names, PyTorch's on the left, G and B counted from the
 first group (1) and its first block (0), `N` the block's place in the whole network:
 
-    torchvision's ResNet-50, small ResNets of that form
+    torchvision's ResNet-50, small ResNets with the same names
         conv1  bn1  fc                               stem  stem_bn  linear
         layerG.B.convK  layerG.B.bnK                 blocks.N.convK  blocks.N.bnK
         layerG.B.downsample.0  layerG.B.downsample.1 blocks.N.shortcut  blocks.N.shortcut_bn

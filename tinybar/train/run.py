@@ -169,7 +169,7 @@ class Run:
             random.restore_streams(self.checkpoint.streams)
             first = self.checkpoint.epoch
         else:
-            self._save(stage, 0)  # a disk that is full already is told before the first epoch
+            self._save(stage, 0)  # a full disk is noticed before the first epoch
         for epoch in range(first, epochs):
             record = train_epoch(stage, self.images, config.batch_size, self.cost, epoch)
             self.facts["seconds"] = self.facts.get("seconds", 0.0) + record["seconds"]

@@ -42,12 +42,12 @@ def parameters_by_hand(depth, width, classes, channels):
     """Convolutions 9 (3x3) or 1 (1x1) weights a pair, batch norms 2 a channel, linear (c + 1) K."""
     n, c = (depth - 4) // 6, 16
     count = 9 * channels * 16
-    for features in (16 * width, 32 * width, 64 * width):
-        if c != features:
-            count += c * features
-        count += 2 * c + 9 * c * features + 2 * features + 9 * features**2
-        count += (n - 1) * (4 * features + 18 * features**2)
-        c = features
+    for c_out in (16 * width, 32 * width, 64 * width):
+        if c != c_out:
+            count += c * c_out
+        count += 2 * c + 9 * c * c_out + 2 * c_out + 9 * c_out**2
+        count += (n - 1) * (4 * c_out + 18 * c_out**2)
+        c = c_out
     return count + 2 * c + (c + 1) * classes
 
 
@@ -73,8 +73,8 @@ def test_gates_are_where_the_design_says():
     for k in range(3):
         expected |= {f"blocks.{k}.{gate}.log_alpha" for gate in ("gate1", "gate2", "shortcut_gate")}
     assert gates == expected
-    vital = [gate for gate in pruning.gates_of(model) if gate.keep_one]
-    assert vital == [model.stem_gate] + [block.shortcut_gate for block in model.blocks]
+    kept = [gate for gate in pruning.gates_of(model) if gate.keep_one]
+    assert kept == [model.stem_gate] + [block.shortcut_gate for block in model.blocks]
 
 
 @pytest.mark.parametrize("depth", [4, 9, 11, 12, 17, 0, -2])

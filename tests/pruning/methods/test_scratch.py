@@ -52,7 +52,7 @@ def test_the_choice_follows_the_seed():
     assert alive_after(1).sum() == alive_after(2).sum()
 
 
-def test_a_budget_below_one_feature_each():
+def test_a_budget_below_one_channel_each():
     model = gated(10, 1)
     cost = COSTS["volume"]
     prune_at_random(model, cost, cost.full(model) // 10)
