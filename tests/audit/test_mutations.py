@@ -21,6 +21,8 @@ from tinybar.audit.checks import CLOSED_FORMS
 from tinybar.autograd import PRIMITIVES
 from tinybar.pruning.methods import bar
 
+from .planting import change_gradients
+
 # --- ways to plant an error -----------------------------------------------------------------------
 
 
@@ -32,8 +34,8 @@ def output(*names, by=1.01):
             function = PRIMITIVES[name].function
 
             def mutated(*args, function=function, **options):
-                y, pullback = function(*args, **options)
-                return y * by, pullback
+                y, closures = function(*args, **options)
+                return y * by, closures
 
             patch.setattr(PRIMITIVES[name], "function", mutated)
 
@@ -42,17 +44,7 @@ def output(*names, by=1.01):
 
 def pullback(name, by=1.01):
     """Multiply the gradients of this primitive."""
-
-    def plant(patch):
-        function = PRIMITIVES[name].function
-
-        def mutated(*args, **options):
-            y, right = function(*args, **options)
-            return y, lambda gy: tuple(gx if gx is None else gx * by for gx in right(gy))
-
-        patch.setattr(PRIMITIVES[name], "function", mutated)
-
-    return plant
+    return lambda patch: change_gradients(patch, PRIMITIVES[name], lambda i, gx: gx * by)
 
 
 def result(module, name, change=lambda y: y * 1.01):

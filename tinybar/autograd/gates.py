@@ -43,7 +43,7 @@ def hard_concrete(log_alpha, noise):
 
     def pullback(gz):
         inside = (stretched > 0) & (stretched < 1)
-        return (gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s),)
+        return gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s)
 
     return xp.clip(stretched, 0, 1), pullback
 
@@ -55,4 +55,4 @@ def probability_active(log_alpha):
     Supp. Eq. 5. log_alpha, p: one entry per gate.
     """
     p = _sigmoid(log_alpha - THRESHOLD)
-    return p, lambda gp: (gp * p * (1 - p),)
+    return p, lambda gp: gp * p * (1 - p)

@@ -57,7 +57,7 @@ def sum(x, axis=None, keepdims=False):
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     y = x.sum(axis=axes, keepdims=keepdims)
     shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept), shape),)
+    return y, lambda gy: xp.broadcast_to(gy.reshape(kept), shape)
 
 
 @primitive(inputs=1)
@@ -72,7 +72,7 @@ def mean(x, axis=None, keepdims=False):
         raise ValueError(f"mean over no elements: shape {x.shape}, axis {axis}")
     y = x.mean(axis=axes, keepdims=keepdims)
     shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept) / m, shape),)
+    return y, lambda gy: xp.broadcast_to(gy.reshape(kept) / m, shape)
 
 
 @primitive(inputs=1)
@@ -84,7 +84,7 @@ def max(x, axis=None, keepdims=False):
 
     def pullback(gy):
         largest = (x == y).astype(gy.dtype)
-        return (gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True),)
+        return gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True)
 
     left = tuple(n for a, n in enumerate(x.shape) if a not in axes)
     return (y if keepdims else y.reshape(left)), pullback

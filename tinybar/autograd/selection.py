@@ -22,11 +22,11 @@ def take(x, index, axis=-1):
     """
     xp, (axis,) = array_module(x), normalise_axes(axis, x.ndim)
     where = _along(x, index, axis)
-
-    def pullback(gy):
-        return (_added(xp, xp.zeros(x.shape, gy.dtype), gy, where, axis),)
-
-    return _read(xp, x, where, axis), pullback
+    shape = x.shape
+    return (
+        _read(xp, x, where, axis),
+        lambda gy: _added(xp, xp.zeros(shape, gy.dtype), gy, where, axis),
+    )
 
 
 @primitive(inputs=2)
@@ -45,7 +45,7 @@ def scatter_add(x, delta, index, axis=-1):
             f"indices along axis {axis} needs {expected}"
         )
     y = _added(xp, x, delta, where, axis)
-    return y, lambda gy: (gy, _read(xp, gy, where, axis))
+    return y, (lambda gy: gy, lambda gy: _read(xp, gy, where, axis))
 
 
 @accelerated
