@@ -29,7 +29,7 @@ def mass_below(z, log_alpha):
 
 
 def sample(log_alpha, noise):
-    return ag.hard_concrete(np.full(np.shape(noise), float(log_alpha)), noise=noise).data
+    return ag.hard_concrete(np.full(np.shape(noise), float(log_alpha)), epsilon=noise).data
 
 
 def test_constants_of_the_paper():
@@ -113,7 +113,7 @@ def test_z_grows_with_log_alpha_and_with_the_noise(noise, log_alpha, more):
 
 def test_no_gradient_where_z_is_clamped():
     x = Tensor(np.array([-8.0, 0.0, 8.0]), requires_grad=True)
-    z = ag.hard_concrete(x, noise=0.5)
+    z = ag.hard_concrete(x, epsilon=0.5)
     np.testing.assert_allclose(z.data, [0, 0.5, 1], rtol=1e-15)
     z.backward(np.ones(3))
     np.testing.assert_allclose(x.grad, [0, (ZETA - GAMMA) / BETA / 4, 0], rtol=1e-14)
@@ -122,7 +122,7 @@ def test_no_gradient_where_z_is_clamped():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_extremes_are_finite(dtype):
     x = Tensor(np.array([-1e3, -50, 50, 1e3], dtype), requires_grad=True)
-    z = ag.hard_concrete(x, noise=np.array([1e-6, 1 - 1e-6, 1e-6, 1 - 1e-6]))
+    z = ag.hard_concrete(x, epsilon=np.array([1e-6, 1 - 1e-6, 1e-6, 1 - 1e-6]))
     p = ag.probability_active(x)
     assert (z.dtype, p.dtype) == (dtype, dtype)
     assert z.data.tolist() == [0, 0, 1, 1]
@@ -133,9 +133,9 @@ def test_extremes_are_finite(dtype):
 @pytest.mark.parametrize("noise", [0.0, 1.0, -0.1, 1.1, np.nan, [0.5, 0.0], [1 - 1e-9, 0.5]])
 def test_noise_outside_the_open_interval(noise):
     with pytest.raises(ValueError, match="strictly inside"):
-        ag.hard_concrete(np.zeros(2, np.float32), noise=noise)
+        ag.hard_concrete(np.zeros(2, np.float32), epsilon=noise)
 
 
 def test_noise_of_another_shape():
     with pytest.raises(ValueError, match="shape"):
-        ag.hard_concrete(np.zeros(2), noise=np.full((3, 2), 0.5))
+        ag.hard_concrete(np.zeros(2), epsilon=np.full((3, 2), 0.5))

@@ -214,7 +214,7 @@ LINEAR = [
 @pytest.mark.parametrize("name", LINEAR)
 @settings(max_examples=10)
 @given(seed=seeds)
-def test_the_pullback_of_a_linear_map_is_its_adjoint(name, seed):
+def test_the_pullback_of_a_linear_map_is_its_transpose(name, seed):
     """<A x, gy> = <x, A^T gy>, with A^T gy the gradients."""
     for problem in problems(name, seed):
         y, gradients, gy = forward_backward(problem.fn, problem.inputs)
@@ -225,7 +225,7 @@ def test_the_pullback_of_a_linear_map_is_its_adjoint(name, seed):
 @pytest.mark.parametrize("name", ["multiply", "matmul", "conv2d"])
 @settings(max_examples=10)
 @given(seed=seeds)
-def test_the_pullbacks_of_a_bilinear_map_are_its_adjoints(name, seed):
+def test_the_pullbacks_of_a_bilinear_map_are_its_transposes(name, seed):
     """For every factor: <f(x, w), gy> = <x, gx> = <w, gw>."""
     for problem in problems(name, seed):
         if len(problem.inputs) != 2:
@@ -246,7 +246,7 @@ def test_the_pullbacks_of_a_bilinear_map_are_its_adjoints(name, seed):
         ((1,), (0,)),
     ],
 )
-def test_unbroadcast_is_the_adjoint_of_broadcasting(shape, to):
+def test_unbroadcast_is_the_transpose_of_broadcasting(shape, to):
     rng = np.random.default_rng(0)
     x, g = rng.standard_normal(shape), rng.standard_normal(to)
     back = unbroadcast(g, shape)

@@ -67,7 +67,7 @@ def test_scatter_add(problem, seed):
 
 
 @given(problem=problems(), seed=seeds)
-def test_gathering_is_the_adjoint_of_scattering(problem, seed):
+def test_gathering_is_the_transpose_of_scattering(problem, seed):
     shape, axis, index = problem
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)

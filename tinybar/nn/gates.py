@@ -52,12 +52,12 @@ class HardConcrete(Module):
         if not self.training:
             return self.at_mean_noise()
         uniform = random.stream("gates").random(self.log_alpha.shape)
-        noise = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        return ag.hard_concrete(self.location(), noise=to_device(noise))
+        epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
+        return ag.hard_concrete(self.location(), epsilon=to_device(epsilon))
 
     def at_mean_noise(self) -> Tensor:
         """z: (C,), with the noise replaced by its mean (Section 3.1)."""
-        return ag.hard_concrete(self.location(), noise=0.5)
+        return ag.hard_concrete(self.location(), epsilon=0.5)
 
     def probability_active(self) -> Tensor:
         """P(z > 0) per gate (Supp. Eq. 5), differentiable."""
