@@ -163,7 +163,7 @@ def test_fn_must_give_a_tensor():
         gradcheck(lambda x: 3.0, [np.ones(2)])
 
 
-def test_inputs_in_every_form():
+def test_inputs_of_every_type():
     for inputs in (np.ones(2), Tensor(np.ones(2)), [np.ones(2, np.float32)], (Tensor([1.0]),)):
         assert gradcheck(lambda x: ag.exp(x), inputs).relative < 1e-6
     x = Tensor(np.ones(2), requires_grad=True)

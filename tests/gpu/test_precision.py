@@ -1,4 +1,4 @@
-"""What TF32 does to a convolution, rounded by hand. docs/performance.md quotes the errors."""
+"""The error of a convolution in TF32, rounded by hand. docs/performance.md quotes it."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def by_winograd(x, w, rounded):
     return winograd.output_transform.reference(rounded(v) @ rounded(u), n, tiles, (h, width))
 
 
-def test_of_the_test_numbers_are_rounded_to_eleven_bits():
+def test_tf32_keeps_eleven_bits():
     ulp = 2.0**-10
     numbers = np.array([1, 1 + ulp, 1 + 0.49 * ulp, 1 + 0.51 * ulp, -3.5, 0], np.float32)
     np.testing.assert_array_equal(tf32(numbers), [1, 1 + ulp, 1, 1 + ulp, -3.5, 0])

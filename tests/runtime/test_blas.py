@@ -1,12 +1,8 @@
 """The settings made before NumPy is loaded: what is chosen for whom, and that it takes effect."""
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from runtime.processes import in_a_fresh_process
 
 from tinybar.runtime import blas
 
@@ -56,24 +52,10 @@ def test_a_wish_is_passed_on_whatever_the_processor():
     assert (decision.core_type, decision.by_user) == ("Haswell", True)
 
 
-def in_a_fresh_process(code: str, **environ: str) -> dict:
-    """The JSON that `code` prints in a new interpreter, with `environ` added to the environment."""
-    own = ("OPENBLAS_CORETYPE", "TINYBAR_OPENBLAS", "TINYBAR_MALLOC")
-    clean = {name: value for name, value in os.environ.items() if name not in own}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=clean | environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 STATUS = "import json; from tinybar.runtime import blas; print(json.dumps(blas.status()))"
 
 
-def test_status_tells_what_is_loaded():
+def test_status_of_the_loaded_library():
     status = in_a_fresh_process(STATUS)
     assert set(status) == {
         "processor",
@@ -167,17 +149,6 @@ def test_lesser_kernels_on_an_avx512_processor_are_explained():
         (left_alone._replace(by_user=True), "Haswell", AVX512),
     ):
         assert "yourself" not in blas._explained(decision, architecture, processor)
-
-
-def test_import_loads_nothing_but_numpy():
-    code = """
-import json, sys
-before = set(sys.modules)
-import tinybar
-new = {name.partition(".")[0] for name in set(sys.modules) - before}
-print(json.dumps(sorted(new - set(sys.stdlib_module_names))))
-"""
-    assert in_a_fresh_process(code) == ["numpy", "tinybar"]
 
 
 def test_set_threads():

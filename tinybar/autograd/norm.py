@@ -109,7 +109,7 @@ def _statistics(x, gamma, beta, running_mean, running_var, training, momentum, e
         mean, var = moments(x)
         _update(running_mean, mean, momentum)
         _update(running_var, var * (m / (m - 1)), momentum)
-    else:  # copies: training may go on before the pullback is called
+    else:  # copies: training may continue before the pullback is called
         m, mean, var = inf, running_mean.astype(x.dtype), running_var.astype(x.dtype)
     return mean, array_module(x).sqrt(var + eps), m
 

@@ -60,11 +60,6 @@ class Adam:
                 if p.grad is not None:
                     _update(p, m, v, self.t, **{key: group[key] for key in _OPTIONS})
 
-    def set_lr(self, lr: float) -> None:
-        """The learning rate of every group."""
-        for group in self.groups:
-            group["lr"] = lr
-
     def state_dict(self) -> dict[str, np.ndarray]:
         """Both moments of every parameter and the number of steps, on the host."""
         state = {"t": np.array(self.t)}

@@ -1,4 +1,4 @@
-"""Convolutions worked on part by part."""
+"""Convolutions that work on a batch part by part."""
 
 import numpy as np
 import pytest
