@@ -75,7 +75,7 @@ def test_only_what_needs_a_gradient_is_asked_for():
     assert (x.grad.tolist(), c.grad) == ([3.0], None)
 
 
-def test_a_shared_pullback_hears_what_is_needed():
+def test_a_shared_pullback_receives_needs():
     asked = []
 
     def product(a, b, *, needs=(True, True)):

@@ -11,8 +11,8 @@ closure that maps the gradient of the output, gy, to the gradient of that input:
 A primitive of one input returns the closure itself. The engine keeps the closures that will be
 asked for and drops the others, with all that they captured; and where an input was broadcast, it
 sums over what was repeated. Where the gradients share work, as those of a convolution and of batch
-norm do, one pullback gives all of them as a tuple. If the function has a keyword `needs`, it
-receives a boolean for each input; the gradients of the others may be None.
+norm do, one pullback gives all of them as a tuple. A function with the keyword `needs` receives a
+boolean for each input: whether its gradient will be asked for, or may be None.
 
 `inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
 given for one stands for its array). The decorated name is then a function of Tensors that records
@@ -77,10 +77,10 @@ class Primitive:
             return closures  # one pullback for all inputs
         closures = (closures,) if callable(closures) else closures
         kept = [
-            (closure, array.shape) if need else None
+            (closure, array.shape) if need else (None, None)
             for closure, array, need in zip(closures, arrays, needs, strict=True)
         ]
-        return lambda gy: [one and unbroadcast(one[0](gy), one[1]) for one in kept]
+        return lambda gy: [f and unbroadcast(f(gy), shape) for f, shape in kept]
 
     def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
         """The differentiable operands, wherever they were passed, and the other positionals."""

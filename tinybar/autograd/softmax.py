@@ -76,7 +76,7 @@ def cross_entropy(logits, target):
 
 
 def _check(logits, target) -> int:
-    """N, if all is well."""
+    """N, after all checks."""
     if logits.ndim != 2 or 0 in logits.shape:
         raise ValueError(f"cross_entropy needs logits (N, K), got {logits.shape}")
     n, k = logits.shape

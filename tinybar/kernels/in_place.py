@@ -28,9 +28,6 @@ __all__ = [
     "sum_per_channel",
 ]
 
-WORTH_A_CORE = 1 << 17  # numbers to add: fewer are added before another thread has woken up
-
-
 # --- sums (autograd/reduction.py) -----------------------------------------------------------------
 
 
@@ -46,7 +43,7 @@ def sum_per_channel(a):
     rows = a.reshape(m, c)
     if xp is not np:
         return rows.sum(axis=0)
-    parts = threads.slices(m, int(np.clip(m * c // WORTH_A_CORE, 1, 16)))
+    parts = threads.slices(m, int(np.clip(m * c // threads.WORTH_A_CORE, 1, 16)))
     with blas.one_thread():  # its own threads would spin on when the sum is done
         sums = threads.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
     return reduce(add, sums)

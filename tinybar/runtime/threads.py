@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from . import blas
 
+WORTH_A_CORE = 1 << 17  # numbers to read: fewer are worked on before another thread has woken up
+
 _pool: ThreadPoolExecutor | None = None
 _worker = threading.local()
 

@@ -14,20 +14,20 @@ import numpy as np
 
 from ...runtime import threads
 
-SCRATCH = 300_000  # intermediate numbers of a part: 1.2 MB in float32
+SCRATCH = 300_000  # intermediate numbers of a part that fit in a core's cache: 1.2 MB in float32
 
 
 class Algorithm(NamedTuple):
     """A way to convolve images with a given weight.
 
     forward(x) -> y.   pullback(x, gy, needs) -> (gx, gweight), None for what is not needed.
-    rows: of its matrix products, per image.   scratch: intermediate numbers, per image.
+    rows_per_image: of its matrix products.   scratch_per_image: intermediate numbers.
     """
 
     forward: Callable
     pullback: Callable
-    rows: int
-    scratch: int
+    rows_per_image: int
+    scratch_per_image: int
 
 
 def separately(to_x: Callable, to_weight: Callable) -> Callable:
@@ -44,8 +44,8 @@ def image_parts(n: int, algorithm: Algorithm, channels: int) -> list[slice]:
     A part's scratch should fit in the cache; but its products should have twice as many rows as
     the weight has, or reading the weight costs more than is won: wide layers are done in one.
     """
-    least = -(-2 * channels // algorithm.rows)
-    size = max(SCRATCH // max(1, algorithm.scratch), least, 1)
+    least = -(-2 * channels // algorithm.rows_per_image)
+    size = max(SCRATCH // max(1, algorithm.scratch_per_image), least, 1)
     parts = n // size
     return threads.slices(n, parts - parts % 2 if parts > 1 else 1)
 

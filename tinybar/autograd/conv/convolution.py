@@ -84,7 +84,7 @@ def reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algori
             gweight[i, j] = xp.tensordot(pixel, gy, axes=((0, 1, 2), (0, 1, 2)))
         return gweight
 
-    return Algorithm(forward, separately(to_x, to_weight), rows=size[0] * size[1], scratch=0)
+    return Algorithm(forward, separately(to_x, to_weight), size[0] * size[1], scratch_per_image=0)
 
 
 def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) -> str:

@@ -30,18 +30,19 @@ def gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm
         rows = gather_rows(x, *geometry, size)
         return (rows.T @ gy.reshape(len(rows), c_out)).reshape(weight.shape)
 
-    def to_x(x, gy):
-        turnable = geometry.stride == (1, 1) and min(margin) >= 0
-        return (convolved if turnable and len(x) * outputs > c_out else added_back)(x, gy)
-
-    def convolved(x, gy):
+    def to_x_by_convolution(x, gy):
         turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))
         grows = gather_rows(gy, geometry.kernel, (1, 1), margin, x.shape[1:3])
         return (grows @ turned.reshape(kh * kw * c_out, c_in)).reshape(x.shape)
 
-    def added_back(x, gy):
+    def to_x_by_scattering(x, gy):
         grows = gy.reshape(len(x) * outputs, c_out) @ matrix.T
         return scatter_rows(grows, x.shape, *geometry, size)
+
+    def to_x(x, gy):
+        turnable = geometry.stride == (1, 1) and min(margin) >= 0
+        is_turned = turnable and len(x) * outputs > c_out
+        return to_x_by_convolution(x, gy) if is_turned else to_x_by_scattering(x, gy)
 
     scratch = outputs * kh * kw * max(c_in, c_out)
     return Algorithm(forward, separately(to_x, to_weight), outputs, scratch)
