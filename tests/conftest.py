@@ -8,7 +8,7 @@ from hypothesis import settings
 from tinybar.kernels import dispatch
 from tinybar.runtime import arrays, random, threads
 
-# The plain forms are what the tests are about; test_accelerate.py holds the compiled ones to them.
+# The references are what the tests are about; tests/kernels holds the compiled kernels to them.
 dispatch.enable(False)
 os.environ["TINYBAR_FAST"] = "off"  # for the processes that tests start
 

@@ -5,9 +5,11 @@ Most are errors of one per cent; those below, in MISTAKES, are such as one makes
 
 import math
 
+import numpy as np
 import pytest
 
 import tinybar.autograd.gates
+import tinybar.autograd.norm
 import tinybar.nn.gates
 import tinybar.nn.layers
 import tinybar.nn.networks.postactivation
@@ -21,68 +23,7 @@ from tinybar.audit.checks import CLOSED_FORMS
 from tinybar.autograd import PRIMITIVES
 from tinybar.pruning.methods import bar
 
-# --- ways to plant an error -----------------------------------------------------------------------
-
-
-def output(*names, by=1.01):
-    """Multiply what these primitives give."""
-
-    def plant(patch):
-        for name in names:
-            function = PRIMITIVES[name].function
-
-            def mutated(*args, function=function, **options):
-                y, pullback = function(*args, **options)
-                return y * by, pullback
-
-            patch.setattr(PRIMITIVES[name], "function", mutated)
-
-    return plant
-
-
-def pullback(name, by=1.01):
-    """Multiply the gradients of this primitive."""
-
-    def plant(patch):
-        function = PRIMITIVES[name].function
-
-        def mutated(*args, **options):
-            y, right = function(*args, **options)
-            return y, lambda gy: tuple(gx if gx is None else gx * by for gx in right(gy))
-
-        patch.setattr(PRIMITIVES[name], "function", mutated)
-
-    return plant
-
-
-def result(module, name, change=lambda y: y * 1.01):
-    """Change what module.name gives."""
-
-    def plant(patch):
-        function = getattr(module, name)
-        patch.setattr(module, name, lambda *args, **options: change(function(*args, **options)))
-
-    return plant
-
-
-def replace(module, name, value):
-    """Replace module.name."""
-    return lambda patch: patch.setattr(module, name, value)
-
-
-def after(owner, name, change):
-    """Let `change(self)` follow the method."""
-
-    def plant(patch):
-        method = getattr(owner, name)
-
-        def mutated(self, *args, **options):
-            method(self, *args, **options)
-            change(self)
-
-        patch.setattr(owner, name, mutated)
-
-    return plant
+from .planting import after, argument, output, pullback, replace, result
 
 
 def running_statistics(change):
@@ -102,7 +43,7 @@ def running_statistics(change):
 
 
 def adam(change):
-    """Change the options of an update of Adam; change(p, options) -> options."""
+    """Change the options of every update of Adam: change(p, options) -> options."""
 
     def plant(patch):
         update = tinybar.nn.optim._update
@@ -282,6 +223,39 @@ def biased_variance(mean, var, x):
     var += 0.1 * (x.reshape(-1, x.shape[-1]).var(axis=0) * (1 - m / (m - 1)))
 
 
+def no_bias_correction(arguments):
+    """As if Adam had run for ages."""
+    arguments[4] = 10**9
+    return arguments
+
+
+def exchanged_betas(arguments):
+    *others, beta1, beta2, eps = arguments
+    return [*others, beta2, beta1, eps]
+
+
+def noise_upside_down(patch):
+    """1 - epsilon for epsilon, which is as uniform."""
+    right = PRIMITIVES["hard_concrete"].function
+    patch.setattr(
+        PRIMITIVES["hard_concrete"],
+        "function",
+        lambda log_alpha, epsilon: right(log_alpha, 1 - np.asarray(epsilon)),
+    )
+
+
+def unbiased_moments(patch):
+    """The batch normalised by the variance that the running one moves to."""
+    right = tinybar.autograd.norm.moments
+
+    def mutated(x):
+        mean, var = right(x)
+        m = x.size // x.shape[-1]
+        return mean, var * (m / (m - 1))
+
+    patch.setattr(tinybar.autograd.norm, "moments", mutated)
+
+
 def temperature_once(patch):
     """T where Section 3.5 has T^2."""
     right, paper = nn.distillation_loss, 4.0
@@ -354,6 +328,30 @@ MISTAKES = {
     "the running variance is biased": (
         "running statistics of batch norm",
         running_statistics(biased_variance),
+    ),
+    "Adam does not correct its bias": (
+        "Adam, five steps",
+        argument(tinybar.nn.optim, "adam_update", no_bias_correction),
+    ),
+    "Adam exchanges its betas": (
+        "Adam, five steps",
+        argument(tinybar.nn.optim, "adam_update", exchanged_betas),
+    ),
+    "the noise is upside down": (
+        "samples are the inverse of the distribution",
+        noise_upside_down,
+    ),
+    "P(z > 0) before it is stretched": (
+        "P(z > 0), by quadrature",
+        replace(tinybar.autograd.gates, "THRESHOLD", 0.0),
+    ),
+    "the batch is normalised by the unbiased variance": (
+        "batch norm normalises by the batch",
+        unbiased_moments,
+    ),
+    "the teacher's softmax is not softened": (
+        "distillation",
+        argument(nn, "distillation_loss", lambda a: [a[0], a[1] * 4.0, *a[2:]]),
     ),
     "T instead of T^2": ("gradient of distillation", temperature_once),
     "delta scattered backwards": ("mixed-connectivity block", scatter_backwards),

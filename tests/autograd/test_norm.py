@@ -1,4 +1,4 @@
-"""Batch norm: values, running statistics, and gradients from the textbook's formula."""
+"""Batch norm: values, running statistics, precision, and what does not fit."""
 
 import numpy as np
 import pytest
@@ -21,52 +21,33 @@ def draw(shape, seed, dtype=float):
     return x, gamma, beta, mean, rng.uniform(0.5, 2, c).astype(dtype)
 
 
-@given(shape=shapes, seed=seeds, momentum=st.floats(0, 1))
-def test_training(shape, seed, momentum):
+@given(shape=shapes, seed=seeds, momentum=st.floats(0, 1), eps=st.sampled_from([1e-5, 1e-3]))
+def test_training(shape, seed, momentum, eps):
+    """By the batch's own statistics; the running ones move by `momentum`, the variance unbiased."""
     x, gamma, beta, mean, var = draw(shape, seed)
     old_mean, old_var = mean.copy(), var.copy()
-    y, (gx, ggamma, gbeta), gy = forward_backward(
-        lambda *a: ag.batch_norm(*a, mean, var, training=True, momentum=momentum, eps=1e-3),
-        [x, gamma, beta],
-    )
-    axes, m = (0, 1, 2), x[..., 0].size
-    s = np.sqrt(x.var(axes) + 1e-3)
-    xh = (x - x.mean(axes)) / s
-    np.testing.assert_allclose(y, gamma * xh + beta, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(gbeta, gy.sum(axes), atol=1e-10)
-    np.testing.assert_allclose(ggamma, (gy * xh).sum(axes), atol=1e-10)
-    # The Jacobian written out: dxh_i/dx_j = (delta_ij - 1/m - xh_i xh_j / m) / s.
-    flat, g = xh.reshape(m, -1), gy.reshape(m, -1)
-    for c in range(x.shape[-1]):
-        jacobian = np.eye(m) - 1 / m - np.outer(flat[:, c], flat[:, c]) / m
-        expected = gamma[c] / s[c] * (jacobian.T @ g[:, c])
-        np.testing.assert_allclose(gx.reshape(m, -1)[:, c], expected, atol=1e-9)
-    np.testing.assert_allclose(
-        mean, (1 - momentum) * old_mean + momentum * x.mean(axes), rtol=1e-10, atol=1e-12
-    )
-    unbiased = x.var(axes, ddof=1)
-    np.testing.assert_allclose(
-        var, (1 - momentum) * old_var + momentum * unbiased, rtol=1e-10, atol=1e-12
-    )
+    y = ag.batch_norm(x, gamma, beta, mean, var, True, momentum, eps).data
+    axes, close = (0, 1, 2), {"rtol": 1e-10, "atol": 1e-10}
+    xh = (x - x.mean(axes)) / np.sqrt(x.var(axes) + eps)
+    np.testing.assert_allclose(y, gamma * xh + beta, **close)
+    moved = (1 - momentum) * old_mean + momentum * x.mean(axes)
+    np.testing.assert_allclose(mean, moved, **close)
+    moved = (1 - momentum) * old_var + momentum * x.var(axes, ddof=1)
+    np.testing.assert_allclose(var, moved, **close)
 
 
-@given(shape=shapes, seed=seeds)
-def test_evaluation(shape, seed):
+@given(shape=shapes, seed=seeds, eps=st.sampled_from([1e-5, 1e-3]))
+def test_evaluation(shape, seed, eps):
+    """By the running statistics, which stay."""
     x, gamma, beta, mean, var = draw(shape, seed)
     kept = mean.copy(), var.copy()
-    y, (gx, ggamma, gbeta), gy = forward_backward(
-        lambda *a: ag.batch_norm(*a, mean, var, training=False), [x, gamma, beta]
-    )
-    xh = (x - mean) / np.sqrt(var + 1e-5)
+    y = ag.batch_norm(x, gamma, beta, mean, var, training=False, eps=eps).data
+    xh = (x - mean) / np.sqrt(var + eps)
     np.testing.assert_allclose(y, gamma * xh + beta, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(gx, gamma / np.sqrt(var + 1e-5) * gy, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(ggamma, (gy * xh).sum((0, 1, 2)), atol=1e-10)
-    np.testing.assert_allclose(gbeta, gy.sum((0, 1, 2)), atol=1e-10)
-    np.testing.assert_array_equal(mean, kept[0])
-    np.testing.assert_array_equal(var, kept[1])
+    np.testing.assert_array_equal((mean, var), kept)
 
 
-def test_the_evaluations_pullback_does_not_see_later_training():
+def test_later_training_does_not_change_a_gradient_in_evaluation():
     x, gamma, beta, mean, var = draw((4, 2, 2, 3), 0)
     gradients = []
     for train_between in (False, True):
@@ -134,7 +115,7 @@ def test_an_empty_batch_in_evaluation():
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("norm", [ag.batch_norm, ag.batch_norm_relu])
 def test_no_channel_at_all(norm, training):
-    """As in a gated network that drew all features of a signal closed."""
+    """As in a network whose gates are all closed."""
     none = np.ones(0)
     y, (gx, *_), _ = forward_backward(
         lambda *a: norm(*a, none, none, training=training), [np.ones((2, 3, 3, 0)), none, none]
@@ -142,7 +123,7 @@ def test_no_channel_at_all(norm, training):
     assert y.shape == gx.shape == (2, 3, 3, 0)
 
 
-def test_what_does_not_fit_is_said():
+def test_shapes_that_do_not_fit():
     x, one = np.ones((2, 3)), np.ones(3)
     for i, name in enumerate(["gamma", "beta", "running_mean", "running_var"]):
         arrays = [one] * 4

@@ -5,7 +5,6 @@ import operator
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinybar import Tensor
@@ -141,16 +140,3 @@ def test_indexing_with_tensors():
     x = Tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
     np.testing.assert_array_equal(x[x > 5].data, np.arange(6.0, 12))
     np.testing.assert_array_equal(x[:, Tensor([1, 1])].data, x.data[:, [1, 1]])
-
-
-@given(data=st.data(), seed=seeds)
-def test_indexing_any_way(data, seed):
-    array = np.random.default_rng(seed).standard_normal((3, 4, 2))
-    index = data.draw(hnp.basic_indices(array.shape, allow_newaxis=True))
-    x = Tensor(array, requires_grad=True)
-    y = x[index]
-    np.testing.assert_array_equal(y.data, array[index])
-    y.backward(np.ones(y.shape))
-    expected = np.zeros(array.shape)
-    expected[index] = 1
-    np.testing.assert_array_equal(x.grad, expected)

@@ -35,13 +35,10 @@ def entries(array, axis):
 def test_take(problem, seed):
     shape, axis, index = problem
     x = np.random.default_rng(seed).standard_normal(shape)
-    y, (gx,), gy = forward_backward(lambda x: ag.take(x, index, axis), [x])
-    expected = np.zeros(shape)
+    y = ag.take(x, index, axis).data
     assert y.shape[axis] == len(index)
     for k, i in enumerate(index):
         np.testing.assert_array_equal(entries(y, axis)[k], entries(x, axis)[i])
-        entries(expected, axis)[i] += entries(gy, axis)[k]
-    np.testing.assert_allclose(gx, expected, atol=1e-13)
 
 
 @given(problem=problems(), seed=seeds)
@@ -53,34 +50,29 @@ def test_scatter_add(problem, seed):
     delta_shape[axis] = len(index)
     delta = rng.standard_normal(delta_shape)
     kept = x.copy()
-    y, (gx, gdelta), gy = forward_backward(
-        lambda x, d: ag.scatter_add(x, d, index, axis), [x, delta]
-    )
+    y = ag.scatter_add(x, delta, index, axis).data
     expected = x.copy()
     for k, i in enumerate(index):
         entries(expected, axis)[i] += entries(delta, axis)[k]
     np.testing.assert_allclose(y, expected, atol=1e-13)
     np.testing.assert_array_equal(x, kept)
-    np.testing.assert_array_equal(gx, gy)
-    for k, i in enumerate(index):
-        np.testing.assert_array_equal(entries(gdelta, axis)[k], entries(gy, axis)[i])
 
 
 @given(problem=problems(), seed=seeds)
-def test_gathering_is_the_adjoint_of_scattering(problem, seed):
+def test_gathering_is_the_transpose_of_scattering(problem, seed):
     shape, axis, index = problem
     rng = np.random.default_rng(seed)
     x = rng.standard_normal(shape)
-    gathered = ag.take(x, index, axis).data
-    delta = rng.standard_normal(gathered.shape)
+    gathered, (gx,), delta = forward_backward(lambda x: ag.take(x, index, axis), [x])
     scattered = ag.scatter_add(np.zeros(shape), delta, index, axis).data
     np.testing.assert_allclose((gathered * delta).sum(), (x * scattered).sum(), atol=1e-12)
+    np.testing.assert_allclose(gx, scattered, atol=1e-13)
 
 
 @pytest.mark.parametrize(
     "index", [[2, 0], (2, 0), np.array([2, 0], np.uint8), Tensor([2, 0]), np.array([-1, -3])]
 )
-def test_indices_in_every_form(index):
+def test_indices_of_every_type(index):
     x = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(ag.take(x, index).data, x[:, [2, 0]])
     y = ag.scatter_add(x, np.ones((2, 2)), index)

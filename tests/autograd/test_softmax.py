@@ -1,4 +1,4 @@
-"""Softmax and its relatives: against plain formulas, at the extremes, and their identities."""
+"""Softmax and its relatives: values, extremes, identities, and what does not fit."""
 
 import numpy as np
 import pytest
@@ -19,19 +19,13 @@ def problems(draw):
 
 
 @given(problem=problems(), seed=seeds)
-def test_values_and_gradients(problem, seed):
+def test_values(problem, seed):
     shape, axis = problem
     x = np.random.default_rng(seed).standard_normal(shape)
-    p = np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
-    y, (gx,), gy = forward_backward(lambda x: ag.softmax(x, axis), [x])
-    np.testing.assert_allclose(y, p, rtol=1e-13)
-    np.testing.assert_allclose(gx, p * (gy - (gy * p).sum(axis, keepdims=True)), atol=1e-14)
-    y, (gx,), gy = forward_backward(lambda x: ag.log_softmax(x, axis), [x])
-    np.testing.assert_allclose(y, np.log(p), atol=1e-13)
-    np.testing.assert_allclose(gx, gy - p * gy.sum(axis, keepdims=True), atol=1e-13)
-    y, (gx,), gy = forward_backward(lambda x: ag.logsumexp(x, axis), [x])
-    np.testing.assert_allclose(y, np.log(np.exp(x).sum(axis=axis)), atol=1e-13)
-    np.testing.assert_allclose(gx, p * np.expand_dims(gy, axis), atol=1e-14)
+    total = np.exp(x).sum(axis=axis, keepdims=True)
+    np.testing.assert_allclose(ag.softmax(x, axis).data, np.exp(x) / total, rtol=1e-13)
+    np.testing.assert_allclose(ag.log_softmax(x, axis).data, x - np.log(total), atol=1e-13)
+    np.testing.assert_allclose(ag.logsumexp(x, axis).data, np.log(total).squeeze(axis), atol=1e-13)
 
 
 @given(
@@ -76,31 +70,15 @@ def test_nothing_left_sums_to_nothing():
     assert ag.logsumexp(np.array([np.inf, 1e3])).data == np.inf
 
 
-def plain_cross_entropy(x, p):
-    """-(1/N) sum_nk p_nk ln softmax(x)_nk, and its gradients."""
-    q = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
-    n = len(x)
-    return (
-        -(p * np.log(q)).sum() / n,
-        (q * p.sum(-1, keepdims=True) - p) / n,
-        -np.log(q) / n,
-    )
-
-
-@given(n=st.integers(1, 4), k=st.integers(1, 4), seed=seeds, scale=st.sampled_from([-2.0, 0, 1]))
-def test_cross_entropy(n, k, seed, scale):
+@given(n=st.integers(1, 4), k=st.integers(1, 4), seed=seeds)
+def test_cross_entropy(n, k, seed):
+    """-(1/N) sum_nk p_nk ln softmax(x)_nk; labels stand for their one-hot matrix."""
     rng = np.random.default_rng(seed)
-    x, p = rng.standard_normal((n, k)), rng.random((n, k))
-    expected, to_x, to_p = plain_cross_entropy(x, p)
-    y, (gx, gp), _ = forward_backward(ag.cross_entropy, [x, p], np.array(scale))
-    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(gx, scale * to_x, rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(gp, scale * to_p, rtol=1e-10, atol=1e-14)
-    labels = rng.integers(0, k, n)
-    expected, to_x, _ = plain_cross_entropy(x, np.eye(k)[labels])
-    y, (gx,), _ = forward_backward(lambda x: ag.cross_entropy(x, labels), [x], np.array(scale))
-    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(gx, scale * to_x, rtol=1e-10, atol=1e-14)
+    x, p, labels = rng.standard_normal((n, k)), rng.random((n, k)), rng.integers(0, k, n)
+    log_q = x - np.log(np.exp(x).sum(-1, keepdims=True))
+    for target, weights in ((p, p), (labels, np.eye(k)[labels])):
+        y = ag.cross_entropy(x, target)
+        np.testing.assert_allclose(y.data, -(weights * log_q).sum() / n, rtol=1e-12, atol=1e-14)
 
 
 @given(n=st.integers(1, 4), k=st.integers(2, 5))
@@ -113,7 +91,7 @@ def test_equal_logits_cost_the_logarithm_of_their_number(n, k):
     "labels",
     [[1, 0], (1, 0), np.array([1, 0], np.uint8), Tensor([1, 0]), np.array([[0, 1], [1, 0]])],
 )
-def test_targets_in_every_form(labels):
+def test_targets_of_every_type(labels):
     logits = Tensor(np.float32([[0, 1], [3, 0]]), requires_grad=True)
     y = ag.cross_entropy(logits, labels)
     assert y.dtype == np.float32
@@ -136,6 +114,6 @@ def test_targets_in_every_form(labels):
         (np.ones((2, 3)), np.array([-1, 0]), ValueError, r"got -1\.\.0"),
     ],
 )
-def test_what_does_not_fit_is_said(logits, target, error, text):
+def test_targets_that_do_not_fit(logits, target, error, text):
     with pytest.raises(error, match=text):
         ag.cross_entropy(logits, target)

@@ -1,4 +1,4 @@
-"""The tape: accumulation, ownership, freeing, depth."""
+"""The tape: accumulation, freeing, depth."""
 
 import gc
 import weakref

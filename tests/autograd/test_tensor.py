@@ -18,7 +18,7 @@ from tinybar import Tensor
         (Tensor(np.ones(2, np.float32)), np.float32, (2,)),
     ],
 )
-def test_what_it_is_made_of(data, dtype, shape):
+def test_dtype_and_shape_are_those_of_the_data(data, dtype, shape):
     t = Tensor(data)
     assert isinstance(t.data, np.ndarray)
     assert (t.dtype, t.shape, t.ndim, t.size) == (dtype, shape, len(shape), t.data.size)
@@ -27,13 +27,13 @@ def test_what_it_is_made_of(data, dtype, shape):
 
 
 @pytest.mark.parametrize("data", ["abc", None, [1j], {}, [None]])
-def test_no_numbers_no_tensor(data):
+def test_data_that_are_not_numbers(data):
     with pytest.raises(TypeError, match="real numbers"):
         Tensor(data)
 
 
 @pytest.mark.parametrize("data", [[1, 2], [True], np.arange(3, dtype=np.uint8)])
-def test_only_fractions_have_gradients(data):
+def test_gradients_need_a_floating_dtype(data):
     with pytest.raises(TypeError, match="only floating-point"):
         Tensor(data, requires_grad=True)
 

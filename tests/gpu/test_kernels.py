@@ -1,6 +1,5 @@
-"""The CUDA forms compute what their references do: their kernels run here on the CPU."""
+"""The CUDA kernels compute what their references do; here they run on the CPU."""
 
-import inspect
 import os
 import shutil
 import subprocess
@@ -10,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gpu import emulation
-from gpu.problems import FORMS, PROBLEMS, accelerated, hold, results
 from hypothesis import given
 from hypothesis import strategies as st
+from kernels.problems import KERNELS, PROBLEMS, copied, hold, results
 
-from tinybar.kernels import cuda, dispatch
+from tinybar.kernels import cuda, dispatch, in_place
 from tinybar.kernels.cuda import launcher
+from tinybar.kernels.dispatch import ACCELERATED
 from tinybar.runtime import arrays
 
 needs_compiler = pytest.mark.skipif(
@@ -34,16 +34,15 @@ def emulated(tmp_path_factory):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", KERNELS["cuda"])
 @given(data=st.data())
-def test_a_form_computes_what_its_reference_does(emulated, name, data):
-    arguments = data.draw(PROBLEMS[name])
-    copies = [[np.array(a) if isinstance(a, np.ndarray) else a for a in arguments] for _ in "12"]
+def test_a_kernel_computes_what_its_reference_does(emulated, name, data):
+    arguments, kernel = data.draw(PROBLEMS[name]), KERNELS["cuda"][name]
     emulated.is_backward = False
-    got = results(FORMS[name], copies[0])
+    got = results(kernel, copied(arguments))
     hold(name, got, arguments)
     emulated.is_backward = True  # no thread depends on what another has done
-    for one, other in zip(got, results(FORMS[name], copies[1]), strict=True):
+    for one, other in zip(got, results(kernel, copied(arguments)), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -53,19 +52,9 @@ def test_nan_and_infinity_pass(emulated):
     x = np.array([np.nan, np.inf, -np.inf, 1], "f4").reshape(1, 1, 1, 4)
     zeros, ones = np.zeros(4, "f4"), np.ones(4, "f4")
     np.testing.assert_array_equal(
-        cuda.normalise_relu(x, zeros, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
+        cuda.normalise_relu(x, zeros, ones, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
     )
     assert np.isnan(cuda.moments(np.repeat(x, 40, axis=0))[0][:1]).all()
-
-
-def test_every_form_stands_in_for_a_reference():
-    assert FORMS
-    assert set(FORMS) == set(PROBLEMS)
-    for name, form in FORMS.items():
-        reference = accelerated(name).reference
-        assert list(inspect.signature(form).parameters) == list(
-            inspect.signature(reference).parameters
-        )
 
 
 @needs_compiler
@@ -73,17 +62,17 @@ def test_every_kernel_is_launched(emulated):
     emulated.launched.clear()
     x, row = np.ones((3000, 2), "f4"), np.ones(2, "f4")
     image, tiles = np.ones((1, 4, 4, 2), "f4"), np.ones((36, 1, 2), "f4")
-    cuda.weight_adjoint(cuda.weight_transform(np.ones((3, 3, 2, 2), "f4")))
+    cuda.weight_transform_pullback(cuda.weight_transform(np.ones((3, 3, 2, 2), "f4")))
     cuda.input_transform(image, (1, 1), (1, 1))
-    cuda.input_adjoint(tiles, image.shape, (1, 1), (1, 1))
+    cuda.input_transform_pullback(tiles, image.shape, (1, 1), (1, 1))
     cuda.output_transform(tiles, 1, (1, 1), (4, 4))
-    cuda.output_adjoint(image, (1, 1))
+    cuda.output_transform_pullback(image, (1, 1))
     rows = cuda.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
     cuda.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
     cuda.moments(x)
-    cuda.masked_sums(x, x, x, row)
-    cuda.normalise_relu_adjoint(x, cuda.normalise_relu(x, row, row, row), x, row, row, row, row)
-    cuda.adam_update(row, row, row, row, 0.9, 0.999, 0.0, 1e-3, 1.0, 1e-8)
+    y = cuda.normalise_relu(x, row, row, row, row)
+    cuda.normalise_relu_pullback(x, y, x, row, row, row, len(x))
+    cuda.adam_update(row, row, row, row, 1, 1e-3, 0.0, 0.9, 0.999, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
 
 
@@ -111,42 +100,40 @@ def numpy_as_cupy(monkeypatch):
     dispatch.enable(False)
 
 
-def arguments_of_adjoint(dtype="f4"):
+def gradient_of_tiles(dtype="f4"):
     gy = np.random.default_rng(0).standard_normal((2, 6, 5, 3)).astype(dtype)
     return gy.view(OnGPU), (2, 2)
 
 
 @needs_compiler
-def test_float32_arrays_on_a_gpu_take_the_form(emulated, numpy_as_cupy):
+def test_float32_arrays_on_a_gpu_take_the_kernel(emulated, numpy_as_cupy):
     emulated.launched.clear()
-    gy, tiles = arguments_of_adjoint()
-    hold("output_adjoint", results(accelerated("output_adjoint"), (gy, tiles)), (gy, tiles))
+    name, (gy, tiles) = "output_transform_pullback", gradient_of_tiles()
+    hold(name, results(ACCELERATED[name], (gy, tiles)), (gy, tiles))
     turned = gy.transpose(0, 2, 1, 3)  # another layout is copied first
-    got = accelerated("output_adjoint")(turned, tiles)
-    hold("output_adjoint", [got, np.array(turned)], (turned, tiles))
-    assert emulated.launched == ["output_adjoint"] * 2
+    got = ACCELERATED[name](turned, tiles)
+    hold(name, [got, np.array(turned)], (turned, tiles))
+    assert emulated.launched == [name] * 2
 
 
 @needs_compiler
-def test_all_others_take_the_reference(emulated, numpy_as_cupy):
+def test_all_others_do_not(emulated, numpy_as_cupy):
     emulated.launched.clear()
-    gy, tiles = arguments_of_adjoint()
-    output_adjoint, normalise = accelerated("output_adjoint"), accelerated("normalise_relu")
-    output_adjoint(gy.astype("f8"), tiles)
-    output_adjoint(gy[:0], tiles)
+    gy, tiles = gradient_of_tiles()
+    function, normalise = ACCELERATED["output_transform_pullback"], ACCELERATED["normalise_relu"]
+    function(gy.astype("f8"), tiles)
+    function(gy[:0], tiles)
     row = np.ones(3).view(OnGPU)
-    normalise(gy, row.astype("f4"), row.astype("f4"), row)  # one float64 among them
+    normalise(gy, *[row.astype("f4")] * 3, row)  # one float64 among them
     dispatch.enable(False)
-    output_adjoint(gy, tiles)
+    function(gy, tiles)
     assert emulated.launched == []
 
 
-def test_a_function_without_a_cuda_form_takes_the_reference(numpy_as_cupy):
-    @dispatch.accelerated
-    def only_plain(x):
-        return x + 1
-
-    np.testing.assert_array_equal(only_plain(np.ones(3, "f4").view(OnGPU)), [2, 2, 2])
+def test_without_a_cuda_kernel_array_operations_are_used(numpy_as_cupy, monkeypatch):
+    monkeypatch.setattr(in_place, "normalise", lambda *arguments: "in place")
+    x, row = np.ones((5, 3), "f4").view(OnGPU), np.ones(3, "f4").view(OnGPU)
+    assert ACCELERATED["normalise"](x, row, row, row, row) == "in place"
 
 
 # --- what a compiler says ------------------------------------------------------------------------
@@ -188,16 +175,16 @@ import sys
 from pathlib import Path
 from hypothesis import given, settings
 from gpu import emulation
-from gpu.problems import FORMS, PROBLEMS, results
+from kernels.problems import KERNELS, PROBLEMS, results
 from tinybar.kernels.cuda import launcher
 
 launcher.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
-for name in FORMS:
+for name, kernel in KERNELS["cuda"].items():
 
     @settings(max_examples=20, deadline=None, derandomize=True, database=None)
     @given(PROBLEMS[name])
     def run(arguments):
-        results(FORMS[name], arguments)
+        results(kernel, arguments)
 
     run()
 print("done")

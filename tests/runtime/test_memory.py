@@ -1,14 +1,12 @@
 """Peaks of memory, of real processes that allocate."""
 
-import json
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime.processes import in_a_fresh_process
 
 from tinybar.runtime import arrays, memory
 
@@ -30,11 +28,8 @@ found.append(memory.peak())
 memory.restart_peak()
 print(json.dumps([*found, memory.resident(), memory.peak()]))
 """
-    environ = os.environ | {"TINYBAR_MALLOC": "default"}  # what is freed is given back
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
-    )
-    resident, peak, with_array, highest, at_last, restarted = json.loads(done.stdout)
+    found = in_a_fresh_process(code, TINYBAR_MALLOC="default")  # freed memory is given back
+    resident, peak, with_array, highest, at_last, restarted = found
     assert 0 < resident <= peak
     assert with_array - resident == pytest.approx(256 * MIB, rel=0.1)
     assert highest - peak == pytest.approx(300 * MIB, rel=0.1)
@@ -75,19 +70,6 @@ def test_the_peak_on_a_gpu():
 
 
 # --- the allocator --------------------------------------------------------------------------------
-
-
-def in_a_fresh_process(code: str, **environ: str):
-    """What the code prints as JSON, without settings of the allocator but for those given."""
-    clean = {k: v for k, v in os.environ.items() if "MALLOC" not in k and k != "GLIBC_TUNABLES"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=clean | environ,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 def test_the_allocator_can_be_left_alone():

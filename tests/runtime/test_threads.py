@@ -70,10 +70,18 @@ def test_one_thread_needs_no_pool():
     assert set(names) == {threading.current_thread()}
 
 
-@pytest.mark.parametrize("wrong", [0, 1.5, "2", True])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, None])
 def test_use_threads_refuses(wrong):
     with pytest.raises(ValueError, match="integer >= 1"):
         threads.use_threads(wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, None, threads.processors() + 1])
+def test_more_threads_than_processors_are_no_option(wrong):
+    with pytest.raises(ValueError, match=r"an integer from 1 to \d+, the processors there are"):
+        threads.check_threads(wrong)
+    for n in (1, threads.processors()):
+        threads.check_threads(n)
 
 
 @pytest.mark.parametrize(("n", "parts"), [(7, 3), (4, 4), (0, 1), (2, 5)])

@@ -102,12 +102,12 @@ def _(rng):
         np.concatenate([[-0.06, -0.03, 1.03, 1.06], np.linspace(0.03, 0.97, 8)])
     )
     s = (stretched - gamma) / (zeta - gamma)
-    logit_u = beta * np.log(s / (1 - s)) - log_alpha  # Supp. Eq. 4 solved for the noise
-    noise = 1 / (1 + np.exp(-logit_u))
-    yield Problem("sampled", lambda x: ag.hard_concrete(x, noise=noise), (log_alpha,))
+    logit = beta * np.log(s / (1 - s)) - log_alpha  # of epsilon: Supp. Eq. 4 solved for it
+    epsilon = 1 / (1 + np.exp(-logit))
+    yield Problem("sampled", lambda x: ag.hard_concrete(x, epsilon=epsilon), (log_alpha,))
     yield Problem(
         "at the mean noise",
-        lambda x: ag.hard_concrete(x, noise=0.5),
+        lambda x: ag.hard_concrete(x, epsilon=0.5),
         (rng.permutation(np.array([-4.0, -2.0, -1.2, -0.5, 0.0, 0.4, 1.2, 2.0, 4.0])),),
     )
 

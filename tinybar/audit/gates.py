@@ -114,14 +114,14 @@ def sampled_frequencies(rng):
 
 @closed_form("gates", "samples are the inverse of the distribution", "Supp. Eq. 4", 1e-12)
 def samples_invert_the_distribution(rng):
-    """Supp. Eq. 3 of z gives the noise back; z is 0 or 1 where the noise is beyond its ends."""
-    log_alpha, noise = rng.uniform(-4, 4, 4000), rng.uniform(0.001, 0.999, 4000)
-    z = host(ag.hard_concrete(tensor(log_alpha), noise=tensor(noise)))
+    """Supp. Eq. 3 of z gives epsilon back; z is 0 or 1 where epsilon is beyond its ends."""
+    log_alpha, epsilon = rng.uniform(-4, 4, 4000), rng.uniform(0.001, 0.999, 4000)
+    z = host(ag.hard_concrete(tensor(log_alpha), epsilon=tensor(epsilon)))
     low, high = (distribution(unstretched(end), log_alpha) for end in (0.0, 1.0))
-    inside = (noise > low) & (noise < high)
-    clamped = (z[noise <= low] == 0).all() and (z[noise >= high] == 1).all()
+    inside = (epsilon > low) & (epsilon < high)
+    clamped = (z[epsilon <= low] == 0).all() and (z[epsilon >= high] == 1).all()
     back = distribution(unstretched(z[inside]), log_alpha[inside])
-    return unless(clamped and inside.sum() > 1000, relative(back, noise[inside]))
+    return unless(clamped and inside.sum() > 1000, relative(back, epsilon[inside]))
 
 
 @closed_form("gates", "z at the mean noise", "Section 3.1", 1e-12)

@@ -2,7 +2,7 @@
 
 from . import operators as _operators
 from .check import GradientError, GradientReport, gradcheck
-from .conv.convolution import conv2d
+from .conv import conv2d
 from .elementwise import (
     add,
     clip,

@@ -103,8 +103,9 @@ class _Check:
         """Check the gradient of input i."""
         outputs = self.value(i, self.points[i]).shape
         entries = math.prod(outputs) * self.points[i].size
-        form = self.entry_by_entry if entries <= FULL_JACOBIAN else self.along_directions
-        errors = list(form(i, outputs))
+        is_small = entries <= FULL_JACOBIAN
+        compare = self.entry_by_entry if is_small else self.along_directions
+        errors = list(compare(i, outputs))
         absolute = max((error for error, _ in errors), default=0.0)
         relative = max((self.relative(error, scale) for error, scale in errors), default=0.0)
         return InputError(f"input {i}", absolute, relative)

@@ -1,7 +1,7 @@
 """Element by element: arithmetic with broadcasting, and functions of one variable.
 
-In every formula `gy` is dL/dy and `gx` is dL/dx. Binary primitives broadcast; their pullbacks
-sum over what was repeated (`unbroadcast`).
+In every formula `gy` is dL/dy and `gx` is dL/dx. Binary primitives broadcast; the engine sums their
+gradients over what was repeated.
 """
 
 from __future__ import annotations
@@ -9,69 +9,39 @@ from __future__ import annotations
 from numbers import Real
 
 from ..runtime.arrays import array_module
-from .primitive import primitive, unbroadcast
+from .primitive import primitive
 from .tensor import as_array
 
 
 @primitive(inputs=2)
-def add(a, b, *, needs=(True, True)):
+def add(a, b):
     """y = a + b.   ga = gy;  gb = gy."""
-    to_a, to_b = a.shape, b.shape
-
-    def pullback(gy):
-        ga = unbroadcast(gy, to_a) if needs[0] else None
-        gb = unbroadcast(gy, to_b) if needs[1] else None
-        return ga, gb
-
-    return a + b, pullback
+    return a + b, (lambda gy: gy, lambda gy: gy)
 
 
 @primitive(inputs=2)
-def subtract(a, b, *, needs=(True, True)):
+def subtract(a, b):
     """y = a - b.   ga = gy;  gb = -gy."""
-    to_a, to_b = a.shape, b.shape
-
-    def pullback(gy):
-        ga = unbroadcast(gy, to_a) if needs[0] else None
-        gb = unbroadcast(-gy, to_b) if needs[1] else None
-        return ga, gb
-
-    return a - b, pullback
+    return a - b, (lambda gy: gy, lambda gy: -gy)
 
 
 @primitive(inputs=2)
-def multiply(a, b, *, needs=(True, True)):
+def multiply(a, b):
     """y = a b.   ga = gy b;  gb = gy a."""
-    y, to_a, to_b = a * b, a.shape, b.shape
-    a, b = (a if needs[1] else None), (b if needs[0] else None)  # keep what will be asked for
-
-    def pullback(gy):
-        ga = unbroadcast(gy * b, to_a) if needs[0] else None
-        gb = unbroadcast(gy * a, to_b) if needs[1] else None
-        return ga, gb
-
-    return y, pullback
+    return a * b, (lambda gy: gy * b, lambda gy: gy * a)
 
 
 @primitive(inputs=2)
-def divide(a, b, *, needs=(True, True)):
-    """y = a / b.   ga = gy / b;  gb = -gy y / b."""
-    y, to_a, to_b = a / b, a.shape, b.shape
-    kept = y if needs[1] else None
-
-    def pullback(gy):
-        share = gy / b
-        ga = unbroadcast(share, to_a) if needs[0] else None
-        gb = unbroadcast(-share * kept, to_b) if needs[1] else None
-        return ga, gb
-
-    return y, pullback
+def divide(a, b):
+    """y = a / b.   ga = gy / b;  gb = -gy / b y."""
+    y = a / b
+    return y, (lambda gy: gy / b, lambda gy: -gy / b * y)
 
 
 @primitive(inputs=1)
 def negative(x):
     """y = -x.   gx = -gy."""
-    return -x, lambda gy: (-gy,)
+    return -x, lambda gy: -gy
 
 
 @primitive(inputs=1)
@@ -85,28 +55,28 @@ def power(x, exponent):
     p = float(exponent)  # a plain number has no dtype: x keeps its precision
     p = int(p) if p.is_integer() else p  # an exact power also where x < 0
     if p == 0:
-        return x**0, lambda gy: (array_module(gy).zeros_like(gy),)
-    return x**p, lambda gy: (gy * p * x ** (p - 1),)
+        return x**0, lambda gy: array_module(gy).zeros_like(gy)
+    return x**p, lambda gy: gy * p * x ** (p - 1)
 
 
 @primitive(inputs=1)
 def exp(x):
     """y = e^x.   gx = gy y."""
     y = array_module(x).exp(x)
-    return y, lambda gy: (gy * y,)
+    return y, lambda gy: gy * y
 
 
 @primitive(inputs=1)
 def log(x):
     """y = ln x.   gx = gy / x."""
-    return array_module(x).log(x), lambda gy: (gy / x,)
+    return array_module(x).log(x), lambda gy: gy / x
 
 
 @primitive(inputs=1)
 def sqrt(x):
     """y = sqrt(x).   gx = gy / (2 y)."""
     y = array_module(x).sqrt(x)
-    return y, lambda gy: (gy / (2 * y),)
+    return y, lambda gy: gy / (2 * y)
 
 
 @primitive(inputs=1)
@@ -118,7 +88,7 @@ def sigmoid(x):
     xp = array_module(x)
     t = xp.exp(-xp.abs(x))
     y = xp.where(x >= 0, 1, t) / (1 + t)
-    return y, lambda gy: (gy * y * (1 - y),)
+    return y, lambda gy: gy * y * (1 - y)
 
 
 @primitive(inputs=1)
@@ -126,7 +96,7 @@ def relu(x):
     """y = max(x, 0).   gx = gy where x > 0, else 0 (also at the kink x = 0)."""
     xp = array_module(x)
     y = xp.maximum(x, 0)
-    return y, lambda gy: (gy * (y > 0),)  # y > 0 iff x > 0, and y is kept by the next layer anyway
+    return y, lambda gy: gy * (y > 0)  # y > 0 iff x > 0, and y is kept by the next layer anyway
 
 
 @primitive(inputs=1)
@@ -139,30 +109,22 @@ def clip(x, lo, hi):
         raise ValueError(f"clip needs lo <= hi, got lo={lo}, hi={hi}")
     lo, hi = float(lo), float(hi)  # plain numbers: x keeps its precision
     y = array_module(x).clip(x, lo, hi)
-    return y, lambda gy: (gy * ((x >= lo) & (x <= hi)),)
+    return y, lambda gy: gy * ((x >= lo) & (x <= hi))
 
 
 @primitive(inputs=2)
 def maximum(a, b):
     """y = max(a, b).   ga = gy where a > b, gb = gy where b > a, half each where a = b."""
-    share = (a > b) + (a == b) * 0.5
-
-    def pullback(gy):
-        to_a = gy * share.astype(gy.dtype)
-        return unbroadcast(to_a, a.shape), unbroadcast(gy - to_a, b.shape)
-
-    return array_module(a, b).maximum(a, b), pullback
+    y = array_module(a, b).maximum(a, b)
+    share = ((a > b) + (a == b) * 0.5).astype(y.dtype)
+    return y, (lambda gy: gy * share, lambda gy: gy - gy * share)
 
 
 @primitive(inputs=2)
 def _select(a, b, condition):
     """y = a where condition, else b.   ga = gy where condition; gb = gy elsewhere."""
-    xp = array_module(a, b)
-
-    def pullback(gy):
-        return unbroadcast(gy * condition, a.shape), unbroadcast(gy * ~condition, b.shape)
-
-    return xp.where(condition, a, b), pullback
+    y = array_module(a, b).where(condition, a, b)
+    return y, (lambda gy: gy * condition, lambda gy: gy * ~condition)
 
 
 def where(condition, a, b):

@@ -15,7 +15,7 @@ from .elementwise import sigmoid
 from .primitive import primitive
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # Supp. 7.1, "as per [22]"
-THRESHOLD = BETA * math.log(-GAMMA / ZETA)  # log alpha at which z(noise=1/2) leaves 0: -1.5986
+THRESHOLD = BETA * math.log(-GAMMA / ZETA)  # -1.5986: the log alpha at which z(1/2) leaves 0
 
 
 def _sigmoid(x):
@@ -23,27 +23,28 @@ def _sigmoid(x):
 
 
 @primitive(inputs=1)
-def hard_concrete(log_alpha, noise):
-    """z = clamp_{0,1}(s (zeta - gamma) + gamma),  s = sigmoid((ln u - ln(1-u) + log_alpha) / beta).
+def hard_concrete(log_alpha, epsilon):
+    """z = clamp_{0,1}(s (zeta - gamma) + gamma), the inverse of the hard-concrete distribution.
 
-    Supp. Eq. 4. log_alpha, z: one entry per gate; noise u: the same shape, strictly inside (0, 1),
-    or 1/2 for its mean (then s = sigmoid(log_alpha / beta)).
+    Supp. Eq. 4, with s = sigmoid((ln epsilon - ln(1 - epsilon) + log_alpha) / beta).
+    log_alpha, z: one entry per gate. epsilon: the noise, of the same shape, strictly inside (0, 1);
+    or 1/2, its mean: then s = sigmoid(log_alpha / beta).
     glog_alpha = gz (zeta - gamma)/beta s (1 - s) where 0 < z < 1, and 0 where z is clamped.
     Raises ValueError for noise of another shape; on the CPU also for noise outside (0, 1), after
     rounding to log_alpha's precision (on a GPU that check would be a wait).
     """
     xp = array_module(log_alpha)
-    noise = xp.asarray(noise, log_alpha.dtype)
-    if noise.shape not in ((), log_alpha.shape):
-        raise ValueError(f"noise of shape {noise.shape} for log_alpha {log_alpha.shape}")
-    if xp is np and not ((noise > 0) & (noise < 1)).all():
-        raise ValueError("noise must lie strictly inside (0, 1): ln u and ln(1 - u) are in use")
-    s = _sigmoid((xp.log(noise) - xp.log1p(-noise) + log_alpha) / BETA)
+    epsilon = xp.asarray(epsilon, log_alpha.dtype)
+    if epsilon.shape not in ((), log_alpha.shape):
+        raise ValueError(f"epsilon of shape {epsilon.shape} for log_alpha {log_alpha.shape}")
+    if xp is np and not ((epsilon > 0) & (epsilon < 1)).all():
+        raise ValueError("epsilon must lie strictly inside (0, 1): its logit is used")
+    s = _sigmoid((xp.log(epsilon) - xp.log1p(-epsilon) + log_alpha) / BETA)
     stretched = s * (ZETA - GAMMA) + GAMMA
 
     def pullback(gz):
         inside = (stretched > 0) & (stretched < 1)
-        return (gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s),)
+        return gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s)
 
     return xp.clip(stretched, 0, 1), pullback
 
@@ -55,4 +56,4 @@ def probability_active(log_alpha):
     Supp. Eq. 5. log_alpha, p: one entry per gate.
     """
     p = _sigmoid(log_alpha - THRESHOLD)
-    return p, lambda gp: (gp * p * (1 - p),)
+    return p, lambda gp: gp * p * (1 - p)

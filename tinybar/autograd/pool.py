@@ -26,11 +26,13 @@ def max_pool2d(x, kernel, stride=None, padding=0):
         xp.copyto(winner, k, where=pixel > y)
         xp.maximum(y, pixel, out=y)
 
+    shape = padded.shape
+
     def pullback(gy):
-        gpadded = xp.zeros(padded.shape, gy.dtype)
+        gpadded = xp.zeros(shape, gy.dtype)
         for k, (i, j) in enumerate(offsets):
             shifted(gpadded, i, j, geometry.stride, size)[...] += gy * (winner == k)
-        return (crop_image(gpadded, geometry.padding),)
+        return crop_image(gpadded, geometry.padding)
 
     return y, pullback
 
@@ -53,11 +55,13 @@ def avg_pool2d(x, kernel, stride=None, padding=0):
         y += shifted(padded, i, j, geometry.stride, size)
     y *= share
 
+    shape = padded.shape
+
     def pullback(gy):
-        gpadded = xp.zeros(padded.shape, gy.dtype)
+        gpadded = xp.zeros(shape, gy.dtype)
         for i, j in offsets:
             shifted(gpadded, i, j, geometry.stride, size)[...] += gy * share
-        return (crop_image(gpadded, geometry.padding),)
+        return crop_image(gpadded, geometry.padding)
 
     return y, pullback
 
@@ -71,8 +75,9 @@ def global_avg_pool2d(x):
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"global_avg_pool2d needs x (N, H, W, C) with pixels, got {x.shape}")
     xp, (n, h, w, c) = array_module(x), x.shape
-    y = x.mean(axis=(1, 2))
-    return y, lambda gy: (xp.broadcast_to((gy / (h * w)).reshape(n, 1, 1, c), x.shape),)
+    return x.mean(axis=(1, 2)), lambda gy: xp.broadcast_to(
+        (gy / (h * w)).reshape(n, 1, 1, c), (n, h, w, c)
+    )
 
 
 def _geometry(x, kernel, stride, padding) -> Geometry:

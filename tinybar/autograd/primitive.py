@@ -1,12 +1,18 @@
 """Primitives: the functions whose derivatives we know, and the registry that lists them all.
 
-A primitive is one function of arrays. It returns the output *and* the pullback:
+A primitive is one function of arrays. It returns its output and, for each differentiable input, a
+closure that maps the gradient of the output, gy, to the gradient of that input:
 
-    @primitive(inputs=1)
-    def exp(x):
-        '''y = e^x.   gx = gy * y.'''
-        y = np.exp(x)
-        return y, lambda gy: (gy * y,)
+    @primitive(inputs=2)
+    def multiply(a, b):
+        '''y = a b.   ga = gy b;  gb = gy a.'''
+        return a * b, (lambda gy: gy * b, lambda gy: gy * a)
+
+A primitive of one input returns the closure itself. The engine keeps the closures that will be
+asked for and drops the others, with all that they captured; and where an input was broadcast, it
+sums over what was repeated. Where the gradients share work, as those of a convolution and of batch
+norm do, one pullback gives all of them as a tuple. A function with the keyword `needs` receives a
+boolean for each input: whether its gradient will be asked for, or may be None.
 
 `inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
 given for one stands for its array). The decorated name is then a function of Tensors that records
@@ -33,8 +39,6 @@ class Primitive:
     """A differentiable function of arrays, callable with Tensors.
 
     inputs: how many leading parameters are differentiable; None: all positional ones (variadic).
-    If the function has a keyword `needs`, it is told which gradients will be asked for, so that
-    it neither captures nor computes the others (their place in the pullback's result is None).
     """
 
     def __init__(self, function, inputs: int | None):
@@ -52,20 +56,31 @@ class Primitive:
         arrays = _arrays(operands, self.name)
         args = tuple(_untracked(value) for value in args)
         options = {name: _untracked(value) for name, value in options.items()}
-        needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in operands)
-        if not is_recording():
-            needs = (False,) * len(operands)
+        records = is_recording()
+        needs = tuple(records and isinstance(t, Tensor) and t.requires_grad for t in operands)
         if self.wants_needs:
             options["needs"] = needs
-        y, pullback = self.function(*arrays, *args, **options)
+        y, closures = self.function(*arrays, *args, **options)
         out = Tensor(y)
         if any(needs):
-            parents = tuple(
-                t.node() if need else None for t, need in zip(operands, needs, strict=True)
-            )
-            out._node = Node(self.name, parents, pullback)
+            parents = tuple(t.node() if n else None for t, n in zip(operands, needs, strict=True))
+            out._node = Node(self.name, parents, self.pullback(closures, arrays, needs))
             out.requires_grad = True
         return out
+
+    def pullback(self, closures, arrays, needs):
+        """The function from gy to the gradients, one for each input; None if it is not needed.
+
+        closures: what `function` returned beside its output.
+        """
+        if callable(closures) and self.inputs != 1:
+            return closures  # one pullback for all inputs
+        closures = (closures,) if callable(closures) else closures
+        kept = [
+            (closure, array.shape) if need else (None, None)
+            for closure, array, need in zip(closures, arrays, needs, strict=True)
+        ]
+        return lambda gy: [f and unbroadcast(f(gy), shape) for f, shape in kept]
 
     def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
         """The differentiable operands, wherever they were passed, and the other positionals."""
@@ -131,7 +146,7 @@ def unbroadcast(gradient, shape: tuple[int, ...]):
     if gradient.shape == shape:
         return gradient
     extra = gradient.ndim - len(shape)
-    stretched = tuple(
-        axis + extra for axis, n in enumerate(shape) if n == 1 and gradient.shape[axis + extra] != 1
-    )
-    return gradient.sum(axis=(*range(extra), *stretched)).reshape(shape)
+    pairs = zip(shape, gradient.shape[extra:], strict=False)
+    stretched = (extra + axis for axis, (n, repeated) in enumerate(pairs) if n == 1 != repeated)
+    summed = gradient.sum(axis=(*range(extra), *stretched), keepdims=True)
+    return summed.reshape(summed.shape[extra:])

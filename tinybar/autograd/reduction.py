@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from math import prod
 from numbers import Integral
-from operator import add
 
-import numpy as np
-
-from ..runtime import blas, threads
+from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module
 from .primitive import primitive
-
-WORTH_A_CORE = 1 << 17  # numbers to add: fewer are added before another thread has woken up
 
 
 def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
@@ -30,21 +24,10 @@ def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
     return axes
 
 
+@accelerated
 def sum_per_channel(a):
-    """The sum over all axes but the last, as 1^T A, a product with a row of ones.
-
-    a: (..., C), result: (C,). Over leading axes BLAS is several times faster than NumPy's own sum,
-    and adds in blocks, which loses less in float32. On a GPU a product may round its factors
-    (`backend.use_precision`), a sum never does.
-    """
-    xp, c = array_module(a), a.shape[-1]
-    m = prod(a.shape[:-1])
-    if xp is not np:
-        return a.reshape(m, c).sum(axis=0)
-    rows, parts = a.reshape(m, c), threads.slices(m, int(np.clip(m * c // WORTH_A_CORE, 1, 16)))
-    with blas.one_thread():  # its own threads would spin on when the sum is done
-        sums = threads.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
-    return reduce(add, sums)
+    """The sum over all axes but the last.   a: (..., C), result: (C,)."""
+    return a.reshape(prod(a.shape[:-1]), a.shape[-1]).sum(axis=0)
 
 
 def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,7 +40,7 @@ def sum(x, axis=None, keepdims=False):
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     y = x.sum(axis=axes, keepdims=keepdims)
     shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept), shape),)
+    return y, lambda gy: xp.broadcast_to(gy.reshape(kept), shape)
 
 
 @primitive(inputs=1)
@@ -72,7 +55,7 @@ def mean(x, axis=None, keepdims=False):
         raise ValueError(f"mean over no elements: shape {x.shape}, axis {axis}")
     y = x.mean(axis=axes, keepdims=keepdims)
     shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: (xp.broadcast_to(gy.reshape(kept) / m, shape),)
+    return y, lambda gy: xp.broadcast_to(gy.reshape(kept) / m, shape)
 
 
 @primitive(inputs=1)
@@ -84,7 +67,7 @@ def max(x, axis=None, keepdims=False):
 
     def pullback(gy):
         largest = (x == y).astype(gy.dtype)
-        return (gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True),)
+        return gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True)
 
     left = tuple(n for a, n in enumerate(x.shape) if a not in axes)
     return (y if keepdims else y.reshape(left)), pullback

@@ -18,15 +18,15 @@ from .reduction import normalise_axes
 def take(x, index, axis=-1):
     """y = x[..., index, ...], the entries `index` along `axis`.   gx[index] += gy, else 0.
 
-    Supp. 2: h[I_in], the unpruned features of the residual signal. IndexError out of range.
+    Supp. 2: h[I_in], the unpruned channels of the residual signal. IndexError out of range.
     """
     xp, (axis,) = array_module(x), normalise_axes(axis, x.ndim)
     where = _along(x, index, axis)
-
-    def pullback(gy):
-        return (_added(xp, xp.zeros(x.shape, gy.dtype), gy, where, axis),)
-
-    return _read(xp, x, where, axis), pullback
+    shape = x.shape
+    return (
+        _read(xp, x, where, axis),
+        lambda gy: _added(xp, xp.zeros(shape, gy.dtype), gy, where, axis),
+    )
 
 
 @primitive(inputs=2)
@@ -45,17 +45,17 @@ def scatter_add(x, delta, index, axis=-1):
             f"indices along axis {axis} needs {expected}"
         )
     y = _added(xp, x, delta, where, axis)
-    return y, lambda gy: (gy, _read(xp, gy, where, axis))
+    return y, (lambda gy: gy, lambda gy: _read(xp, gy, where, axis))
 
 
 @accelerated
-def read_features(x, index):
+def read_channels(x, index):
     """x[..., index]."""
     return x.take(array_module(x).asarray(index), -1)
 
 
 @accelerated
-def add_features(x, delta, index):
+def add_channels(x, delta, index):
     """x, with delta added at [..., index], entries named twice adding up."""
     y = x.copy()
     _add_at(array_module(x), y, (..., index), delta)
@@ -85,14 +85,14 @@ def _read(xp, source, where: tuple, axis: int):
     if isinstance(index, slice):
         return source[where]
     if axis == source.ndim - 1:
-        return read_features(source, index)
+        return read_channels(source, index)
     return xp.take(source, xp.asarray(index), axis)
 
 
 def _added(xp, x, delta, where: tuple, axis: int):
     """A copy of x with delta added at `where`."""
     if axis == x.ndim - 1 and not isinstance(where[axis], slice):
-        return add_features(x, delta, where[axis])
+        return add_channels(x, delta, where[axis])
     y = x.copy()
     _add_at(xp, y, where, delta)
     return y

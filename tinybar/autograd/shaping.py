@@ -12,7 +12,8 @@ from .reduction import normalise_axes
 @primitive(inputs=1)
 def reshape(x, shape):
     """y = the elements of x, in order, in `shape` (one entry may be -1).   gx = gy in x's shape."""
-    return x.reshape(shape), lambda gy: (gy.reshape(x.shape),)
+    before = x.shape
+    return x.reshape(shape), lambda gy: gy.reshape(before)
 
 
 @primitive(inputs=1)
@@ -23,7 +24,7 @@ def transpose(x, axes=None):
     """
     axes = tuple(reversed(range(x.ndim))) if axes is None else normalise_axes(axes, x.ndim)
     inverse = tuple(int(i) for i in np.argsort(axes))
-    return x.transpose(axes), lambda gy: (gy.transpose(inverse),)
+    return x.transpose(axes), lambda gy: gy.transpose(inverse)
 
 
 @primitive(inputs=None)
@@ -31,7 +32,9 @@ def _concatenate(*xs, axis):
     """y = xs one behind the other along `axis`.   gx_k: the k-th part of gy."""
     xp = array_module(*xs)
     ends = np.cumsum([x.shape[axis] for x in xs])[:-1].tolist()
-    return xp.concatenate(xs, axis), lambda gy: tuple(xp.split(gy, ends, axis))
+    return xp.concatenate(xs, axis), tuple(
+        lambda gy, k=k: xp.split(gy, ends, axis)[k] for k in range(len(xs))
+    )
 
 
 def concatenate(xs, axis=-1):
@@ -54,21 +57,21 @@ def pad(x, pad_width):
     inside = tuple(
         slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)
     )
-    return array_module(x).pad(x, widths), lambda gy: (gy[inside],)
+    return array_module(x).pad(x, widths), lambda gy: gy[inside]
 
 
 @primitive(inputs=1)
 def getitem(x, index):
     """y = x[index].   gx = 0 but for gx[index] += gy (an element read twice collects both)."""
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
 
     def pullback(gy):
-        gx = xp.zeros(x.shape, gy.dtype)
+        gx = xp.zeros(shape, gy.dtype)
         if _reads_once(index):
             gx[index] = gy
         else:
             xp.add.at(gx, index, gy)
-        return (gx,)
+        return gx
 
     return x[index], pullback
 

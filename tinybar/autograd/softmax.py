@@ -26,7 +26,7 @@ def logsumexp(x, axis=-1):
     """y = ln sum_j e^x_j along `axis`.   gx_j = gy e^(x_j - y)."""
     xp = array_module(x)
     kept = _shifted_logsumexp(x, axis)
-    return kept.squeeze(axis), lambda gy: (xp.expand_dims(gy, axis) * xp.exp(x - kept),)
+    return kept.squeeze(axis), lambda gy: xp.expand_dims(gy, axis) * xp.exp(x - kept)
 
 
 @primitive(inputs=1)
@@ -34,7 +34,7 @@ def log_softmax(x, axis=-1):
     """y_j = x_j - ln sum_k e^x_k along `axis`.   gx_j = gy_j - e^y_j sum_k gy_k."""
     xp = array_module(x)
     y = x - _shifted_logsumexp(x, axis)
-    return y, lambda gy: (gy - xp.exp(y) * gy.sum(axis=axis, keepdims=True),)
+    return y, lambda gy: gy - xp.exp(y) * gy.sum(axis=axis, keepdims=True)
 
 
 @primitive(inputs=1)
@@ -42,11 +42,11 @@ def softmax(x, axis=-1):
     """y_j = e^x_j / sum_k e^x_k along `axis`.   gx_j = y_j (gy_j - sum_k gy_k y_k)."""
     xp = array_module(x)
     y = xp.exp(x - _shifted_logsumexp(x, axis))
-    return y, lambda gy: (y * (gy - (gy * y).sum(axis=axis, keepdims=True)),)
+    return y, lambda gy: y * (gy - (gy * y).sum(axis=axis, keepdims=True))
 
 
 @primitive(inputs=2)
-def cross_entropy(logits, target, *, needs=(True, True)):
+def cross_entropy(logits, target):
     """y = -(1/N) sum_n sum_k p_nk ln softmax(logits)_nk, the mean over the batch.
 
     logits: (N, K). target: labels (N,), integers in 0..K-1 (then p is their one-hot matrix), or
@@ -60,27 +60,23 @@ def cross_entropy(logits, target, *, needs=(True, True)):
     logp = logits - _shifted_logsumexp(logits, -1)
     if target.ndim == 1:
         rows = xp.arange(n)
-        y = -logp[rows, target].mean()
 
-        def pullback(gy):
+        def to_logits(gy):
             glogits = xp.exp(logp)
             glogits[rows, target] -= 1
-            return glogits * (gy / n), None
+            return glogits * (gy / n)
 
-    else:
-        target = target.astype(logits.dtype, copy=False)
-        y = -(target * xp.where(target == 0, 0, logp)).sum() / n
+        return -logp[rows, target].mean(), (to_logits, None)
 
-        def pullback(gy):
-            mass = target.sum(axis=-1, keepdims=True)
-            gtarget = logp * (-gy / n) if needs[1] else None
-            return (xp.exp(logp) * mass - target) * (gy / n), gtarget
-
-    return y, pullback
+    p = target.astype(logits.dtype, copy=False)
+    return -(p * xp.where(p == 0, 0, logp)).sum() / n, (
+        lambda gy: (xp.exp(logp) * p.sum(axis=-1, keepdims=True) - p) * (gy / n),
+        lambda gy: logp * (-gy / n),
+    )
 
 
 def _check(logits, target) -> int:
-    """N, if all is well."""
+    """N, after all checks."""
     if logits.ndim != 2 or 0 in logits.shape:
         raise ValueError(f"cross_entropy needs logits (N, K), got {logits.shape}")
     n, k = logits.shape

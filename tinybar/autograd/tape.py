@@ -15,8 +15,6 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import numpy as np
-
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 _clock = itertools.count()
 
@@ -37,11 +35,12 @@ def is_recording() -> bool:
 
 
 class Node:
-    """One step of a computation: `pullback(gy)` gives one gradient (or None) for each parent.
+    """One step of a computation: `pullback(gy)` gives one gradient for each parent.
 
-    The pullback may return gy itself, views, or new arrays; never an array that it keeps.
-    A leaf has no pullback; its gradient is handed to `receive`, a method of the leaf's Tensor that
-    is held weakly: a Tensor that nobody has any more needs no gradient.
+    A parent is None where no gradient is needed. The pullback may return gy itself, views, or new
+    arrays; nobody writes into them.
+    A leaf has no pullback: its gradient goes to `receive`, a method of its Tensor. The method is
+    held weakly, for a Tensor that is gone needs no gradient.
     """
 
     __slots__ = ("name", "order", "parents", "pullback", "receive")
@@ -64,19 +63,18 @@ class Node:
 def backward(root: Node, gradient) -> None:
     """Send `gradient`, d(loss)/d(root), back to every leaf that root was computed from.
 
-    Nodes are visited from the latest to the earliest: a node is made after its parents, so all
-    that a node will receive has arrived when its turn comes. A heap instead of recursion: depth
-    is no limit. Every node is freed as it is passed, so a second pass raises RuntimeError.
+    Nodes are visited from the latest to the earliest. A node is made after its parents, so its
+    gradient is complete when its turn comes. A heap instead of recursion: depth is no limit. Every
+    node is freed as it is passed, so a second pass raises RuntimeError.
     """
-    pending = {root: _Gradient(gradient, owned=False)}
-    heap = [root]
+    arrived, heap = {root: gradient}, [root]
     while heap:
         node = heapq.heappop(heap)
-        arrived = pending.pop(node)
+        gy = arrived.pop(node)
         if node.receive is not None:
             receive = node.receive()
             if receive is not None:
-                receive(arrived.array, arrived.owned)
+                receive(gy)
             continue
         if node.pullback is None:
             raise RuntimeError(
@@ -85,39 +83,15 @@ def backward(root: Node, gradient) -> None:
             )
         pullback, parents = node.pullback, node.parents
         node.pullback, node.parents = None, ()
-        gradients, gx = pullback(arrived.array), None
+        gradients, gx = pullback(gy), None
         for parent, gx in zip(parents, gradients, strict=True):
-            if parent is None or gx is None:
+            if parent is None:
                 continue
-            gx = _array(gx)
-            if parent in pending:
-                pending[parent].add(gx)
+            if parent in arrived:
+                # Not in place: another parent may hold the same array. To know whether one does
+                # and to add in place saved 0.2 % of a training step, and no peak memory.
+                arrived[parent] = arrived[parent] + gx
             else:
-                pending[parent] = _Gradient(gx, owned=_is_fresh(gx, arrived.array, gradients))
+                arrived[parent] = gx
                 heapq.heappush(heap, parent)
-        del arrived, pullback, gradients, gx  # what they hold is freed before the next step
-
-
-class _Gradient:
-    """A gradient under way: a sum of what has arrived, added in place once the sum is ours."""
-
-    __slots__ = ("array", "owned")
-
-    def __init__(self, array, owned: bool):
-        self.array, self.owned = array, owned
-
-    def add(self, array) -> None:
-        if self.owned:
-            self.array += array
-        else:
-            self.array, self.owned = _array(self.array + array), True
-
-
-def _array(result):
-    """An array also where NumPy makes a scalar, of arrays without axes."""
-    return np.asarray(result) if isinstance(result, np.generic) else result
-
-
-def _is_fresh(gx, gy, gradients) -> bool:
-    """Whether nobody else can hold gx: not gy itself, no view, not handed to two parents."""
-    return gx is not gy and gx.base is None and sum(gx is other for other in gradients) == 1
+        del gy, pullback, gradients, gx  # what they hold is freed before the next step

@@ -113,10 +113,11 @@ class Tensor:
             self._node = Node("leaf", receive=self._receive)
         return self._node
 
-    def _receive(self, gradient, owned: bool) -> None:
+    def _receive(self, gradient) -> None:
         """Add to .grad, always in an array of its own: nothing else changes when it does."""
-        gradient = gradient.astype(self.dtype, copy=not owned)
-        self.grad = gradient if self.grad is None else as_array(self.grad + gradient)
+        module = array_module(self.data)
+        gradient = module.array(gradient, self.dtype)  # a copy
+        self.grad = gradient if self.grad is None else module.asarray(self.grad + gradient)
 
 
 def as_array(data):

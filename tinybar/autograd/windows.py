@@ -60,7 +60,7 @@ def pad_image(x, padding: tuple[int, int], value=0):
 
 
 def crop_image(padded, padding: tuple[int, int]):
-    """The adjoint of `pad_image`: what lies inside the margin, as a view; all, if there is none."""
+    """The pullback of `pad_image`: what lies inside the margin, as a view; all, if it is 0."""
     (ph, pw), (_, h, w, _) = padding, padded.shape
     if ph == pw == 0:
         return padded

@@ -1,4 +1,4 @@
-"""Compiled twins of plain functions, and how they are called in their place."""
+"""Kernels, fast twins of plain functions, and how they are called in their place."""
 
 from .dispatch import accelerated
 

@@ -99,11 +99,11 @@ class HardConcrete(Gate):
             return self.mean()
         uniform = random.stream("gates").random(self.log_alpha.shape)
         epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        return ag.hard_concrete(self.location(), noise=to_device(epsilon))
+        return ag.hard_concrete(self.location(), epsilon=to_device(epsilon))
 
     def mean(self) -> Tensor:
         """Supp. Eq. 4 at epsilon = 1/2."""
-        return ag.hard_concrete(self.location(), noise=0.5)
+        return ag.hard_concrete(self.location(), epsilon=0.5)
 
     def probability_open(self) -> Tensor:
         """Supp. Eq. 5."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -61,11 +60,6 @@ class Adam:
                 if p.grad is not None:
                     _update(p, m, v, self.t, **{key: group[key] for key in _OPTIONS})
 
-    def set_lr(self, lr: float) -> None:
-        """The learning rate of every group."""
-        for group in self.groups:
-            group["lr"] = lr
-
     def state_dict(self) -> dict[str, np.ndarray]:
         """Both moments of every parameter and the number of steps, on the host."""
         state = {"t": np.array(self.t)}
@@ -85,31 +79,22 @@ class Adam:
 
 def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
     """The formula of Adam's docstring, in place."""
-    b1, b2 = betas
-    rate, scale = lr / (1 - b1**t), 1 / math.sqrt(1 - b2**t)
+    arrays, options = (p.data, p.grad, m, v), (t, lr, weight_decay, *betas, eps)
     if p.data.flags.c_contiguous:
-        flat = (array.reshape(-1) for array in (p.data, p.grad, m, v))
-        adam_update(*flat, b1, b2, weight_decay, rate, scale, eps)
+        adam_update(*(array.reshape(-1) for array in arrays), *options)
     else:  # a flat view of another layout would be a copy
-        adam_update.reference(p.data, p.grad, m, v, b1, b2, weight_decay, rate, scale, eps)
+        adam_update.uncompiled(*arrays, *options)
 
 
 @accelerated
-def adam_update(p, g, m, v, b1, b2, decay, rate, scale, eps):
-    """m, v and p in place:  p -= rate m / (scale sqrt(v) + eps).   Arrays of one shape."""
-    if decay:
-        g = g + decay * p
-    m *= b1
-    m += (1 - b1) * g
-    v *= b2
-    v += (1 - b2) * (g * g)
-    xp = array_module(p)
-    step = xp.sqrt(v, out=xp.empty_like(v))  # without out, of a single number no array
-    step *= scale
-    step += eps
-    xp.divide(m, step, out=step)
-    step *= rate
-    p -= step
+def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
+    """Algorithm 1 of Kingma & Ba: w, m and v in place.   Arrays of one shape; t = 1, 2, ..."""
+    g = grad + weight_decay * w
+    m[...] = beta1 * m + (1 - beta1) * g
+    v[...] = beta2 * v + (1 - beta2) * g**2
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    w -= lr * m_hat / (array_module(w).sqrt(v_hat) + eps)
 
 
 def _group(entry: Mapping, defaults: dict) -> dict:

@@ -1,8 +1,8 @@
 """The array module and the device that it computes on.
 
 Every array operation of tinybar is written once, against `xp`: NumPy on the CPU, CuPy on a GPU.
-A function that is given arrays asks `array_module(x)`; one that makes arrays from nothing asks
-`xp()`, the module of the current device.
+A function of arrays asks `array_module(x)`; one that makes arrays from nothing asks `xp()`, the
+module of the current device.
 
 The device, its precision and the random streams (`random.py`) are the only hidden state of the
 library. All are set explicitly: `use_device`, `use_precision`, `seed`.
@@ -18,7 +18,7 @@ import numpy as np
 from . import blas
 
 _device = "cpu"
-KEPT_SHARE = 0.25  # of a GPU's free memory: what a data set may take, the rest is for training
+KEPT_SHARE = 0.25  # of a GPU's free memory for a data set; the rest is for training
 
 
 def _cupy() -> ModuleType | None:
@@ -73,7 +73,7 @@ def device() -> str:
 
 
 def device_name() -> str:
-    """What the current device is called by its maker, for tables and result files."""
+    """The product name of the current device, for tables and result files."""
     if _device == "cpu":
         return blas.processor_name()
     cupy = _cupy()
@@ -85,11 +85,11 @@ PRECISIONS = ("fp32", "tf32")
 
 
 def use_precision(name: str) -> str:
-    """How the current GPU multiplies float32 matrices from now on; returns what it does.
+    """Set how the current GPU multiplies float32 matrices; returns the precision in effect.
 
     "fp32": in full. "tf32": on tensor cores, with factors rounded to 10 bits of mantissa instead
     of 23, and products added in float32. Sums, elementwise operations and float64 do not change.
-    The CPU, and GPUs older than Ampere, compute in fp32 whatever is asked for.
+    The CPU, and GPUs older than Ampere, always compute in fp32.
     To be called after `use_device`, in the thread that computes. ValueError for another name.
     """
     if name not in PRECISIONS:
@@ -138,10 +138,10 @@ def to_device(array):
 
 
 def keep_on_device(array: np.ndarray):
-    """The array moved to the device for good where that is worth it, else as it is.
+    """The array on the current GPU if it fits there, else as it is.
 
-    On a GPU: where it takes no more than `KEPT_SHARE` of the memory that is free there, so that
-    batches can be gathered from it without a copy from the host each time.
+    It fits if it takes no more than `KEPT_SHARE` of the free memory. Minibatches are then gathered
+    from it without a copy from the host each time.
     """
     if _device == "cpu":
         return array
@@ -151,6 +151,6 @@ def keep_on_device(array: np.ndarray):
 
 
 def synchronize() -> None:
-    """Wait until the device has done all it was given; timings need it. Nothing on the CPU."""
+    """Wait until the device has finished its work; timings need it. Nothing on the CPU."""
     if _device != "cpu":
         _cupy().cuda.get_current_stream().synchronize()

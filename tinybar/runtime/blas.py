@@ -18,7 +18,7 @@ The variable is removed as soon as NumPy is loaded (`restore_environment`), so n
 inherits it: a child that imports tinybar decides for itself.
 
 Where NumPy was loaded before tinybar, the kernels stay what they are, and a `PerformanceWarning`
-tells if better ones exist. The function that OpenBLAS chooses them with (`gotoblas_dynamic_init`)
+says so if better ones exist. The function that OpenBLAS chooses them with (`gotoblas_dynamic_init`)
 is not part of its interface, and would replace the table of kernels while other threads use it.
 """
 
@@ -31,83 +31,88 @@ import platform
 import sys
 import threading
 import warnings
+from typing import NamedTuple
 
 AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
 AVX512_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
 LATE = "NumPy was already loaded when tinybar was imported"
 
-_blas_decision = "tinybar decided nothing yet"
-_set_by_us = False
-_many: int | None = None  # threads that BLAS has outside `one_thread`; not asked for yet
-
 
 class PerformanceWarning(UserWarning):
-    """What is computed is right, but takes longer than it need."""
+    """The result is right, but takes longer than necessary."""
 
 
-# --- before NumPy is loaded -------------------------------------------------------------------
+class Decision(NamedTuple):
+    """core_type: for OPENBLAS_CORETYPE, or None.   reason: a sentence.   by_user: who decided."""
+
+    core_type: str | None
+    reason: str
+    by_user: bool = False
+
+
+_decision = Decision(None, "tinybar decided nothing yet")
+
+
+# --- before NumPy is loaded -----------------------------------------------------------------------
 
 
 def prepare() -> None:
     """Choose the kernels of OpenBLAS. To be called before NumPy is imported; cheap."""
-    global _blas_decision, _set_by_us
-    core_type, _blas_decision = choose_core_type(
-        os.environ, "numpy" in sys.modules, _system(), _processor(), _wheel()
-    )
-    if core_type is not None:
-        os.environ["OPENBLAS_CORETYPE"] = core_type
-        _set_by_us = True
+    global _decision
+    _decision = _decide(is_loaded="numpy" in sys.modules)
+    if _decision.core_type is not None:
+        os.environ["OPENBLAS_CORETYPE"] = _decision.core_type
 
 
-def choose_core_type(environ, loaded: bool, system: str, processor: dict, wheel: bool):
-    """(value for OPENBLAS_CORETYPE or None, the reason as a sentence).
+def _decide(is_loaded: bool) -> Decision:
+    system = f"{sys.platform} {platform.machine()}"
+    return choose_core_type(os.environ, is_loaded, system, _processor(), _is_wheel())
 
-    environ: the environment; loaded: whether NumPy is; system: "linux x86_64" is the one we know;
-    processor: the fields of /proc/cpuinfo; wheel: whether NumPy brings its own OpenBLAS.
+
+def choose_core_type(environ, is_loaded, system: str, processor: dict, is_wheel: bool) -> Decision:
+    """The decision on the kernels of OpenBLAS.
+
+    environ: the environment; is_loaded: whether NumPy is; system: "linux x86_64" is the only one we
+    know; processor: the fields of /proc/cpuinfo; is_wheel: whether NumPy brings its own OpenBLAS.
     """
     wish = environ.get("TINYBAR_OPENBLAS", "")
     if wish == "default":
-        return None, "OpenBLAS left alone: TINYBAR_OPENBLAS=default"
+        return Decision(None, "OpenBLAS left alone: TINYBAR_OPENBLAS=default", by_user=True)
     if "OPENBLAS_CORETYPE" in environ:
-        return None, f"OpenBLAS left alone: OPENBLAS_CORETYPE={environ['OPENBLAS_CORETYPE']} is set"
-    if loaded:
-        return None, LATE
+        variable = f"OPENBLAS_CORETYPE={environ['OPENBLAS_CORETYPE']}"
+        return Decision(None, f"OpenBLAS left alone: {variable} is set", by_user=True)
+    if is_loaded:
+        return Decision(None, LATE)
     if wish:
-        return wish, f"OpenBLAS told to use {wish}: TINYBAR_OPENBLAS={wish}"
+        reason = f"OpenBLAS told to use {wish}: TINYBAR_OPENBLAS={wish}"
+        return Decision(wish, reason, by_user=True)
     if system != "linux x86_64":
-        return None, f"OpenBLAS left alone: nothing is known to be better on {system}"
-    if not set(processor.get("flags", "").split()) >= AVX512:
-        return None, "OpenBLAS left alone: the processor has no AVX-512"
-    if not wheel:
+        return Decision(None, f"OpenBLAS left alone: nothing is known to be better on {system}")
+    if not _has_avx512(processor):
+        return Decision(None, "OpenBLAS left alone: the processor has no AVX-512")
+    if not is_wheel:
         # Another build may have kernels beyond SkylakeX, for which this would be a step back.
-        return None, "OpenBLAS left alone: NumPy does not come with its own copy of it"
-    return "SkylakeX", "OpenBLAS told to use SkylakeX: the processor has AVX-512"
-
-
-def _system() -> str:
-    return f"{sys.platform} {_machine()}"
-
-
-def _machine() -> str:
-    return os.uname().machine if hasattr(os, "uname") else platform.machine()
+        return Decision(None, "OpenBLAS left alone: NumPy does not come with its own copy of it")
+    return Decision("SkylakeX", "OpenBLAS told to use SkylakeX: the processor has AVX-512")
 
 
 def _processor() -> dict[str, str]:
     """The fields of the first processor in /proc/cpuinfo; empty where there is no such file."""
     fields = {}
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                name, colon, value = line.partition(":")
-                if not colon:
-                    break  # a blank line: the next processor
-                fields[name.strip()] = value.strip()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon:
+                break  # a blank line: the next processor
+            fields[name.strip()] = value.strip()
     return fields
 
 
-def _wheel() -> bool:
+def _has_avx512(processor: dict) -> bool:
+    return set(processor.get("flags", "").split()) >= AVX512
+
+
+def _is_wheel() -> bool:
     """Whether the NumPy that would be imported is a wheel with its own OpenBLAS beside it."""
     for folder in sys.path:
         if os.path.isfile(os.path.join(folder, "numpy", "__init__.py")):
@@ -119,15 +124,13 @@ def _wheel() -> bool:
     return False
 
 
-# --- after NumPy is loaded --------------------------------------------------------------------
+# --- after NumPy is loaded ------------------------------------------------------------------------
 
 
 def restore_environment() -> None:
-    """Remove OPENBLAS_CORETYPE, which OpenBLAS has read by now."""
-    global _set_by_us
-    if _set_by_us:
+    """Remove OPENBLAS_CORETYPE if `prepare` set it; OpenBLAS has read it by now."""
+    if _decision.core_type is not None:
         os.environ.pop("OPENBLAS_CORETYPE", None)
-        _set_by_us = False
 
 
 def warn_if_late() -> None:
@@ -135,49 +138,62 @@ def warn_if_late() -> None:
 
     To be called by the module that is imported: the warning is for the line that imports that.
     """
-    if _blas_decision != LATE:
+    if _decision.reason != LATE or _decide(is_loaded=False).core_type not in AVX512_KERNELS:
         return
-    processor = _processor()
-    wanted, _ = choose_core_type(os.environ, False, _system(), processor, _wheel())
-    architecture = _numpys_blas().get("architecture", "unknown") if wanted else "unknown"
-    if wanted in AVX512_KERNELS and _are_lesser(architecture, processor):
-        said = _explained(LATE, architecture, processor)
+    architecture, processor = _info().get("architecture", "unknown"), _processor()
+    if _are_lesser(architecture, processor):
+        said = _explained(_decision, architecture, processor)
         warnings.warn(said, PerformanceWarning, stacklevel=3)
 
 
-# --- its threads --------------------------------------------------------------------------------
+@functools.cache
+def _library():
+    """threadpoolctl's controller of the BLAS behind NumPy, or None where it knows none.
+
+    SciPy may have loaded a BLAS of its own.
+    """
+    try:
+        import threadpoolctl
+    except ImportError:  # `import tinybar` is to work with NumPy alone
+        return None
+    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    return next((lib for lib in found if "numpy" in lib.filepath), found[0] if found else None)
+
+
+def _info() -> dict:
+    """What threadpoolctl knows about that library now; {} where it knows none."""
+    return {} if _library() is None else _library().info()
+
+
+# --- its threads ----------------------------------------------------------------------------------
+
+_threads: int | None = None  # of BLAS outside `one_thread`; None: not asked for yet
+_lock = threading.Lock()
+_alone = 0  # how many callers are inside `one_thread`
 
 
 def set_threads(n: int) -> None:
-    """Let BLAS use n threads from now on. Raises ValueError unless n is an integer >= 1."""
-    global _many
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"the number of threads is an integer >= 1, got {n!r}")
+    """Let BLAS use n >= 1 threads from now on. `threads.use_threads` sets all there are."""
+    global _threads
     import threadpoolctl
 
-    _many = n
-
+    _threads = n
     threadpoolctl.threadpool_limits(n, user_api="blas")
 
 
 def threads() -> int:
-    """How many threads BLAS uses, outside `one_thread`; 1 where nobody can tell."""
-    global _many
-    if _many is None:
-        library = _controller()
-        _many = library.num_threads if library is not None else 1
-    return _many
-
-
-_lock = threading.Lock()
-_alone = 0  # how many are inside `one_thread`
+    """How many threads BLAS uses outside `one_thread`; 1 where nobody can tell."""
+    global _threads
+    if _threads is None:
+        _threads = 1 if _library() is None else _library().num_threads
+    return _threads
 
 
 @contextlib.contextmanager
 def one_thread():
     """BLAS without threads of its own inside this context, which many may enter at once."""
     global _alone
-    library = _controller()
+    library = _library()
     if library is None:
         yield
         return
@@ -195,63 +211,41 @@ def one_thread():
                 library.set_num_threads(threads())
 
 
-@functools.cache
-def _controller():
-    """threadpoolctl's handle of the BLAS behind NumPy, or None where there is none."""
-    try:
-        import threadpoolctl
-    except ImportError:
-        return None
-    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-    return next((lib for lib in found if "numpy" in lib.filepath), found[0] if found else None)
-
-
-# --- what is in effect ---------------------------------------------------------------------------
+# --- what is in effect ----------------------------------------------------------------------------
 
 
 def processor_name() -> str:
-    """What the maker calls the processor, as far as the system says."""
-    return _processor().get("model name") or platform.processor() or _machine()
+    """The processor's model name, as far as the system says."""
+    return _processor().get("model name") or platform.processor() or platform.machine()
 
 
 def status() -> dict[str, str | int]:
     """Processor and BLAS library in effect: plain data, a line each."""
-    library = _numpys_blas()
-    architecture = library.get("architecture", "unknown")
+    info = _info()
+    architecture = info.get("architecture", "unknown")
     return {
         "processor": processor_name(),
-        "blas": library.get("internal_api", "unknown"),
-        "blas_version": library.get("version") or "unknown",
+        "blas": info.get("internal_api", "unknown"),
+        "blas_version": info.get("version") or "unknown",
         "blas_architecture": architecture,
-        "blas_threads": library.get("num_threads", 1),
-        "blas_decision": _explained(_blas_decision, architecture, _processor()),
+        "blas_threads": info.get("num_threads", 1),
+        "blas_decision": _explained(_decision, architecture, _processor()),
     }
-
-
-def _numpys_blas() -> dict:
-    """What threadpoolctl knows of the BLAS behind NumPy (SciPy may have loaded one of its own)."""
-    try:
-        import threadpoolctl
-    except ImportError:  # `import tinybar` is to work with NumPy alone
-        return {}
-    found = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
-    return next((lib for lib in found if "numpy" in lib["filepath"]), found[0] if found else {})
 
 
 def _are_lesser(architecture: str, processor: dict) -> bool:
     """Whether these kernels leave the processor's AVX-512 unused."""
-    has_avx512 = set(processor.get("flags", "").split()) >= AVX512
-    return has_avx512 and architecture not in (*AVX512_KERNELS, "unknown")
+    return _has_avx512(processor) and architecture not in (*AVX512_KERNELS, "unknown")
 
 
-def _explained(decision: str, architecture: str, processor: dict) -> str:
-    """The decision, and what it costs where lesser kernels were loaded than the processor runs."""
+def _explained(decision: Decision, architecture: str, processor: dict) -> str:
+    """The decision, and its cost where lesser kernels were loaded than the processor runs."""
     if architecture in AVX512_KERNELS:
-        return f"{decision}; the AVX-512 kernels are loaded"
-    if _are_lesser(architecture, processor) and "=" not in decision:  # "=": the user's wish
-        return (
-            f"{decision}: the {architecture} kernels are loaded and matrix products may take up to "
-            f"twice as long as with AVX-512; {'import tinybar first, or ' * (decision == LATE)}"
-            "set OPENBLAS_CORETYPE=SkylakeX yourself"
-        )
-    return decision
+        return f"{decision.reason}; the AVX-512 kernels are loaded"
+    if decision.by_user or not _are_lesser(architecture, processor):
+        return decision.reason
+    remedy = "import tinybar first, or " if decision.reason == LATE else ""
+    return (
+        f"{decision.reason}: the {architecture} kernels are loaded and matrix products may take up "
+        f"to twice as long as with AVX-512; {remedy}set OPENBLAS_CORETYPE=SkylakeX yourself"
+    )

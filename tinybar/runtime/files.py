@@ -29,17 +29,17 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The text in UTF-8."""
+    """Write the text in UTF-8."""
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, value) -> None:
-    """The value as indented JSON."""
+    """Write the value as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) -> None:
-    """Arrays by name, and `about`: what JSON can hold."""
+    """Write arrays by name, and `about`: anything that JSON can hold."""
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -48,7 +48,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) ->
 
 
 def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """(arrays, about) of a file that `save_arrays` wrote.
+    """Read (arrays, about) from a file that `save_arrays` wrote.
 
     Raises ValueError, in one line, for a missing, truncated or foreign file.
     """
@@ -59,7 +59,7 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
-    """(arrays, about); None for `about` of a file that somebody else wrote.
+    """Read (arrays, about); `about` is None where the file was not written by `save_arrays`.
 
     Raises ValueError, in one line, for a missing or truncated file.
     """

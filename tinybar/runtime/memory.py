@@ -1,4 +1,4 @@
-"""Memory of this process: how much it uses, and the allocator's settings.
+"""Memory of this process: how much it uses, and the settings of its allocator.
 
 By default glibc returns every large array to the system when it is freed, and the next one is
 mapped and zeroed page by page. With freed memory kept, a convolution with batch norm and ReLU,
@@ -21,12 +21,12 @@ _PROC = Path("/proc/self")
 
 
 def resident() -> int | None:
-    """Bytes resident now."""
+    """Resident bytes now."""
     return _status("VmRSS")
 
 
 def peak() -> int | None:
-    """Bytes resident at most, since the start or since `restart_peak`."""
+    """The most resident bytes since the start, or since `restart_peak`."""
     found = _status("VmHWM")  # ru_maxrss may be that of the process that started this one
     if found is not None:
         return found
@@ -39,7 +39,7 @@ def peak() -> int | None:
 
 
 def restart_peak() -> None:
-    """Let the peak begin anew, where the system can: Linux."""
+    """Let `peak` begin anew; only Linux can."""
     try:
         (_PROC / "clear_refs").write_text("5")
     except OSError:
@@ -47,14 +47,14 @@ def restart_peak() -> None:
 
 
 def device_peak() -> int | None:
-    """Bytes that arrays took of the GPU at most; None on the CPU."""
+    """The most bytes that arrays took on the GPU; None on the CPU."""
     if arrays.device() == "cpu":
         return None
     return arrays.xp().get_default_memory_pool().total_bytes()  # which gives nothing back
 
 
 def peaks(before: dict) -> dict[str, int | None]:
-    """peak_bytes and peak_device_bytes: of this process, or those `before` if they were higher."""
+    """peak_bytes and peak_device_bytes of this process, or those of `before` where higher."""
     now = {"peak_bytes": peak(), "peak_device_bytes": device_peak()}
     return {name: max(now[name] or 0, before.get(name) or 0) or None for name in now}
 
@@ -78,13 +78,13 @@ _allocator = "allocator left alone: tinybar decided nothing yet"
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next arrays. `allocator` tells what was done."""
+    """Let glibc keep freed memory for the next arrays; `allocator` says whether it does."""
     global _allocator
     _allocator = _set_allocator(os.environ)
 
 
 def allocator() -> str:
-    """What `keep_freed_memory` did, as a sentence."""
+    """A sentence about what `keep_freed_memory` did."""
     return _allocator
 
 

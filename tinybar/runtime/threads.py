@@ -1,12 +1,12 @@
 """All cores on one operation: the parts of a batch, each worked on by one thread.
 
-NumPy and the compiled forms let go of the interpreter while they compute, so threads of Python
-really run side by side. A part that fits in a core's cache is read from memory once, however many
-steps are made of it. The threads of BLAS would wait for work on the same cores, spinning; while
-parts are worked on, BLAS has the calling thread only.
+NumPy and the compiled kernels release the GIL while they compute, so threads run side by side. A
+part that fits in a core's cache is read from memory once, however many steps are made of it. The
+threads of BLAS would wait for work on the same cores, spinning; while parts are worked on, BLAS has
+the calling thread only.
 
-Which parts there are must follow from the shapes alone: then sums over parts are added in the same
-order, and results are the same bits, whatever the number of threads.
+The parts must follow from the shapes alone: then sums over parts are added in the same order, and
+results are the same bits, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import contextvars
 import itertools
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from . import blas
 
+WORTH_A_CORE = 1 << 17  # numbers to read: fewer are worked on before another thread has woken up
+
 _pool: ThreadPoolExecutor | None = None
-_threads: int | None = None  # not asked for yet
 _worker = threading.local()
 
 
@@ -35,7 +35,7 @@ def processors() -> int:
 
 def check_threads(n: int) -> None:
     """For the option: ValueError unless n is an integer from 1 to the number of processors."""
-    if not isinstance(n, int) or isinstance(n, bool) or not 1 <= n <= processors():
+    if not _is_count(n) or n > processors():
         raise ValueError(
             f"--threads must be an integer from 1 to {processors()}, the processors there are; "
             f"got {n!r}"
@@ -44,17 +44,20 @@ def check_threads(n: int) -> None:
 
 def count() -> int:
     """How many threads work on the parts: what was set, else as many as BLAS has at first."""
-    global _threads
-    if _threads is None:
-        _threads = blas.threads()
-    return _threads
+    return blas.threads()
 
 
 def use_threads(n: int) -> None:
-    """Let n threads work from now on, here and in BLAS. Raises ValueError unless n >= 1."""
-    global _threads, _pool
+    """Let n threads work from now on, here and in BLAS. ValueError unless n is an integer >= 1."""
+    global _pool
+    if not _is_count(n):
+        raise ValueError(f"the number of threads is an integer >= 1, got {n!r}")
     blas.set_threads(n)
-    _threads, _pool = n, None
+    _pool = None
+
+
+def _is_count(n) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
 
 
 def is_inside() -> bool:
@@ -65,45 +68,37 @@ def is_inside() -> bool:
 def each(function: Callable, parts: Sequence) -> list:
     """[function(part) for part in parts], by all threads; BLAS has one thread within each.
 
-    What a part raises is raised here. Inside another `each`, parts are worked on one by one; a
+    An error in a part is raised here. Inside another `each`, parts are worked on one by one; a
     single part is not one of several, and may be shared out again.
     """
     if is_inside() or len(parts) < 2:
         return [function(part) for part in parts]
-    results, todo = [None] * len(parts), deque(enumerate(parts))
+    results, todo = [None] * len(parts), enumerate(parts)  # the threads share one iterator
 
     def work() -> None:
         _worker.busy = True
         try:
-            for i, part in _taken(todo):
+            for i, part in todo:
                 results[i] = function(part)
         finally:
             _worker.busy = False
+            for _ in todo:  # after an error the others stop, too
+                pass
 
-    helpers_wanted = min(count(), len(parts)) - 1
     with blas.one_thread():
         # In a copy of the context: NumPy's errstate is the caller's.
         helpers = [
-            _workers().submit(contextvars.copy_context().run, work) for _ in range(helpers_wanted)
+            _workers().submit(contextvars.copy_context().run, work)
+            for _ in range(min(count(), len(parts)) - 1)
         ]
         try:
             work()
         finally:
-            todo.clear()  # after an error the others stop, too
-            helpers = [helper for helper in helpers if not helper.cancel()]  # asleep until now
+            helpers = [helper for helper in helpers if not helper.cancel()]  # not yet begun
             wait(helpers)
         for helper in helpers:
             helper.result()
     return results
-
-
-def _taken(todo: deque) -> Iterator:
-    """What is left to do, one thing after the other; threads share `todo`."""
-    while True:
-        try:
-            yield todo.popleft()
-        except IndexError:  # another thread took the last one
-            return
 
 
 def slices(n: int, parts: int) -> list[slice]:

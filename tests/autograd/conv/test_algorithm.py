@@ -1,4 +1,4 @@
-"""Convolutions worked on part by part."""
+"""Convolutions that work on a batch part by part."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tinybar import autograd as ag
 from tinybar.autograd.conv import ALGORITHMS
 from tinybar.autograd.conv import algorithm as module
-from tinybar.autograd.conv.algorithm import Form, image_parts
+from tinybar.autograd.conv.algorithm import Algorithm, image_parts
 
 
 def covered(parts, n):
@@ -22,7 +22,7 @@ def covered(parts, n):
     channels=st.integers(1, 1000),
 )
 def test_parts_cover_the_batch_and_are_worth_it(n, rows, scratch, channels):
-    parts = image_parts(n, Form(None, None, rows, scratch), channels)
+    parts = image_parts(n, Algorithm(None, None, rows, scratch), channels)
     assert covered(parts, n)
     if len(parts) > 1:
         smallest = min(part.stop - part.start for part in parts)
@@ -32,11 +32,11 @@ def test_parts_cover_the_batch_and_are_worth_it(n, rows, scratch, channels):
 
 
 def test_wide_layers_are_done_in_one():
-    assert len(image_parts(16, Form(None, None, 4, 36 * 4 * 768), 768)) == 1
+    assert len(image_parts(16, Algorithm(None, None, 4, 36 * 4 * 768), 768)) == 1
 
 
 def test_large_images_are_done_one_by_one():
-    assert len(image_parts(16, Form(None, None, 4096, 36 * 4096 * 64), 64)) == 16
+    assert len(image_parts(16, Algorithm(None, None, 4096, 36 * 4096 * 64), 64)) == 16
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in ("auto", "reference")])

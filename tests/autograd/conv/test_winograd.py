@@ -10,8 +10,8 @@ from tinybar.kernels import dispatch
 BOUND = 1e-5  # of ||e|| / ||exact||, for y and both gradients
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "compiled"])
-def _both_forms(request):
+@pytest.fixture(params=[False, True], ids=["reference", "compiled"])
+def _both_kernels(request):
     if request.param:
         pytest.importorskip("numba")
     dispatch.enable(request.param)
@@ -19,7 +19,7 @@ def _both_forms(request):
     dispatch.enable(False)
 
 
-@pytest.mark.usefixtures("_both_forms")
+@pytest.mark.usefixtures("_both_kernels")
 @pytest.mark.parametrize("layer", layers(), ids=str)
 def test_every_layer_of_the_papers_networks(layer):
     for name, (norm, _) in relative_errors(layer, "winograd", images=1).items():

@@ -12,7 +12,7 @@ the convolution of P tiles is matrix products throughout:
     M_t = V_t U_t, one product (P, C)(C, K) for each of the 36 positions t in a tile
     Y = (A^T x A^T) M: (16, P K)                the outputs, written to their places
 
-and each pullback is the transposes of these, in reverse order:
+and the pullbacks are the transposes of these, in reverse order:
 
     gM = (A^T x A^T)^T gY;     gU_t = V_t^T gM_t,  gW = (G x G)^T gU
                                gV_t = gM_t U_t^T,  gD = (B^T x B^T)^T gV, added where D was read
@@ -26,7 +26,7 @@ from ...kernels.dispatch import accelerated
 from ...runtime import threads
 from ...runtime.arrays import array_module
 from ..windows import Geometry, shifted
-from .algorithm import Form
+from .algorithm import Algorithm
 
 # Interpolation points 0, 1, -1, 2, -2 and infinity.
 B_T = np.array(
@@ -61,8 +61,8 @@ TILE = 4  # outputs of a tile, per direction
 SMALL = 1 << 22  # multiply-adds that are done before another thread has woken up
 
 
-def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
-    """The form of `conv2d` for 3x3 kernels of stride 1; any padding, height and width."""
+def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
+    """F(4x4, 3x3) for 3x3 kernels of stride 1; any padding, height and width."""
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1):
         raise ValueError(f"winograd needs a 3x3 kernel of stride 1, got {geometry}")
     (c, k), padding = weight.shape[2:], geometry.padding
@@ -74,20 +74,20 @@ def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Form:
         m = products(input_transform(x, padding, tiles), u)
         return output_transform(m, len(x), tiles, size)
 
-    def adjoints(x, gy, needs):
-        gm = output_adjoint(gy, tiles)
+    def pullback(x, gy, needs):
+        gm = output_transform_pullback(gy, tiles)
         gx = gweight = None
         if needs[0]:
             gv = products(gm, u.swapaxes(1, 2))
-            gx = input_adjoint(gv, x.shape, padding, tiles)
+            gx = input_transform_pullback(gv, x.shape, padding, tiles)
         if needs[1]:
             # The transformed input is 2.25 times the input: made again here rather than kept.
             gu = products(input_transform(x, padding, tiles).swapaxes(1, 2), gm)
-            gweight = weight_adjoint(gu)
+            gweight = weight_transform_pullback(gu)
         return gx, gweight
 
     rows = tiles[0] * tiles[1]
-    return Form(forward, adjoints, rows, 36 * rows * max(c, k))
+    return Algorithm(forward, pullback, rows, 36 * rows * max(c, k))
 
 
 def products(a, b):
@@ -126,7 +126,7 @@ def weight_transform(weight):
 
 
 @accelerated
-def weight_adjoint(gu):
+def weight_transform_pullback(gu):
     """gweight: (3, 3, C, K), from gu: (36, C, K)."""
     c, k = gu.shape[1:]
     return transformed(G.T, gu.reshape(36, c * k)).reshape(3, 3, c, k)
@@ -147,7 +147,9 @@ def input_transform(x, padding: tuple[int, int], tiles: tuple[int, int]):
 
 
 @accelerated
-def input_adjoint(gv, shape: tuple[int, ...], padding: tuple[int, int], tiles: tuple[int, int]):
+def input_transform_pullback(
+    gv, shape: tuple[int, ...], padding: tuple[int, int], tiles: tuple[int, int]
+):
     """gx: (N, H, W, C) = `shape`; every pixel collects gD from all the tiles that read it."""
     (n, h, w, c), (ph, pw), (th, tw) = shape, padding, tiles
     gd = transformed(B_T.T, gv.reshape(36, n * th * tw * c)).reshape(6, 6, n, th, tw, c)
@@ -168,7 +170,7 @@ def output_transform(m, n: int, tiles: tuple[int, int], size: tuple[int, int]):
 
 
 @accelerated
-def output_adjoint(gy, tiles: tuple[int, int]):
+def output_transform_pullback(gy, tiles: tuple[int, int]):
     """gM: (36, P, K), from gy: (N, OH, OW, K); outputs past the edge have no gradient."""
     xp, (n, oh, ow, k), (th, tw) = array_module(gy), gy.shape, tiles
     if (oh, ow) != (th * TILE, tw * TILE):

@@ -1,6 +1,6 @@
-"""CUDA forms of the functions that are marked `@accelerated` elsewhere, for CuPy arrays.
+"""CUDA kernels for the functions that are marked `@accelerated` elsewhere, for CuPy arrays.
 
-Each function here has the name and the arguments of its plain reference, which holds the formula;
+Each function here has the name and the arguments of its reference, which holds the formula;
 it makes room for the result and launches kernels, which stand in the `.cu` files beside this one.
 float32 only, contiguous arrays.
 
@@ -14,14 +14,30 @@ nothing is copied to the host.
 from __future__ import annotations
 
 from ...runtime.arrays import array_module
+from ..in_place import adam_corrections
 from .launcher import CHUNK, JOIN, launch
+
+__all__ = [
+    "adam_update",
+    "gather_rows",
+    "input_transform",
+    "input_transform_pullback",
+    "moments",
+    "normalise_relu",
+    "normalise_relu_pullback",
+    "output_transform",
+    "output_transform_pullback",
+    "scatter_rows",
+    "weight_transform",
+    "weight_transform_pullback",
+]
 
 
 def _empty(shape, like):
     return array_module(like).empty(shape, like.dtype)
 
 
-# --- Winograd's transforms (autograd/winograd.py) ------------------------------------------------
+# --- Winograd's transforms (autograd/conv/winograd.py) --------------------------------------------
 
 
 def weight_transform(weight):
@@ -31,10 +47,10 @@ def weight_transform(weight):
     return u
 
 
-def weight_adjoint(gu):
+def weight_transform_pullback(gu):
     """The gradient of the weight, of gU."""
     gweight = _empty((3, 3, *gu.shape[1:]), gu)
-    launch("weight_adjoint", gu[0].size, gu, gweight)
+    launch("weight_transform_pullback", gu[0].size, gu, gweight)
     return gweight
 
 
@@ -46,12 +62,12 @@ def input_transform(x, padding, tiles):
     return v
 
 
-def input_adjoint(gv, shape, padding, tiles):
+def input_transform_pullback(gv, shape, padding, tiles):
     """gx of gV."""
     (n, h, w, c), (th, tw) = shape, tiles
     gx = _empty(shape, gv)
     blocks = n * (th + 1) * (tw + 1)
-    launch("input_adjoint", blocks * c, gv, gx, n, h, w, c, *padding, th, tw)
+    launch("input_transform_pullback", blocks * c, gv, gx, n, h, w, c, *padding, th, tw)
     return gx
 
 
@@ -63,15 +79,15 @@ def output_transform(m, n, tiles, size):
     return y
 
 
-def output_adjoint(gy, tiles):
+def output_transform_pullback(gy, tiles):
     """gM of the gradient of the outputs."""
     n, oh, ow, c = gy.shape
     gm = _empty((36, n * tiles[0] * tiles[1], c), gy)
-    launch("output_adjoint", gm[0].size, gy, gm, oh, ow, c, *tiles)
+    launch("output_transform_pullback", gm[0].size, gy, gm, oh, ow, c, *tiles)
     return gm
 
 
-# --- windows as rows (autograd/conv.py) ----------------------------------------------------------
+# --- windows as rows (autograd/conv/gather.py) ----------------------------------------------------
 
 
 def gather_rows(x, kernel, stride, padding, size):
@@ -86,13 +102,13 @@ def gather_rows(x, kernel, stride, padding, size):
 
 
 def scatter_rows(grows, shape, kernel, stride, padding, size):
-    """The adjoint of `gather_rows`."""
+    """The pullback of `gather_rows`."""
     gx = _empty(shape, grows)
     launch("scatter_rows", gx.size, grows, gx, *shape[1:], *kernel, *stride, *padding, *size)
     return gx
 
 
-# --- batch norm with ReLU (autograd/norm.py) -----------------------------------------------------
+# --- batch norm with ReLU (autograd/norm.py) ------------------------------------------------------
 
 
 def moments(x):
@@ -110,8 +126,25 @@ def moments(x):
     return mean[0], var[0]
 
 
-def masked_sums(gy, y, x, mean):
-    """sum g and sum g (x - mean) per channel, with g = gy where y > 0."""
+def normalise_relu(x, mean, s, gamma, beta):
+    """max(0, k (x - mean) + beta),  k = gamma / s."""
+    y = _empty(x.shape, x)
+    launch("normalise_relu", x.size, x, mean, gamma / s, beta, y, x.shape[-1])
+    return y
+
+
+def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
+    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    gbeta, products = _masked_sums(gy, y, x, mean)
+    ggamma = products / s
+    shift, slope = gbeta * (1 / m), ggamma / s * (1 / m)
+    gx, c = _empty(x.shape, x), x.shape[-1]
+    launch("normalise_relu_pullback", x.size, gy, y, x, mean, gamma / s, shift, slope, gx, c)
+    return gx, ggamma, gbeta
+
+
+def _masked_sums(gy, y, x, mean):
+    """sum g and sum g (x - mean) per channel."""
     c = x.shape[-1]
     rows = x.size // c
     parts = -(-rows // CHUNK)
@@ -124,24 +157,11 @@ def masked_sums(gy, y, x, mean):
     return sums[0, 0], sums[0, 1]
 
 
-def normalise_relu(x, mean, k, beta):
-    """max(0, k (x - mean) + beta)."""
-    y = _empty(x.shape, x)
-    launch("normalise_relu", x.size, x, mean, k, beta, y, x.shape[-1])
-    return y
+# --- Adam (nn/optim.py) ---------------------------------------------------------------------------
 
 
-def normalise_relu_adjoint(gy, y, x, mean, k, shift, slope):
-    """k (g - shift - slope (x - mean)), with g = gy where y > 0."""
-    gx = _empty(x.shape, x)
-    launch("normalise_relu_adjoint", x.size, gy, y, x, mean, k, shift, slope, gx, x.shape[-1])
-    return gx
-
-
-# --- Adam (nn/optim.py) --------------------------------------------------------------------------
-
-
-def adam_update(p, g, m, v, b1, b2, decay, rate, scale, eps):
-    """p, m and v in place; see the reference."""
-    coefficients = map(float, (b1, 1 - b1, b2, 1 - b2, decay, rate, scale, eps))
-    launch("adam_update", p.size, p, g, m, v, *coefficients)
+def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
+    """w, m and v in place; see the reference."""
+    rate, scale = adam_corrections(t, lr, beta1, beta2)
+    numbers = (beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, rate, scale, eps)
+    launch("adam_update", w.size, w, grad, m, v, *map(float, numbers))

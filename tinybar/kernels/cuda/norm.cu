@@ -2,7 +2,7 @@
 //
 // A sum over the rows goes in steps: first over parts of CHUNK rows, which a thread keeps in
 // registers, then over JOIN parts, and again until one is left. The order is always the same.
-// kernels.py defines both numbers.
+// launcher.py defines both numbers.
 
 // mean, var: (parts, c), the moments of CHUNK rows each. A thread is one part of one channel.
 extern "C" __global__ void chunk_moments(
@@ -100,7 +100,7 @@ extern "C" __global__ void normalise_relu(
 }
 
 // gx = k (g - shift - slope (x - mean)), g = gy where y > 0.
-extern "C" __global__ void normalise_relu_adjoint(
+extern "C" __global__ void normalise_relu_pullback(
     int threads, const float* __restrict__ gy, const float* __restrict__ y,
     const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ k,
     const float* __restrict__ shift, const float* __restrict__ slope, float* __restrict__ gx,

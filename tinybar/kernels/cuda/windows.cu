@@ -1,4 +1,4 @@
-// Windows as the rows of a matrix (autograd/conv.py).
+// Windows as the rows of a matrix (autograd/conv/gather.py).
 //
 // The kw pixels that a window reads of one line of an image lie side by side, as they do in its
 // row of the matrix: kw * c numbers are copied from one to the other.

@@ -1,4 +1,4 @@
-// Winograd's transforms (autograd/winograd.py). A thread is one tile of one channel, or one kernel.
+// Winograd's transforms (autograd/conv/winograd.py). A thread is one tile of one channel, or one kernel.
 //
 // A square of numbers passes through a thread: first all columns, then all rows.
 
@@ -119,7 +119,7 @@ __device__ inline void add_tile(const float* __restrict__ gv, size_t step, float
 // gx: (n, h, w, c) of gv: (36, tiles, c). A tile reads 6x6 pixels and the next begins 4 further on:
 // a thread is a 4x4 block of the padded image, one channel, and collects from the up to four tiles
 // that read it. Blocks are a row and a column more than tiles.
-extern "C" __global__ void input_adjoint(
+extern "C" __global__ void input_transform_pullback(
     int threads, const float* __restrict__ gv, float* __restrict__ gx,
     int n, int h, int w, int c, int ph, int pw, int th, int tw) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
@@ -179,7 +179,7 @@ extern "C" __global__ void output_transform(
 }
 
 // gm: (36, tiles, c) of gy: (n, oh, ow, c).
-extern "C" __global__ void output_adjoint(
+extern "C" __global__ void output_transform_pullback(
     int threads, const float* __restrict__ gy, float* __restrict__ gm,
     int oh, int ow, int c, int th, int tw) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
@@ -235,7 +235,7 @@ extern "C" __global__ void weight_transform(
 }
 
 // gweight: (3, 3, c, k) of gu: (36, c, k).
-extern "C" __global__ void weight_adjoint(
+extern "C" __global__ void weight_transform_pullback(
     int threads, const float* __restrict__ gu, float* __restrict__ gweight) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;

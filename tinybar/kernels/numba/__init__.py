@@ -1,38 +1,37 @@
-"""Compiled CPU forms (Numba) of the functions that are marked `@accelerated` elsewhere.
+"""CPU kernels, compiled by Numba, for the functions that are marked `@accelerated` elsewhere.
 
-Each function here has the name and the arguments of its plain reference, which holds the formula;
+Each function here has the name and the arguments of its reference, which holds the formula;
 the tests hold the two together. float32 only. A function makes the arrays and hands parts of the
 rows to the cores (`threads.each`); a kernel works on one part, on one thread. Innermost loops run
 over channels, which lie side by side in memory.
 """
 
-from .norm import masked_sums, moments, normalise_relu, normalise_relu_adjoint
+from .norm import moments, normalise_relu, normalise_relu_pullback
 from .optim import adam_update
-from .selection import add_features, read_features
+from .selection import add_channels, read_channels
 from .windows import gather_rows, scatter_rows
 from .winograd import (
-    input_adjoint,
     input_transform,
-    output_adjoint,
+    input_transform_pullback,
     output_transform,
-    weight_adjoint,
+    output_transform_pullback,
     weight_transform,
+    weight_transform_pullback,
 )
 
 __all__ = [
     "adam_update",
-    "add_features",
+    "add_channels",
     "gather_rows",
-    "input_adjoint",
     "input_transform",
-    "masked_sums",
+    "input_transform_pullback",
     "moments",
     "normalise_relu",
-    "normalise_relu_adjoint",
-    "output_adjoint",
+    "normalise_relu_pullback",
     "output_transform",
-    "read_features",
+    "output_transform_pullback",
+    "read_channels",
     "scatter_rows",
-    "weight_adjoint",
     "weight_transform",
+    "weight_transform_pullback",
 ]

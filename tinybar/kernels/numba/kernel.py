@@ -11,10 +11,8 @@ OPTIONS = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
 kernel = numba.njit(nogil=True, cache=True, **OPTIONS)
 inline = numba.njit(inline="always", **OPTIONS)
 
-WORTH_A_CORE = 1 << 17  # numbers to be read: less is done before another thread has woken up
-
 
 def share(work, n: int, numbers: int) -> list:
     """[work(first, last)] for ranges of n things, that are `numbers` numbers together."""
-    count = 1 if threads.is_inside() else max(1, min(n, 16, numbers // WORTH_A_CORE))
+    count = 1 if threads.is_inside() else max(1, min(n, 16, numbers // threads.WORTH_A_CORE))
     return threads.each(lambda part: work(part.start, part.stop), threads.slices(n, count))

@@ -85,10 +85,10 @@ def _joined(counts, sums, squares):
     return mean.astype(sums.dtype), (var / rows).astype(sums.dtype)
 
 
-def normalise_relu(x, mean, k, beta):
-    """max(0, k (x - mean) + beta)."""
+def normalise_relu(x, mean, s, gamma, beta):
+    """max(0, k (x - mean) + beta),  k = gamma / s."""
     y = np.empty(x.shape, x.dtype)
-    xs, ys, *per_channel = _lines(_rows_of_a_line(x), x, y, mean, k, beta)
+    xs, ys, *per_channel = _lines(_rows_of_a_line(x), x, y, mean, gamma / s, beta)
     share(lambda *some: _normalise_relu(xs, *per_channel, ys, *some), len(xs), x.size)
     return y
 
@@ -103,13 +103,24 @@ def _normalise_relu(x, mean, k, beta, y, first, last):
             yr[i] = zero if value < zero else value  # NaN stays NaN, which max would hide
 
 
-def masked_sums(gy, y, x, mean):
-    """sum g and sum g (x - mean) per channel, with g = gy where y > 0."""
-    lines = _lines(_rows_of_a_line(x), gy, y, x, mean)
+def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
+    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    together = _rows_of_a_line(x)
+    gbeta, products = _masked_sums(x, *_lines(together, gy, y, x, mean))
+    ggamma = products / s
+    shift, slope = gbeta * (1 / m), ggamma / s * (1 / m)
+    gx = np.empty(x.shape, x.dtype)
+    lines = _lines(together, gy, y, x, mean, gamma / s, shift, slope, gx)
+    share(lambda *some: _normalise_relu_pullback(*lines, *some), len(lines[0]), 3 * x.size)
+    return gx, ggamma, gbeta
+
+
+def _masked_sums(x, *lines):
+    """sum g and sum g (x - mean) per channel."""
     numbers = lines[0].shape[1]
     blocks = -(-len(lines[0]) // _block(numbers))
     plain, centred = np.zeros((blocks, numbers), x.dtype), np.zeros((blocks, numbers), x.dtype)
-    share(lambda *some: _masked_sums(*lines, plain, centred, *some), blocks, 3 * x.size)
+    share(lambda *some: _block_sums(*lines, plain, centred, *some), blocks, 3 * x.size)
     return tuple(
         sums.reshape(-1, x.shape[-1]).sum(axis=0, dtype=np.float64).astype(x.dtype)
         for sums in (plain, centred)
@@ -117,7 +128,7 @@ def masked_sums(gy, y, x, mean):
 
 
 @kernel
-def _masked_sums(gy, y, x, mean, plain, centred, first, last):
+def _block_sums(gy, y, x, mean, plain, centred, first, last):
     rows, c = x.shape
     size, zero = _block(c), np.float32(0)
     for block in range(first, last):
@@ -130,16 +141,8 @@ def _masked_sums(gy, y, x, mean, plain, centred, first, last):
                 product[k] += g * (xr[k] - mean[k])
 
 
-def normalise_relu_adjoint(gy, y, x, mean, k, shift, slope):
-    """k (g - shift - slope (x - mean)), with g = gy where y > 0."""
-    gx = np.empty(x.shape, x.dtype)
-    lines = _lines(_rows_of_a_line(x), gy, y, x, mean, k, shift, slope, gx)
-    share(lambda *some: _normalise_relu_adjoint(*lines, *some), len(lines[0]), 3 * x.size)
-    return gx
-
-
 @kernel
-def _normalise_relu_adjoint(gy, y, x, mean, k, shift, slope, gx, first, last):
+def _normalise_relu_pullback(gy, y, x, mean, k, shift, slope, gx, first, last):
     zero = np.float32(0)
     for r in range(first, last):
         gr, yr, xr, to = gy[r], y[r], x[r], gx[r]

@@ -1,4 +1,4 @@
-"""Windows as the rows of a matrix (autograd/conv.py)."""
+"""Windows as the rows of a matrix (autograd/conv/gather.py)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _gather_rows(x, kernel, stride, padding, size, rows, first, last):
 
 
 def scatter_rows(grows, shape, kernel, stride, padding, size):
-    """The adjoint of `gather_rows`."""
+    """The pullback of `gather_rows`."""
     gx, geometry = np.zeros(shape, grows.dtype), (kernel, stride, padding, size)
     share(lambda *images: _scatter_rows(grows, *geometry, gx, *images), shape[0], grows.size)
     return gx

@@ -1,4 +1,4 @@
-"""Winograd's transforms (autograd/winograd.py).
+"""Winograd's transforms (autograd/conv/winograd.py).
 
 By strips: some tiles of one row of tiles, side by side. Column j of every tile of a strip is one
 line (tile, channel), and so is every position of V and M: all loops run over such lines. The
@@ -159,15 +159,17 @@ def _input_transform(x, padding, tiles, v, first, last):
                 )  # fmt: skip
 
 
-def input_adjoint(gv, shape, padding, tiles):
+def input_transform_pullback(gv, shape, padding, tiles):
     """gx of gV."""
     gx, v = np.zeros(shape, gv.dtype), gv.reshape(36, -1)
-    share(lambda *images: _input_adjoint(v, padding, tiles, gx, *images), shape[0], gv.size)
+    share(
+        lambda *images: _input_transform_pullback(v, padding, tiles, gx, *images), shape[0], gv.size
+    )
     return gx
 
 
 @kernel
-def _input_adjoint(v, padding, tiles, gx, first, last):
+def _input_transform_pullback(v, padding, tiles, gx, first, last):
     (h, w, c), (ph, pw), (th, tw) = gx.shape[1:], padding, tiles
     strip = _strip(tw, c)
     d, t = np.zeros((6, 4, (strip + 1) * c), v.dtype), np.zeros((6, 4, (strip + 1) * c), v.dtype)
@@ -236,16 +238,16 @@ def _output_transform(m, tiles, y, first, last):
                     _copy(o[j % 4, at : at + c], y[image, top + i, 4 * begin + j])
 
 
-def output_adjoint(gy, tiles):
+def output_transform_pullback(gy, tiles):
     """gM of the gradient of the outputs."""
     n, c = gy.shape[0], gy.shape[3]
     gm = np.empty((36, n * tiles[0] * tiles[1] * c), gy.dtype)
-    share(lambda *rows: _output_adjoint(gy, tiles, gm, *rows), n * tiles[0], gm.size)
+    share(lambda *rows: _output_transform_pullback(gy, tiles, gm, *rows), n * tiles[0], gm.size)
     return gm.reshape(36, -1, c)
 
 
 @kernel
-def _output_adjoint(gy, tiles, gm, first, last):
+def _output_transform_pullback(gy, tiles, gm, first, last):
     (oh, ow, c), (th, tw) = gy.shape[1:], tiles
     strip = _strip(tw, c)
     d, t = np.zeros((4, 4, strip * c), gy.dtype), np.zeros((6, 4, strip * c), gy.dtype)
@@ -304,16 +306,16 @@ def _weight_transform(w, u, first, last):
             )  # fmt: skip
 
 
-def weight_adjoint(gu):
+def weight_transform_pullback(gu):
     """The gradient of the weight, of gU."""
     gweight, u = np.empty((3, 3, *gu.shape[1:]), gu.dtype), gu.reshape(36, -1)
     lines = gweight.reshape(9, -1)
-    share(lambda *some: _weight_adjoint(u, lines, *some), u.shape[1], u.size)
+    share(lambda *some: _weight_transform_pullback(u, lines, *some), u.shape[1], u.size)
     return gweight
 
 
 @kernel
-def _weight_adjoint(u, w, first, last):
+def _weight_transform_pullback(u, w, first, last):
     t = np.empty((6, 3, ENTRIES), u.dtype)
     for lo in range(first, last, ENTRIES):
         hi = min(lo + ENTRIES, last)

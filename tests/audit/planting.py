@@ -1,0 +1,81 @@
+"""Ways to plant an error in what the audit checks. Each returns a function of a MonkeyPatch."""
+
+from tinybar.autograd import PRIMITIVES
+
+
+def change_gradients(name, change):
+    """Let change(i, gx) take the place of every gradient gx of the primitive's input i."""
+
+    def plant(patch):
+        right = PRIMITIVES[name].pullback
+
+        def wrong(closures, arrays, needs):
+            pullback = right(closures, arrays, needs)
+            return lambda gy: [
+                None if gx is None else change(i, gx) for i, gx in enumerate(pullback(gy))
+            ]
+
+        patch.setattr(PRIMITIVES[name], "pullback", wrong)
+
+    return plant
+
+
+def output(*names, by=1.01):
+    """Multiply what these primitives give."""
+
+    def plant(patch):
+        for name in names:
+            function = PRIMITIVES[name].function
+
+            def mutated(*args, function=function, **options):
+                y, closures = function(*args, **options)
+                return y * by, closures
+
+            patch.setattr(PRIMITIVES[name], "function", mutated)
+
+    return plant
+
+
+def pullback(name, by=1.01):
+    """Multiply the gradients of this primitive."""
+    return change_gradients(name, lambda i, gx: gx * by)
+
+
+def result(module, name, change=lambda y: y * 1.01):
+    """Change what module.name gives."""
+
+    def plant(patch):
+        function = getattr(module, name)
+        patch.setattr(module, name, lambda *args, **options: change(function(*args, **options)))
+
+    return plant
+
+
+def replace(module, name, value):
+    """Replace module.name."""
+    return lambda patch: patch.setattr(module, name, value)
+
+
+def after(owner, name, change):
+    """Let `change(self)` follow the method."""
+
+    def plant(patch):
+        method = getattr(owner, name)
+
+        def mutated(self, *args, **options):
+            method(self, *args, **options)
+            change(self)
+
+        patch.setattr(owner, name, mutated)
+
+    return plant
+
+
+def argument(module, name, change):
+    """Let change(list of arguments) follow every call of module.name."""
+
+    def plant(patch):
+        function = getattr(module, name)
+        patch.setattr(module, name, lambda *args, **options: function(*change([*args]), **options))
+
+    return plant

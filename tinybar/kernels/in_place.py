@@ -1,0 +1,119 @@
+"""Kernels made of array operations: factors are joined and results written in place.
+
+They are for NumPy and CuPy, where there is no compiled kernel or it is switched off. Each has the
+name and the arguments of its reference, which holds the formula; the tests hold the two together.
+Large arrays cost the time, so factors per channel are joined before one is touched, and an array is
+written over as soon as nobody needs it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+from math import prod
+from operator import add
+
+import numpy as np
+
+from ..runtime import blas, threads
+from ..runtime.arrays import array_module
+
+__all__ = [
+    "adam_update",
+    "normalise",
+    "normalise_by_constants",
+    "normalise_pullback",
+    "normalise_relu",
+    "normalise_relu_pullback",
+    "sum_per_channel",
+]
+
+# --- sums (autograd/reduction.py) -----------------------------------------------------------------
+
+
+def sum_per_channel(a):
+    """1^T A, a product with a row of ones.
+
+    Over leading axes BLAS is several times faster than NumPy's own sum, and adds in blocks, which
+    loses less in float32. On a GPU a product may round its factors (`arrays.use_precision`), a sum
+    never does.
+    """
+    xp, c = array_module(a), a.shape[-1]
+    m = prod(a.shape[:-1])
+    rows = a.reshape(m, c)
+    if xp is not np:
+        return rows.sum(axis=0)
+    parts = threads.slices(m, int(np.clip(m * c // threads.WORTH_A_CORE, 1, 16)))
+    with blas.one_thread():  # its own threads would spin on when the sum is done
+        sums = threads.each(lambda part: np.ones(len(rows[part]), a.dtype) @ rows[part], parts)
+    return reduce(add, sums)
+
+
+# --- batch norm (autograd/norm.py) ----------------------------------------------------------------
+
+
+def normalise(x, mean, s, gamma, beta):
+    """k (x - mean) + beta,  k = gamma / s."""
+    y = x - mean
+    y *= gamma / s
+    y += beta
+    return y
+
+
+def normalise_by_constants(x, mean, s, gamma, beta):
+    """k x + (beta - k mean): one pass less. Digits are lost where mean is large beside s."""
+    k = gamma / s
+    y = x * k
+    y += beta - mean * k
+    return y
+
+
+def normalise_pullback(gy, x, mean, s, gamma, m):
+    """k (gy - gbeta / m - ggamma / (s m) (x - mean))."""
+    return _pullback(gy, x, mean, s, gamma, lambda sums: sums / m)
+
+
+def normalise_relu(x, mean, s, gamma, beta):
+    """max(0, k (x - mean) + beta)."""
+    y = normalise(x, mean, s, gamma, beta)
+    return array_module(x).maximum(y, 0, out=y)
+
+
+def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
+    """As normalise_pullback, for g = gy where y > 0; times 1/m, as the compiled kernels have it."""
+    return _pullback(gy * (y > 0), x, mean, s, gamma, lambda sums: sums * (1 / m))
+
+
+def _pullback(g, x, mean, s, gamma, divided_by_m):
+    gx = x - mean
+    gbeta, ggamma = sum_per_channel(g), sum_per_channel(g * gx) / s
+    gx *= -divided_by_m(ggamma / s)
+    gx -= divided_by_m(gbeta)
+    gx += g
+    gx *= gamma / s
+    return gx, ggamma, gbeta
+
+
+# --- Adam (nn/optim.py) ---------------------------------------------------------------------------
+
+
+def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
+    """w -= rate m / (scale sqrt(v) + eps): both corrections are numbers, not arrays."""
+    rate, scale = adam_corrections(t, lr, beta1, beta2)
+    g = grad + weight_decay * w if weight_decay else grad
+    m *= beta1
+    m += (1 - beta1) * g
+    v *= beta2
+    v += (1 - beta2) * (g * g)
+    xp = array_module(w)
+    step = xp.sqrt(v, out=xp.empty_like(v))  # without out, of a single number no array
+    step *= scale
+    step += eps
+    xp.divide(m, step, out=step)
+    step *= rate
+    w -= step
+
+
+def adam_corrections(t: int, lr: float, beta1: float, beta2: float) -> tuple[float, float]:
+    """(rate, scale) such that lr m_hat / (sqrt(v_hat) + eps) = rate m / (scale sqrt(v) + eps)."""
+    return lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
