@@ -23,7 +23,7 @@ import numpy as np
 from common import first, kernels, mean_sd, one_thread_each, origin, save, table
 
 from tinybar import data
-from tinybar.autograd import Tensor, probability_active
+from tinybar.autograd import Tensor, probability_open
 from tinybar.runtime.files import load_arrays, write_json
 from tinybar.train.config import Config, from_table, load_preset
 from tinybar.train.folder import RunFolder
@@ -117,7 +117,7 @@ def removable(folder: Path) -> list[dict]:
                 return
             arrays, _ = load_arrays(out / "checkpoint.safetensors")
             gates = [array for name, array in arrays.items() if name.endswith("log_alpha")]
-            p = np.sort(probability_active(Tensor(np.concatenate(gates))).data.astype(float))
+            p = np.sort(probability_open(Tensor(np.concatenate(gates))).data.astype(float))
             bounds = (record["epochs"] - record["epoch"]) * per_epoch * np.cumsum(p)
             within = [int(np.searchsorted(bounds, bound, "right")) for bound in BOUNDS]
             found.append({"epoch": record["epoch"], "least": bounds[0], "channels": within})

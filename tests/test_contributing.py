@@ -14,7 +14,7 @@ from train.toy import TINY, run_toy
 import tinybar as tb
 from tinybar import autograd as ag
 from tinybar import nn, pruning
-from tinybar.audit.primitives import audit_primitives
+from tinybar.audit.gradients import audit_primitives
 from tinybar.autograd import PRIMITIVES
 from tinybar.data import DATASETS, load
 from tinybar.pruning import COSTS

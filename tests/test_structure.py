@@ -159,6 +159,20 @@ print(*sorted(new - set(sys.stdlib_module_names) - {"tinybar", "numpy"}))
     assert done.stdout.split() == []
 
 
+PEERS = {"torch", "torchvision", "tinygrad", "autograd"}  # benchmarks/ compares with these
+
+
+def test_no_peer_is_imported():
+    fail_with(
+        [
+            f"{path.relative_to(ROOT)}:{line}: {name}"
+            for path in MODULES
+            for line, name in imports(parse(path), package_of(path))
+            if name.partition(".")[0] in PEERS
+        ]
+    )
+
+
 PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 
 

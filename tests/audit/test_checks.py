@@ -15,7 +15,7 @@ from tinybar.audit.checks import (
     relative,
     unless,
 )
-from tinybar.audit.primitives import audit_primitives
+from tinybar.audit.gradients import audit_primitives
 from tinybar.runtime import arrays, random
 
 

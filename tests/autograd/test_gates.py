@@ -23,7 +23,7 @@ def test_constants_of_the_paper():
 
 def test_mass_at_zero_where_log_alpha_is_zero():
     """0.168, by Supp. Eqs. 2 to 5 alike; the supplement's text says 0.23."""
-    p = ag.probability_active(np.array(0.0)).item()
+    p = ag.probability_open(np.array(0.0)).item()
     np.testing.assert_allclose(1 - p, 0.168, atol=5e-4)
     np.testing.assert_allclose(1 - p, 1 / (1 + math.exp(-THRESHOLD)), rtol=1e-14)
 
@@ -32,7 +32,7 @@ def test_mass_at_zero_where_log_alpha_is_zero():
 def test_alive_at_the_mean_noise_means_more_likely_open_than_not(log_alpha):
     if abs(log_alpha - THRESHOLD) > 1e-9:
         assert (sample(log_alpha, 0.5) > 0) == (log_alpha > THRESHOLD)
-        p = ag.probability_active(np.array(log_alpha)).item()
+        p = ag.probability_open(np.array(log_alpha)).item()
         assert (p > 0.5) == (log_alpha > THRESHOLD)
 
 
@@ -56,7 +56,7 @@ def test_no_gradient_where_z_is_clamped():
 def test_extremes_are_finite(dtype):
     x = Tensor(np.array([-1e3, -50, 50, 1e3], dtype), requires_grad=True)
     z = ag.hard_concrete(x, epsilon=np.array([1e-6, 1 - 1e-6, 1e-6, 1 - 1e-6]))
-    p = ag.probability_active(x)
+    p = ag.probability_open(x)
     assert (z.dtype, p.dtype) == (dtype, dtype)
     assert z.data.tolist() == [0, 0, 1, 1]
     ag.sum(z + p).backward()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from tinybar import Tensor, no_grad
 from tinybar import autograd as ag
-from tinybar.audit.primitives import CASES
+from tinybar.audit.gradients import problems_of
 from tinybar.autograd import PRIMITIVES, Primitive, primitive
 from tinybar.autograd.primitive import unbroadcast
 from tinybar.runtime import arrays
@@ -18,10 +18,6 @@ from tinybar.runtime import arrays
 from .common import forward_backward, seeds
 
 NAMES = sorted(PRIMITIVES)
-
-
-def problems(name, seed=0):
-    return CASES[name].problems(np.random.default_rng(seed))
 
 
 def test_every_public_function_is_there():
@@ -118,16 +114,16 @@ def test_the_tape_keeps_what_the_closures_in_use_captured(fn, kept):
 @pytest.mark.parametrize("name", [n for n in NAMES if PRIMITIVES[n].inputs != 1])
 def test_needs_changes_no_gradient(name):
     """With any subset of the inputs constant, the others' gradients stay the same."""
-    for problem in problems(name):
-        floats = [a.dtype.kind == "f" for a in problem.inputs]
-        _, complete, gy = forward_backward(problem.fn, problem.inputs)
+    for _, fn, inputs in problems_of(name):
+        floats = [a.dtype.kind == "f" for a in inputs]
+        _, complete, gy = forward_backward(fn, inputs)
         complete = iter(complete)
         expected = [next(complete) if is_float else None for is_float in floats]
         for chosen in itertools.product(*[(False, True) if f else (False,) for f in floats]):
             if not any(chosen):
                 continue
-            tensors = [Tensor(a, c) for a, c in zip(problem.inputs, chosen, strict=True)]
-            problem.fn(*tensors).backward(gy)
+            tensors = [Tensor(a, c) for a, c in zip(inputs, chosen, strict=True)]
+            fn(*tensors).backward(gy)
             for t, c, e in zip(tensors, chosen, expected, strict=True):
                 if c:
                     np.testing.assert_allclose(t.grad, e, rtol=1e-12, atol=1e-14)
@@ -138,15 +134,15 @@ def test_needs_changes_no_gradient(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_in_float32_out(name):
     """No silent promotion, and the values of float64 to the precision of float32."""
-    for problem in problems(name):
-        low = [a.astype(np.float32) if a.dtype == float else a for a in problem.inputs]
+    for text, fn, inputs in problems_of(name):
+        low = [a.astype(np.float32) if a.dtype == float else a for a in inputs]
         high = [a.astype(float) if a.dtype == np.float32 else a for a in low]
-        y, gradients, gy = forward_backward(problem.fn, high)
-        y32, gradients32, _ = forward_backward(problem.fn, low, gy)
-        if name.startswith("batch_norm") and "training" in problem.text:
+        y, gradients, gy = forward_backward(fn, high)
+        y32, gradients32, _ = forward_backward(fn, low, gy)
+        if name.startswith("batch_norm") and "training" in text:
             continue  # its running arrays moved on between the two
         for expected, got in zip([y, *gradients], [y32, *gradients32], strict=True):
-            assert got.dtype == np.float32, problem.text
+            assert got.dtype == np.float32, text
             np.testing.assert_allclose(
                 got, expected, rtol=2e-4, atol=2e-5 * max(1, abs(expected).max(initial=0))
             )
@@ -172,9 +168,9 @@ def test_pullbacks_keep_float32(name, monkeypatch):
 
     pullback = PRIMITIVES[name].pullback
     monkeypatch.setattr(PRIMITIVES[name], "pullback", checking)
-    for problem in problems(name):
-        low = [a.astype(np.float32) if a.dtype == float else a for a in problem.inputs]
-        forward_backward(problem.fn, low)
+    for _, fn, inputs in problems_of(name):
+        low = [a.astype(np.float32) if a.dtype == float else a for a in inputs]
+        forward_backward(fn, low)
     assert checked
 
 
@@ -191,14 +187,14 @@ def test_memory_layout_does_not_matter(name):
         a.flags.writeable = False
         return a
 
-    for problem in problems(name):
-        if name.startswith("batch_norm") and "training" in problem.text:
+    for text, fn, inputs in problems_of(name):
+        if name.startswith("batch_norm") and "training" in text:
             continue  # tested in test_norm: its running arrays move on
-        y, gradients, gy = forward_backward(problem.fn, problem.inputs)
+        y, gradients, gy = forward_backward(fn, inputs)
         for layout in (np.asfortranarray, reversed_in_memory, read_only):
             y2, gradients2, _ = forward_backward(
-                problem.fn,
-                [layout(a).reshape(a.shape) for a in problem.inputs],
+                fn,
+                [layout(a).reshape(a.shape) for a in inputs],
                 layout(gy).reshape(gy.shape),
             )
             for expected, got in zip([y, *gradients], [y2, *gradients2], strict=True):
@@ -216,9 +212,9 @@ LINEAR = [
 @given(seed=seeds)
 def test_the_pullback_of_a_linear_map_is_its_transpose(name, seed):
     """<A x, gy> = <x, A^T gy>, with A^T gy the gradients."""
-    for problem in problems(name, seed):
-        y, gradients, gy = forward_backward(problem.fn, problem.inputs)
-        inner = sum((x * gx).sum() for x, gx in zip(problem.inputs, gradients, strict=True))
+    for _, fn, inputs in problems_of(name, seed):
+        y, gradients, gy = forward_backward(fn, inputs)
+        inner = sum((x * gx).sum() for x, gx in zip(inputs, gradients, strict=True))
         np.testing.assert_allclose(inner, (y * gy).sum(), rtol=1e-10, atol=1e-10)
 
 
@@ -227,11 +223,11 @@ def test_the_pullback_of_a_linear_map_is_its_transpose(name, seed):
 @given(seed=seeds)
 def test_the_pullbacks_of_a_bilinear_map_are_its_transposes(name, seed):
     """For every factor: <f(x, w), gy> = <x, gx> = <w, gw>."""
-    for problem in problems(name, seed):
-        if len(problem.inputs) != 2:
+    for _, fn, inputs in problems_of(name, seed):
+        if len(inputs) != 2:
             continue  # with a bias: see test_conv
-        y, gradients, gy = forward_backward(problem.fn, problem.inputs)
-        for x, gx in zip(problem.inputs, gradients, strict=True):
+        y, gradients, gy = forward_backward(fn, inputs)
+        for x, gx in zip(inputs, gradients, strict=True):
             np.testing.assert_allclose((x * gx).sum(), (y * gy).sum(), rtol=1e-10, atol=1e-10)
 
 
@@ -258,20 +254,20 @@ def test_unbroadcast_is_the_transpose_of_broadcasting(shape, to):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_gpu_computes_the_same(name):
     expected = [
-        forward_backward(p.fn, p.inputs)
-        for p in problems(name)
+        forward_backward(fn, inputs)
+        for _, fn, inputs in problems_of(name)
         if not name.startswith("batch_norm")
     ]  # batch norm's problems hold arrays of one device; its audit runs on both
     arrays.use_device("gpu")
-    for problem, (y, gradients, gy) in zip(problems(name), expected, strict=False):
-        y2, gradients2, _ = forward_backward_on_device(problem, gy)
+    for (_, fn, inputs), (y, gradients, gy) in zip(problems_of(name), expected, strict=False):
+        y2, gradients2, _ = forward_backward_on_device(fn, inputs, gy)
         for e, got in zip([y, *gradients], [y2, *gradients2], strict=True):
             np.testing.assert_allclose(arrays.to_numpy(got), e, rtol=1e-9, atol=1e-10)
 
 
-def forward_backward_on_device(problem, gy):
-    tensors = [Tensor(arrays.to_device(a), a.dtype.kind == "f") for a in problem.inputs]
-    out = problem.fn(*tensors)
+def forward_backward_on_device(fn, inputs, gy):
+    tensors = [Tensor(arrays.to_device(a), a.dtype.kind == "f") for a in inputs]
+    out = fn(*tensors)
     out.backward(arrays.to_device(gy))
     return out.data, [t.grad for t in tensors if t.requires_grad], gy
 

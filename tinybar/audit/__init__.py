@@ -1,8 +1,8 @@
 """What `tinybar audit` checks: every gradient, and every closed form of the paper."""
 
-from . import barrier, counts, gates, losses, networks  # their closed forms are registered
+from . import barrier, counts, gates, losses, networks, problems  # which register what they hold
 from .checks import Row, audit_closed_forms
-from .primitives import audit_primitives
+from .gradients import audit_primitives
 
 
 def run_audit(seed: int = 0) -> list[Row]:
@@ -13,4 +13,4 @@ def run_audit(seed: int = 0) -> list[Row]:
     return audit_primitives(seed) + audit_closed_forms(seed)
 
 
-__all__ = ["Row", "barrier", "counts", "gates", "losses", "networks", "run_audit"]
+__all__ = ["Row", "barrier", "counts", "gates", "losses", "networks", "problems", "run_audit"]

@@ -19,7 +19,7 @@ from .elementwise import (
     subtract,
     where,
 )
-from .gates import hard_concrete, probability_active
+from .gates import hard_concrete, probability_open
 from .linear import matmul
 from .norm import batch_norm, batch_norm_relu
 from .pool import avg_pool2d, global_avg_pool2d, max_pool2d

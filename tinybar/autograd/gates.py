@@ -50,7 +50,7 @@ def hard_concrete(log_alpha, epsilon):
 
 
 @primitive(inputs=1)
-def probability_active(log_alpha):
+def probability_open(log_alpha):
     """p = P(z > 0) = sigmoid(log_alpha - beta ln(-gamma / zeta)).   glog_alpha = gp p (1 - p).
 
     Supp. Eq. 5. log_alpha, p: one entry per gate.

@@ -16,9 +16,9 @@ boolean for each input: whether its gradient will be asked for, or may be None.
 
 `inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
 given for one stands for its array). The decorated name is then a function of Tensors that records
-itself on the tape; the function of arrays stays at hand as `.function`, and the whole is found in
-`PRIMITIVES` under its name. The gradient audit walks that registry: a primitive that no case of
-`audit/cases.py` covers fails the audit and the tests.
+itself on the tape; the function of arrays is its attribute `function`. `PRIMITIVES` lists them all.
+The gradient audit walks that list, at the inputs that were registered by `problems`; a primitive
+without any fails the audit and the tests.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Primitive:
         self.input_names = tuple(parameters)[:inputs] if inputs is not None else ()
         self.optional = {n for n in self.input_names if parameters[n].default is None}
         self.wants_needs = "needs" in parameters
+        self.draw_problems = None
 
     def __call__(self, *args, **options) -> Tensor:
         operands, args = self._split(args, options)
@@ -81,6 +82,17 @@ class Primitive:
             for closure, array, need in zip(closures, arrays, needs, strict=True)
         ]
         return lambda gy: [f and unbroadcast(f(gy), shape) for f, shape in kept]
+
+    def problems(self, draw):
+        """Register where the gradient audit differentiates this primitive.
+
+        draw(rng) yields (text, function of Tensors, its inputs as host arrays in float64), away
+        from kinks; the function calls this primitive with some options.
+        """
+        if self.draw_problems is not None:
+            raise ValueError(f"{self.name!r} has its problems already")
+        self.draw_problems = draw
+        return draw
 
     def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
         """The differentiable operands, wherever they were passed, and the other positionals."""

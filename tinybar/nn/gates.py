@@ -14,9 +14,7 @@ from ..runtime import random
 from ..runtime.arrays import array_module, to_device, to_numpy
 from .module import Module, Parameter
 
-FLOOR = (
-    0.0  # log alpha to which `keep_one` raises the highest: as likely to be open as at the start
-)
+FLOOR = 0.0  # log alpha to which `keep_one` raises the highest: where training starts
 NOISE_MARGIN = 1e-6  # epsilon is drawn from (margin, 1 - margin): its logit is finite
 
 
@@ -107,7 +105,7 @@ class HardConcrete(Gate):
 
     def probability_open(self) -> Tensor:
         """Supp. Eq. 5."""
-        return ag.probability_active(self.location())
+        return ag.probability_open(self.location())
 
     def scores(self) -> np.ndarray:
         """log_alpha."""

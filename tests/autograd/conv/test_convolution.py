@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybar import autograd as ag
-from tinybar.audit.primitives import GEOMETRIES
+from tinybar.audit.problems import GEOMETRIES
 from tinybar.autograd.conv import choose_algorithm
 from tinybar.autograd.windows import Geometry
 

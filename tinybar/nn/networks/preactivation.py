@@ -13,13 +13,7 @@ from ...autograd import Tensor
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
-from .residual import (
-    GatedConv,
-    is_open,
-    make_gate,
-    sample,
-    scatter_channels,
-)
+from .residual import GatedConv, is_open, make_gate, sample, scatter_channels
 
 
 class Signal(NamedTuple):

@@ -1,15 +1,13 @@
 """The gradient audit: complete, passing for any seed, and able to find a planted error."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybar import Tensor
-from tinybar.audit import primitives as audit
-from tinybar.audit.primitives import CASES, GEOMETRIES, RTOL, audit_primitives
+from tinybar.audit.gradients import RTOL, audit_primitives, problems_of
+from tinybar.audit.problems import GEOMETRIES
 from tinybar.autograd import PRIMITIVES, conv, primitive
 from tinybar.runtime import arrays
 
@@ -18,8 +16,7 @@ from .planting import change_gradients
 NAMES = sorted(PRIMITIVES)
 
 
-def test_every_primitive_has_a_case():
-    assert set(CASES) == set(PRIMITIVES)
+def test_every_algorithm_has_geometries():
     assert set(GEOMETRIES) == set(conv.ALGORITHMS)
 
 
@@ -29,7 +26,7 @@ def test_all_primitives_pass():
     for row in rows:
         assert row.passed, row
         assert 0 <= row.error <= row.bound == RTOL
-        assert row.source == CASES[row.name].source != ""
+        assert row.source == PRIMITIVES[row.name].__doc__.splitlines()[0]
         assert row.group == "primitive"
         assert int(row.detail.removesuffix(" problems")) > 0
 
@@ -48,7 +45,7 @@ def test_a_row_depends_on_its_seed_and_name_alone():
     assert alone != audit_primitives(6, names=["conv2d"])[0]
 
 
-def test_a_primitive_without_a_case_fails():
+def test_a_primitive_without_problems_fails():
     @primitive(inputs=1)
     def newcomer(x):
         """y = x."""
@@ -57,21 +54,19 @@ def test_a_primitive_without_a_case_fails():
     try:
         (row,) = audit_primitives(names=["newcomer"])
         assert not row.passed
-        assert "no case" in row.detail
+        assert "no problems" in row.detail
         assert row in audit_primitives()
     finally:
         del PRIMITIVES["newcomer"]
 
 
-def test_no_case_twice():
-    with pytest.raises(ValueError, match="'exp' has a case already"):
-        audit.case("exp")(lambda rng: iter(()))
+def test_problems_are_registered_once():
+    with pytest.raises(ValueError, match="'exp' has its problems already"):
+        PRIMITIVES["exp"].problems(lambda rng: iter(()))
 
 
-def test_a_case_without_problems_fails(monkeypatch):
-    monkeypatch.setitem(
-        CASES, "exp", dataclasses.replace(CASES["exp"], problems=lambda rng: iter(()))
-    )
+def test_an_empty_list_of_problems_fails(monkeypatch):
+    monkeypatch.setattr(PRIMITIVES["exp"], "draw_problems", lambda rng: iter(()))
     assert not audit_primitives(names=["exp"])[0].passed
 
 
@@ -106,7 +101,7 @@ def forgotten(gx):
 
 
 def differentiable_inputs(name):
-    """The positions that get a gradient in some problem of the case."""
+    """The positions that get a gradient in some problem."""
     seen = set()
 
     def watch(i, gx):
@@ -116,8 +111,8 @@ def differentiable_inputs(name):
 
     with pytest.MonkeyPatch.context() as patch:
         change_gradients(name, watch)(patch)
-        for problem in CASES[name].problems(np.random.default_rng(0)):
-            y = problem.fn(*[Tensor(a, a.dtype.kind == "f") for a in problem.inputs])
+        for _, fn, inputs in problems_of(name):
+            y = fn(*[Tensor(a, a.dtype.kind == "f") for a in inputs])
             y.backward(np.ones(y.shape))
     return sorted(seen)
 
