@@ -47,10 +47,7 @@ def test_the_two_shapes_are_checked_in_both_ways():
 
 @pytest.mark.parametrize("shape", [(), (0,), SMALL, LARGE])
 def test_right_gradients_pass(shape):
-    report = gradcheck(cube(by=0), [points(shape)])
-    assert report.relative <= 1e-6
-    assert report.absolute == report.errors[0].absolute
-    assert report.errors[0].name == "input 0"
+    assert gradcheck(cube(by=0), [points(shape)]) <= 1e-6
 
 
 @pytest.mark.parametrize("shape", [(), SMALL, LARGE])
@@ -148,8 +145,7 @@ def test_a_constant_is_found():
 
 
 def test_an_input_without_influence_has_gradient_zero():
-    report = gradcheck(lambda a, b: a * 2, [np.ones(3), np.ones(2)])
-    assert report.errors[1].absolute == 0
+    assert gradcheck(lambda a, b: a * 2, [np.ones(3), np.ones(2)]) < 1e-6
 
 
 @pytest.mark.parametrize("inputs", [[], [np.arange(3)], np.arange(3)])
@@ -165,7 +161,7 @@ def test_fn_must_give_a_tensor():
 
 def test_inputs_of_every_type():
     for inputs in (np.ones(2), Tensor(np.ones(2)), [np.ones(2, np.float32)], (Tensor([1.0]),)):
-        assert gradcheck(lambda x: ag.exp(x), inputs).relative < 1e-6
+        assert gradcheck(lambda x: ag.exp(x), inputs) < 1e-6
     x = Tensor(np.ones(2), requires_grad=True)
     gradcheck(lambda x, i: ag.take(x, i.data, 0), [x, np.array([1, 1])])
     assert x.grad is None
@@ -192,4 +188,4 @@ def test_a_whole_network():
 
     shapes = [(3, 6, 6, 2), (3, 3, 2, 3), (3,), (3,), (3, 4), (4,)]
     inputs = [rng.standard_normal(shape) for shape in shapes]
-    assert tb.gradcheck(network, inputs).relative < 1e-6
+    assert tb.gradcheck(network, inputs) < 1e-6

@@ -67,7 +67,7 @@ def test_status_of_the_loaded_library():
     }
     assert status["processor"] == blas.processor_name() != ""
     assert status["blas_threads"] >= 1
-    if "told to use SkylakeX" in status["blas_decision"]:
+    if "set to SkylakeX" in status["blas_decision"]:
         assert status["blas_architecture"] == "SkylakeX"
 
 

@@ -1,7 +1,7 @@
 """A small reverse-mode autograd engine: Tensor, the tape, the primitives, the gradient checker."""
 
 from . import operators as _operators
-from .check import GradientError, GradientReport, gradcheck
+from .check import GradientError, gradcheck
 from .conv import conv2d
 from .elementwise import (
     add,

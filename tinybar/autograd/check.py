@@ -17,7 +17,6 @@ The caller keeps away from kinks: no entry of an input may be within eps of one.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,7 +31,7 @@ DIRECTIONS = 8  # random (direction, cotangent) pairs beyond
 class GradientError(AssertionError):
     """An analytic gradient does not agree with its finite difference; the text says where.
 
-    relative: the disagreement as in `InputError`; inf where that is not the complaint.
+    relative: the disagreement as `gradcheck` measures it; inf where that is not the complaint.
     """
 
     def __init__(self, text: str, relative: float = math.inf):
@@ -40,35 +39,7 @@ class GradientError(AssertionError):
         self.relative = relative
 
 
-@dataclass(frozen=True)
-class InputError:
-    """The worst disagreement found for one input.
-
-    absolute: |analytic - numeric|.   relative: that over scale + atol/rtol, where the scale is
-    |numeric| for an entry and |gx| along a direction; accepted is what is at most rtol.
-    """
-
-    name: str
-    absolute: float
-    relative: float
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """What `gradcheck` measured, an entry for each differentiable input."""
-
-    errors: tuple[InputError, ...]
-
-    @property
-    def relative(self) -> float:
-        return max((error.relative for error in self.errors), default=0.0)
-
-    @property
-    def absolute(self) -> float:
-        return max((error.absolute for error in self.errors), default=0.0)
-
-
-def gradcheck(fn, inputs, *, eps=1e-5, rtol=1e-6, atol=1e-8, seed=0) -> GradientReport:
+def gradcheck(fn, inputs, *, eps=1e-5, rtol=1e-6, atol=1e-8, seed=0) -> float:
     """Compare the gradients of `fn` with central differences at `inputs`.
 
     fn: function of Tensors, giving a Tensor of any shape. inputs: a sequence of arrays or Tensors
@@ -76,22 +47,19 @@ def gradcheck(fn, inputs, *, eps=1e-5, rtol=1e-6, atol=1e-8, seed=0) -> Gradient
     eps: half the distance of the two points of a difference. Accepts where
     |analytic - numeric| <= atol + rtol scale, with scale = |numeric| for an entry of the Jacobian
     and |gx| for the slope along a random direction. seed: of the directions.
-    Returns the errors per input. Raises GradientError naming input, index, analytic and numeric
-    value; also when a gradient has the wrong shape, is not finite, or an input was modified.
+    Returns the largest |analytic - numeric| / (scale + atol/rtol). Raises GradientError naming
+    input, index, analytic and numeric value; also when a gradient has the wrong shape, is not
+    finite, or an input was modified.
     """
     if not isinstance(inputs, (list, tuple)):
         inputs = [inputs]
-    points = [_float64(as_array(value)) for value in inputs]
+    points = [as_array(value) for value in inputs]
     checked = [i for i, point in enumerate(points) if point.dtype.kind == "f"]
     if not checked:
         raise ValueError("gradcheck needs at least one floating-point input")
+    points = [p.astype(np.float64 if i in checked else p.dtype) for i, p in enumerate(points)]
     check = _Check(fn, points, checked, eps, rtol, atol, np.random.default_rng(seed))
-    return GradientReport(tuple(check.input(i) for i in checked))
-
-
-def _float64(array):
-    """A copy in float64 (integers stay what they are)."""
-    return array.astype(np.float64) if array.dtype.kind == "f" else array.copy()
+    return max(check.input(i) for i in checked)
 
 
 class _Check:
@@ -99,47 +67,40 @@ class _Check:
         self.fn, self.points, self.checked = fn, points, checked
         self.eps, self.rtol, self.atol, self.rng = eps, rtol, atol, rng
 
-    def input(self, i: int) -> InputError:
-        """Check the gradient of input i."""
+    def input(self, i: int) -> float:
+        """The largest relative error of the gradient of input i."""
         outputs = self.value(i, self.points[i]).shape
         entries = math.prod(outputs) * self.points[i].size
-        is_small = entries <= FULL_JACOBIAN
-        compare = self.entry_by_entry if is_small else self.along_directions
-        errors = list(compare(i, outputs))
-        absolute = max((error for error, _ in errors), default=0.0)
-        relative = max((self.relative(error, scale) for error, scale in errors), default=0.0)
-        return InputError(f"input {i}", absolute, relative)
+        compare = self.entry_by_entry if entries <= FULL_JACOBIAN else self.along_directions
+        return max(compare(i, outputs), default=0.0)
 
     def entry_by_entry(self, i: int, outputs: tuple[int, ...]):
-        """Compare every entry of the Jacobian; yields (error, scale)."""
-        shape = self.points[i].shape
+        """The relative error of every entry of the Jacobian."""
         gradients = [self.gradient(i, basis).reshape(-1) for basis in _basis(outputs)]
-        for k, direction in enumerate(_basis(shape)):
+        for k, direction in enumerate(_basis(self.points[i].shape)):
             slopes = self.difference(i, direction).reshape(-1)
             for j, slope in enumerate(slopes):
                 analytic, numeric = float(gradients[j][k]), float(slope)
-                error = abs(analytic - numeric)
-                if not self.accepts(error, abs(numeric)):
+                error, scale = abs(analytic - numeric), abs(numeric)
+                if not self.accepts(error, scale):
                     at = f", output index {_index(j, outputs)}"
-                    self.fail(i, k, analytic, numeric, self.relative(error, abs(numeric)), at)
-                yield error, abs(numeric)
+                    self.fail(i, k, analytic, numeric, self.relative(error, scale), at)
+                yield self.relative(error, scale)
 
     def along_directions(self, i: int, outputs: tuple[int, ...]):
-        """Compare the slopes along random directions, under random cotangents; (error, scale)."""
+        """The relative errors of slopes along random directions, under random cotangents."""
         shape = self.points[i].shape
         for _ in range(DIRECTIONS):
             gy = self.rng.standard_normal(outputs)
             gx = self.gradient(i, gy)
             v = self.rng.choice([-1.0, 1.0], size=shape) * self.rng.uniform(0.5, 1.0, size=shape)
-            scale = float(np.sqrt((gx * gx).sum()))
-            error = abs(self.disagreement(i, gx, gy, v))
+            error, scale = abs(self.disagreement(i, gx, gy, v)), float(np.sqrt((gx * gx).sum()))
             if not self.accepts(error, scale):
                 k = self.locate(i, gx, gy, v)
-                unit = _unit(k, shape)
-                numeric = float((self.difference(i, unit) * gy).sum())
+                numeric = float((self.difference(i, _unit(k, shape)) * gy).sum())
                 analytic, relative = float(gx.reshape(-1)[k]), self.relative(error, scale)
                 self.fail(i, k, analytic, numeric, relative, ", under a random cotangent")
-            yield error, scale
+            yield self.relative(error, scale)
 
     def disagreement(self, i: int, gx, gy, v) -> float:
         """<gx, v> minus the slope of <gy, f> along v."""

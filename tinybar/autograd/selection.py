@@ -91,6 +91,8 @@ def _read(xp, source, where: tuple, axis: int):
 
 def _added(xp, x, delta, where: tuple, axis: int):
     """A copy of x with delta added at `where`."""
+    if delta.shape == x.shape and isinstance(where[axis], slice):
+        return xp.add(x, delta, dtype=x.dtype)
     if axis == x.ndim - 1 and not isinstance(where[axis], slice):
         return add_channels(x, delta, where[axis])
     y = x.copy()

@@ -113,24 +113,20 @@ class Module:
         Raises ValueError for a missing or unknown name, a wrong shape, or a value not finite.
         """
         own = self._state()
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
-            raise ValueError(
-                "state does not fit this module: "
-                + "; ".join(
-                    f"{what} {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-                    for what, names in (("missing", missing), ("unknown", unknown))
-                    if names
-                )
-            )
+        wrong = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
+        wrong = {what: sorted(names) for what, names in wrong.items() if names}
+        texts = [
+            f"{what} {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+            for what, names in wrong.items()
+        ]
+        if texts:
+            raise ValueError(f"state does not fit this module: {'; '.join(texts)}")
         values = {}
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:
                 raise ValueError(
                     f"{name} has shape {array.shape}, the state holds {np.shape(state[name])}"
                 )
-            if not np.isfinite(to_numpy(state[name])).all():
-                raise ValueError(f"{name} holds values that are not finite")
             with np.errstate(over="ignore"):
                 values[name] = to_numpy(state[name]).astype(array.dtype)
             if not np.isfinite(values[name]).all():

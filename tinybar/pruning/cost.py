@@ -63,7 +63,7 @@ COSTS: dict[str, Cost] = {}
 def cost(name: str, expected: Callable[[Site, Tensor, Tensor], Tensor] | None = None):
     """Register the decorated function of (site, reads, writes) as the cost called `name`.
 
-    expected: its differentiable form, see `Cost`; by default the function itself.
+    expected: its differentiable expectation, see `Cost`; by default the function itself.
     """
 
     def register(of):

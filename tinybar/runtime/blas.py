@@ -84,7 +84,7 @@ def choose_core_type(environ, is_loaded, system: str, processor: dict, is_wheel:
     if is_loaded:
         return Decision(None, LATE)
     if wish:
-        reason = f"OpenBLAS told to use {wish}: TINYBAR_OPENBLAS={wish}"
+        reason = f"OpenBLAS core type set to {wish}: TINYBAR_OPENBLAS={wish}"
         return Decision(wish, reason, by_user=True)
     if system != "linux x86_64":
         return Decision(None, f"OpenBLAS left alone: nothing is known to be better on {system}")
@@ -93,7 +93,7 @@ def choose_core_type(environ, is_loaded, system: str, processor: dict, is_wheel:
     if not is_wheel:
         # Another build may have kernels beyond SkylakeX, for which this would be a step back.
         return Decision(None, "OpenBLAS left alone: NumPy does not come with its own copy of it")
-    return Decision("SkylakeX", "OpenBLAS told to use SkylakeX: the processor has AVX-512")
+    return Decision("SkylakeX", "OpenBLAS core type set to SkylakeX: the processor has AVX-512")
 
 
 def _processor() -> dict[str, str]:

@@ -14,13 +14,7 @@ from ...autograd import Tensor
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
-from .residual import (
-    GatedConv,
-    is_open,
-    make_gate,
-    sample,
-    scatter_channels,
-)
+from .residual import GatedConv, is_open, make_gate, sample, scatter_channels
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # kernels of a path; the first 3x3 has the stride
 
@@ -99,15 +93,7 @@ class MixedPostActivationBlock(ResidualPath):
 
     shortcut_gate = None
 
-    def __init__(
-        self,
-        width: int,
-        reads: list[int],
-        inner: list[int],
-        writes: list[int],
-        stride: int = 1,
-        shortcut: list[int] | None = None,
-    ):
+    def __init__(self, width: int, reads, inner, writes, stride: int = 1, shortcut=None):
         super().__init__(len(reads), (*inner, len(writes)) if inner else (), stride, gate=None)
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
         is_pooling = shortcut is not None
@@ -121,7 +107,4 @@ class MixedPostActivationBlock(ResidualPath):
             h = scatter_channels(h, self.width, self.shortcut_writes)
         if self.conv1 is None:
             return ag.relu(h)
-        delta = self.delta(x)
-        if len(self.writes) == self.width:
-            return ag.relu(h + delta)
-        return ag.relu(ag.scatter_add(h, delta, self.writes))
+        return ag.relu(ag.scatter_add(h, self.delta(x), self.writes))

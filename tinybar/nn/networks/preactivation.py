@@ -97,15 +97,7 @@ class MixedPreActivationBlock(PreActivationPath):
     shortcut: I_s, the channels of the new signal that its 1x1 convolution writes, or None.
     """
 
-    def __init__(
-        self,
-        width: int,
-        reads: list[int],
-        inner: list[int],
-        writes: list[int],
-        stride: int = 1,
-        shortcut: list[int] | None = None,
-    ):
+    def __init__(self, width: int, reads, inner, writes, stride: int = 1, shortcut=None):
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
         self.stride = stride
         self.bn1 = BatchNorm2d(len(reads))
@@ -123,6 +115,4 @@ class MixedPreActivationBlock(PreActivationPath):
         if self.conv1 is None:
             return h
         delta = self.conv2(self.bn2.relu(self.conv1(x)))
-        if len(self.writes) == self.width:
-            return h + delta
         return ag.scatter_add(h, delta, self.writes)

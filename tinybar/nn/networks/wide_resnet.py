@@ -25,14 +25,7 @@ class WideResNet(ResidualNetwork):
 
     family = "wide"
 
-    def __init__(
-        self,
-        depth: int,
-        width: int,
-        num_classes: int,
-        image_shape: tuple[int, int, int],
-        gate: GateFactory | None,
-    ):
+    def __init__(self, depth: int, width: int, num_classes: int, image_shape, gate):
         super().__init__(image_shape, num_classes)
         self.depth, self.width, self.name = depth, width, f"wrn-{depth}-{width}"
         self.stem = Conv2d(image_shape[2], STEM_CHANNELS, 3, padding=1)
