@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from tinybar.runtime.files import load_arrays, save_arrays, write_text, write_whole
+from tinybar.runtime.files import (
+    FileError,
+    load_arrays,
+    reading,
+    save_arrays,
+    write_text,
+    write_whole,
+)
 
 
 def test_arrays_of_any_shape_and_dtype_survive(tmp_path):
@@ -40,3 +47,19 @@ def test_saved_arrays_are_as_readable_as_other_files(tmp_path):
     (tmp_path / "b").write_text("")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (KeyError("shape"), "f is truncated or damaged: 'shape'"),
+        (EOFError(), "f is truncated or damaged: EOFError"),
+        (RuntimeError("bad\n  header"), "f is truncated or damaged: bad header"),
+        (PermissionError(13, "Permission denied", "f"), "cannot read f: Permission denied"),
+        (FileError("g has no images"), "g has no images"),
+    ],
+)
+def test_what_a_library_raises_on_a_file_becomes_one_line_that_names_it(raised, message):
+    with pytest.raises(FileError) as caught, reading("f"):
+        raise raised
+    assert str(caught.value) == message

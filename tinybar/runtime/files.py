@@ -7,10 +7,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+
+class FileError(ValueError):
+    """A file cannot be used; the message is one line, and names the file and the reason."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise FileError for whatever is raised in the block, which reads the file at `path`.
+
+    Every type of exception, because the libraries that read files document few of those that they
+    raise on a damaged one: a zip alone can raise nine.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise FileError(f"cannot read {path}: {error.strerror}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path} is truncated or damaged: {reason}") from error
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -50,27 +73,24 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) ->
 def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     """Read (arrays, about) from a file that `save_arrays` wrote.
 
-    Raises ValueError, in one line, for a missing, truncated or foreign file.
+    Raises FileError for a missing, truncated or foreign file.
     """
     arrays, about = read_safetensors(path)
     if about is None:
-        raise ValueError(f"{path} was not written by tinybar")
+        raise FileError(f"{path} was not written by tinybar")
     return arrays, about
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
     """Read (arrays, about); `about` is None where the file was not written by `save_arrays`.
 
-    Raises ValueError, in one line, for a missing or truncated file.
+    Raises FileError for a missing or truncated file.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not path.is_file():
-        raise ValueError(f"no such file: {path}")
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            about = json.loads((stored.metadata() or {}).get("tinybar", "null"))
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError, TypeError) as error:
-        raise ValueError(f"{path} is truncated or damaged: {error}") from error
+        raise FileError(f"no such file: {path}")
+    with reading(path), safe_open(path, framework="numpy") as stored:
+        about = json.loads((stored.metadata() or {}).get("tinybar", "null"))
+        arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     return arrays, about if isinstance(about, dict) else None
