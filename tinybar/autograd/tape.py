@@ -37,8 +37,8 @@ def is_recording() -> bool:
 class Node:
     """One step of a computation: `pullback(gy)` gives one gradient for each parent.
 
-    A parent is None where no gradient is needed. The pullback may return gy itself, views, or new
-    arrays; nobody writes into them.
+    A parent is None where no gradient is needed. The pullback may return gy itself, views of it, or
+    new arrays, each for one parent; nobody writes into them.
     A leaf has no pullback: its gradient goes to `receive`, a method of its Tensor. The method is
     held weakly, for a Tensor that is gone needs no gradient.
     """
@@ -87,6 +87,8 @@ def backward(root: Node, gradient) -> None:
         for parent, gx in zip(parents, gradients, strict=True):
             if parent is None:
                 continue
+            if gx is gy:
+                gx = gy.view()  # so that an array without a base is nobody else's
             if parent in arrived:
                 # Not in place: another parent may hold the same array. To know whether one does
                 # and to add in place saved 0.2 % of a training step, and no peak memory.

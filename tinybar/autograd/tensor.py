@@ -105,7 +105,7 @@ class Tensor:
             grad = as_array(grad).astype(self.dtype, copy=False)
             if grad.shape != self.shape:
                 raise ValueError(f"gradient of shape {grad.shape} for a tensor of {self.shape}")
-        backward(self.node(), grad)
+        backward(self.node(), grad.view())
 
     def node(self) -> Node:
         """This tensor's place on the tape; a leaf gets one when it is first used."""
@@ -116,7 +116,8 @@ class Tensor:
     def _receive(self, gradient) -> None:
         """Add to .grad, always in an array of its own: nothing else changes when it does."""
         module = array_module(self.data)
-        gradient = module.array(gradient, self.dtype)  # a copy
+        copied = module.array if gradient.base is not None else module.asarray
+        gradient = copied(gradient, self.dtype)
         self.grad = gradient if self.grad is None else module.asarray(self.grad + gradient)
 
 
