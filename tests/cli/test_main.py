@@ -78,6 +78,7 @@ def test_debugging_shows_the_traceback():
     failed = python("eval", "nothing", TINYBAR_DEBUG="1")
     assert "Traceback" in failed.stderr
     assert failed.returncode == 1
+    assert "Traceback" not in python("eval", "nothing", TINYBAR_DEBUG="0").stderr
 
 
 def test_a_diverging_loss_is_one_line(tmp_path):

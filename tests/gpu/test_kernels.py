@@ -11,8 +11,17 @@ import pytest
 from gpu import emulation
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels.problems import KERNELS, PROBLEMS, copied, hold, results
+from kernels.problems import (
+    KERNELS,
+    PROBLEMS,
+    at_the_edges,
+    copied,
+    hold,
+    results,
+    without_zeros,
+)
 
+from tinybar.autograd.conv import winograd
 from tinybar.kernels import cuda, dispatch, in_place
 from tinybar.kernels.cuda import launcher
 from tinybar.kernels.dispatch import ACCELERATED
@@ -47,14 +56,14 @@ def test_a_kernel_computes_what_its_reference_does(emulated, name, data):
 
 
 @needs_compiler
-def test_nan_and_infinity_pass(emulated):
+@pytest.mark.parametrize("name", KERNELS["cuda"])
+@given(data=st.data())
+def test_a_kernel_at_the_edges(emulated, name, data):
     """A network that diverges must not look as if it did not."""
-    x = np.array([np.nan, np.inf, -np.inf, 1], "f4").reshape(1, 1, 1, 4)
-    zeros, ones = np.zeros(4, "f4"), np.ones(4, "f4")
-    np.testing.assert_array_equal(
-        cuda.normalise_relu(x, zeros, ones, ones, zeros), [[[[np.nan, np.inf, 0, 1]]]]
-    )
-    assert np.isnan(cuda.moments(np.repeat(x, 40, axis=0))[0][:1]).all()
+    arguments = data.draw(at_the_edges(name, PROBLEMS))
+    with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "transformed", without_zeros)
+        hold(name, results(KERNELS["cuda"][name], copied(arguments)), arguments)
 
 
 @needs_compiler

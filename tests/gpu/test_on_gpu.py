@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels.problems import KERNELS, PROBLEMS, copied, hold, results
+from kernels.problems import (
+    KERNELS,
+    PROBLEMS,
+    at_the_edges,
+    copied,
+    hold,
+    results,
+    without_zeros,
+)
 
+from tinybar.autograd.conv import winograd
 from tinybar.kernels import dispatch
 from tinybar.kernels.dispatch import ACCELERATED
 from tinybar.runtime import arrays
@@ -21,15 +30,28 @@ def _gpu():
     dispatch.enable(False)
 
 
-@pytest.mark.parametrize("name", sorted({*KERNELS["cuda"], *KERNELS["in_place"]}))
+NAMES = sorted({*KERNELS["cuda"], *KERNELS["in_place"]})
+
+
+def on_gpu(arguments):
+    return [arrays.to_device(a) if isinstance(a, np.ndarray) else a for a in copied(arguments)]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_a_kernel_computes_what_its_reference_does(name, data):
     arguments = data.draw(PROBLEMS[name])
-
-    def on_gpu():
-        return [arrays.to_device(a) if isinstance(a, np.ndarray) else a for a in copied(arguments)]
-
-    got, again = (results(ACCELERATED[name], on_gpu()) for _ in range(2))
+    got, again = (results(ACCELERATED[name], on_gpu(arguments)) for _ in range(2))
     hold(name, got, arguments)
     for one, other in zip(got, again, strict=True):
         np.testing.assert_array_equal(one, other)  # to the last bit
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+def test_a_kernel_at_the_edges(name, data):
+    arguments = data.draw(at_the_edges(name, PROBLEMS))
+    got = results(ACCELERATED[name], on_gpu(arguments))
+    with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "transformed", without_zeros)
+        hold(name, got, arguments)

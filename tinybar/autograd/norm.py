@@ -36,7 +36,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
 
 @primitive(inputs=3)
 def batch_norm_relu(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
-    """y = max(0, batch_norm(x)).   As batch_norm, for g = gy where y > 0 (else 0) in place of gy.
+    """y = max(0, batch_norm(x)).   As batch_norm, for g in place of gy: 0 where y <= 0, else gy.
 
     The arguments, the running statistics and what is raised are those of batch_norm. Nothing but x
     and y is kept for the gradients.
@@ -82,8 +82,8 @@ def normalise_relu(x, mean, s, gamma, beta):
 
 @accelerated
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """(gx, ggamma, gbeta): those of normalise, for g = gy where y > 0."""
-    return normalise_pullback(gy * (y > 0), x, mean, s, gamma, m)
+    """(gx, ggamma, gbeta): those of normalise, for g = 0 where y <= 0, else gy."""
+    return normalise_pullback(array_module(y).where(y <= 0, 0, gy), x, mean, s, gamma, m)
 
 
 @accelerated

@@ -6,12 +6,12 @@ Modules that take long to import are imported inside the commands: `tinybar --he
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from .. import __version__
+from ..runtime.environment import is_on
 from . import audit, bench, eval, info, train
 from .options import INTERRUPTED
 
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(error, code: int) -> int:
-    if os.environ.get("TINYBAR_DEBUG"):
+    if is_on("TINYBAR_DEBUG", default=False):
         raise
     message = " ".join(str(error).split()) or type(error).__name__
     click.echo(f"tinybar: error: {message}", err=True)

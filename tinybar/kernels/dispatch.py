@@ -4,8 +4,8 @@
     def output_transform(m, n, tiles, size):
         ...the reference, for NumPy and CuPy: the mathematics...
 
-For float32 arrays, the function of the same name in one of these is called instead, the first of
-them that has it:
+For float32 arrays in the machine's byte order, the function of the same name in one of these is
+called instead, the first of them that has it:
 
     numba/        compiled for the CPU; needs the `fast` extra
     cuda/         compiled for GPUs
@@ -14,22 +14,29 @@ them that has it:
 A reader can ignore them: the reference is whole, and stays at hand as `.reference`. In float64,
 where gradients are checked, it is what is called. TINYBAR_FAST=off leaves out what is compiled and
 keeps in_place.py: results are then those of an installation without Numba, to the last bit.
+
+NaN and infinity go through a kernel as they go through its reference (tests/kernels/test_edges.py).
+Two things differ: rounding, since sums are added in another order, so that they may also overflow
+elsewhere; and Winograd's references, where infinity meets the zeros of a matrix and becomes NaN in
+the whole tile, while a kernel reads what the formula reads.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-import os
+import operator
 
 import numpy as np
 
 from ..runtime.arrays import array_module
+from ..runtime.environment import is_on
 from . import in_place
 
 ACCELERATED = {}  # name -> function; a kernel is found by the name of its reference
+FLOAT32 = np.dtype(np.float32)
 
-_is_enabled = os.environ.get("TINYBAR_FAST", "on") != "off"
+_is_enabled = is_on("TINYBAR_FAST", default=True)
 
 
 def is_available() -> bool:
@@ -48,24 +55,33 @@ def _has_numba() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def accelerated(reference):
+def accelerated(reference=None, *, changes_arguments: bool = False):
     """Call the kernel of the same name where there is one for these arrays.
 
     The result has the decorated function as `.reference`; `.uncompiled` calls the kernel in place
-    or the reference, whatever the memory layout. Raises ValueError for a name that is taken.
+    or the reference, whatever the memory layout. A compiled kernel is given copies of arrays that
+    are not contiguous or may not be written; not so a function that changes its arguments, which
+    is then called uncompiled. Raises ValueError for a name that is taken.
     """
+    if reference is None:
+        return functools.partial(accelerated, changes_arguments=changes_arguments)
     name = reference.__name__
     if name in ACCELERATED:
         raise ValueError(f"an accelerated function called {name!r} exists already")
 
     def uncompiled(*arguments):
-        kernel = getattr(in_place, name, reference) if _fits(arguments[0]) else reference
+        kernel = getattr(in_place, name, reference) if _fits(arguments) else reference
         return kernel(*arguments)
 
     @functools.wraps(reference)
     def dispatch(*arguments):
         kernel = _compiled(name, arguments)
-        return kernel(*map(_contiguous, arguments)) if kernel else uncompiled(*arguments)
+        if kernel is None:
+            return uncompiled(*arguments)
+        simple = [_simple(argument) for argument in arguments]
+        if changes_arguments and any(map(operator.is_not, simple, arguments)):
+            return uncompiled(*arguments)
+        return kernel(*simple)
 
     dispatch.reference, dispatch.uncompiled = reference, uncompiled
     ACCELERATED[name] = dispatch
@@ -74,23 +90,30 @@ def accelerated(reference):
 
 def _compiled(name: str, arguments: tuple):
     """The compiled kernel for these arguments, or None."""
+    if not _is_enabled or not _fits(arguments):
+        return None
     if array_module(arguments[0]) is np:
-        return _numba(name) if is_available() and _fits(arguments[0]) else None
+        return _numba(name) if _has_numba() else None
     arrays = filter(_is_array, arguments)  # CUDA's kernels count elements in 32 bits
-    is_fit = _is_enabled and all(_fits(a) and a.size < 2**31 for a in arrays)
-    return _cuda(name) if is_fit else None
+    return _cuda(name) if all(a.size < 2**31 for a in arrays) else None
 
 
-def _fits(array) -> bool:
-    return array.dtype == np.float32 and array.size > 0
+def _fits(arguments) -> bool:
+    """Whether the first array is float32 and has entries, and all others are float32 or indices."""
+    if arguments[0].dtype != FLOAT32 or arguments[0].size == 0:
+        return False
+    others = (argument.dtype for argument in arguments[1:] if _is_array(argument))
+    return all(dtype == FLOAT32 or dtype == np.intp for dtype in others)
 
 
 def _is_array(argument) -> bool:
     return isinstance(argument, np.ndarray) or array_module(argument) is not np
 
 
-def _contiguous(argument):
+def _simple(argument):
     """Arrays one way only: Numba compiles anew for every other layout, CUDA has no other."""
+    if isinstance(argument, np.ndarray) and array_module(argument) is np:
+        return argument if argument.flags.carray else np.array(argument, order="C")
     return array_module(argument).ascontiguousarray(argument) if _is_array(argument) else argument
 
 

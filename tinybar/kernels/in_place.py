@@ -80,8 +80,9 @@ def normalise_relu(x, mean, s, gamma, beta):
 
 
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """As normalise_pullback, for g = gy where y > 0; times 1/m, as the compiled kernels have it."""
-    return _pullback(gy * (y > 0), x, mean, s, gamma, lambda sums: sums * (1 / m))
+    """As normalise_pullback, for g = 0 where y <= 0, else gy; times 1/m, as compiled kernels."""
+    g = array_module(y).where(y <= 0, 0, gy)
+    return _pullback(g, x, mean, s, gamma, lambda sums: sums * (1 / m))
 
 
 def _pullback(g, x, mean, s, gamma, divided_by_m):

@@ -86,7 +86,7 @@ def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
         adam_update.uncompiled(*arrays, *options)
 
 
-@accelerated
+@accelerated(changes_arguments=True)
 def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
     """Algorithm 1 of Kingma & Ba: w, m and v in place.   Arrays of one shape; t = 1, 2, ..."""
     g = grad + weight_decay * w

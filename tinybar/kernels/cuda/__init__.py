@@ -134,7 +134,7 @@ def normalise_relu(x, mean, s, gamma, beta):
 
 
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
     gbeta, products = _masked_sums(gy, y, x, mean)
     ggamma = products / s
     shift, slope = gbeta * (1 / m), ggamma / s * (1 / m)

@@ -55,7 +55,8 @@ extern "C" __global__ void join_moments(
   var[at] = squares / n;
 }
 
-// sums: (parts, 2, c), sum g and sum g (x - mean) of CHUNK rows each, g = gy where y > 0.
+// sums: (parts, 2, c), sum g and sum g (x - mean) of CHUNK rows each, with g = 0 where y <= 0, else
+// gy: so a NaN stays one.
 extern "C" __global__ void chunk_sums(
     int threads, const float* __restrict__ gy, const float* __restrict__ y,
     const float* __restrict__ x, const float* __restrict__ mean, float* __restrict__ sums,
@@ -69,7 +70,7 @@ extern "C" __global__ void chunk_sums(
 #pragma unroll 8
   for (int r = 0; r < n; ++r) {
     const size_t i = from + (size_t)r * c;
-    const float g = y[i] > 0 ? gy[i] : 0;
+    const float g = y[i] <= 0 ? 0 : gy[i];
     sum += g;
     product += g * (x[i] - mean[k]);
   }
@@ -99,7 +100,7 @@ extern "C" __global__ void normalise_relu(
   y[at] = value < 0 ? 0 : value;  // NaN stays NaN
 }
 
-// gx = k (g - shift - slope (x - mean)), g = gy where y > 0.
+// gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy.
 extern "C" __global__ void normalise_relu_pullback(
     int threads, const float* __restrict__ gy, const float* __restrict__ y,
     const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ k,
@@ -108,6 +109,6 @@ extern "C" __global__ void normalise_relu_pullback(
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
   const int channel = at % c;
-  const float g = y[at] > 0 ? gy[at] : 0;
+  const float g = y[at] <= 0 ? 0 : gy[at];
   gx[at] = k[channel] * (g - shift[channel] - slope[channel] * (x[at] - mean[channel]));
 }

@@ -104,7 +104,7 @@ def _normalise_relu(x, mean, k, beta, y, first, last):
 
 
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), with g = gy where y > 0."""
+    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
     together = _rows_of_a_line(x)
     gbeta, products = _masked_sums(x, *_lines(together, gy, y, x, mean))
     ggamma = products / s
@@ -136,7 +136,7 @@ def _block_sums(gy, y, x, mean, plain, centred, first, last):
         for r in range(block * size, min(rows, (block + 1) * size)):
             gr, yr, xr = gy[r], y[r], x[r]
             for k in range(c):
-                g = gr[k] if yr[k] > 0 else zero
+                g = zero if yr[k] <= 0 else gr[k]
                 total[k] += g
                 product[k] += g * (xr[k] - mean[k])
 
@@ -147,5 +147,5 @@ def _normalise_relu_pullback(gy, y, x, mean, k, shift, slope, gx, first, last):
     for r in range(first, last):
         gr, yr, xr, to = gy[r], y[r], x[r], gx[r]
         for i in range(mean.size):
-            g = gr[i] if yr[i] > 0 else zero
+            g = zero if yr[i] <= 0 else gr[i]
             to[i] = k[i] * (g - shift[i] - slope[i] * (xr[i] - mean[i]))
