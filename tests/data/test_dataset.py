@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybar.data import Augmentation, Dataset, Split
-from tinybar.data.dataset import channel_statistics
+from tinybar.data.normalisation import channel_statistics
 
 
 def split(shape=(4, 3, 5, 2), classes=2, seed=0, most=255) -> Split:
@@ -119,6 +119,43 @@ def test_normalise_refuses_another_dtype_or_shape():
         dataset().normalise(np.zeros((1, 3, 5, 2), np.float32))
     with pytest.raises(ValueError, match=r"images are \(3, 5, 1\), but .* 'toy' are \(3, 5, 2\)"):
         dataset().normalise(np.zeros((1, 3, 5, 1), np.uint8))
+
+
+# --- the fingerprint ------------------------------------------------------------------------------
+
+
+def changed(array: np.ndarray, index, value) -> np.ndarray:
+    array = array.copy()
+    array[index] = value
+    return array
+
+
+def test_the_fingerprint_is_that_of_the_content():
+    """Not of the name, the augmentation, the layout in memory, or what was asked before."""
+    data = dataset()
+    views = Split(np.asfortranarray(data.train.images), data.train.labels[::-1].copy()[::-1])
+    same = dataset(name="other", train=views, augmentation=Augmentation(1))
+    assert data.fingerprint == same.fingerprint
+    assert re.fullmatch("[0-9a-f]{64}", data.fingerprint)
+
+
+def test_every_change_of_the_data_changes_the_fingerprint():
+    """A pixel and a label of each split, a class, the order, the scale, and what is held out."""
+    few, held_out = split(most=16), split(seed=2)
+    pixel = changed(few.images, (3, 2, 4, 1), few.images[3, 2, 4, 1] ^ 1)
+    changes = [
+        {},
+        {"classes": ("b", "a")},
+        {"train": few, "test": few},
+        {"train": few, "test": few, "scale": 16.0},
+        {"train": Split(pixel, few.labels), "test": few},
+        {"train": few, "test": Split(pixel, few.labels)},
+        {"train": Split(few.images, few.labels[::-1].copy()), "test": few},
+        {"train": Split(few.images[::-1], few.labels), "test": few},
+        {"val": held_out},
+        {"val": Split(held_out.images, held_out.labels[::-1].copy())},
+    ]
+    assert len({dataset(**change).fingerprint for change in changes}) == len(changes)
 
 
 # --- validation -----------------------------------------------------------------------------------

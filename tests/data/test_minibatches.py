@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybar.data import NO_AUGMENTATION, Augmentation, batches, in_order
+from tinybar.data import NO_AUGMENTATION, Augmentation, Normalised, batches, in_order
 from tinybar.data.minibatches import prefetch
 from tinybar.runtime import arrays
 
@@ -44,6 +44,45 @@ def test_two_epochs_draw_the_order_then_the_augmentation_of_each_minibatch(
             assert np.array_equal(y, chosen)
             assert np.array_equal(x, augmentation.apply(images[chosen], again))
         assert rng.bit_generator.state == again.bit_generator.state
+
+
+@given(
+    n=st.integers(1, 40),
+    size=st.integers(1, 12),
+    pad=st.integers(0, 1),
+    flip=st.booleans(),
+    share=st.floats(0, 1),
+)
+def test_an_epoch_goes_on_in_its_middle_bit_for_bit(n, size, pad, flip, share):
+    """What follows, and what the next epoch draws."""
+    images, labels = np.random.default_rng(0).random((n, 2, 2, 1), np.float32), np.arange(n)
+    count = n // min(size, n)
+    first, augmentation = round(share * count), Augmentation(pad, flip)
+    rngs = [np.random.default_rng(1) for _ in range(2)]
+    whole, rest = (
+        list(batches(images, labels, size, rng, augmentation, start))
+        for rng, start in zip(rngs, (0, first), strict=True)
+    )
+    assert len(rest) == count - first
+    for (x, y), (expected, index) in zip(rest, whole[first:], strict=True):
+        assert np.array_equal(x, expected)
+        assert np.array_equal(y, index)
+    assert rngs[0].bit_generator.state == rngs[1].bit_generator.state
+
+
+def test_minibatches_of_bytes_are_those_of_normalised_images():
+    images, labels = np.random.default_rng(0).integers(0, 256, (9, 3, 3, 1), np.uint8), np.arange(9)
+    kept = Normalised(images, [0.4], [0.2], 255.0)
+    draws = [np.random.default_rng(1) for _ in range(2)]
+    ways = [
+        batches(array, labels, 2, rng, Augmentation(1, True))
+        for array, rng in zip((kept, kept[:]), draws, strict=True)
+    ]
+    ways += [in_order(array, labels, 2) for array in (kept, kept[:])]
+    for one, other in (ways[:2], ways[2:]):
+        for (x, y), (expected, index) in zip(one, other, strict=True):
+            assert np.array_equal(x, expected)
+            assert np.array_equal(y, index)
 
 
 def test_the_order_is_drawn_at_the_call():
@@ -102,6 +141,19 @@ def test_errors_are_raised_at_the_call(function):
         function(images, labels[:3], 2)
     with pytest.raises(ValueError, match="there are no images to make minibatches of"):
         function(images[:0], labels[:0], 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "error", "message"),
+    [
+        (-1, ValueError, "first must be at least 0, got -1"),
+        (3, ValueError, "first must be at most 2 minibatches, got 3"),
+        (1.0, TypeError, "first must be an integer"),
+    ],
+)
+def test_minibatches_to_leave_out_that_are_not_there(first, error, message):
+    with pytest.raises(error, match=message):
+        batches(*items(4), 2, np.random.default_rng(0), first=first)
 
 
 # --- the thread ----------------------------------------------------------------------------------

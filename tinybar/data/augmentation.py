@@ -27,6 +27,14 @@ class Augmentation:
         if not isinstance(self.flip, bool):
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
 
+    def draw(self, n: int, rng: np.random.Generator) -> tuple:
+        """What `apply` draws for n images: top and left edges of the crops, and which are flipped.
+
+        Each is (n, 1). `NO_AUGMENTATION` draws nothing.
+        """
+        top, left = rng.integers(0, 2 * self.pad + 1, size=(2, n, 1))
+        return top, left, rng.random((n, 1)) < 0.5 if self.flip else None
+
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Augmented images, same shape, dtype and device. images: (N, H, W, C), normalised.
 
@@ -41,10 +49,9 @@ class Augmentation:
         padded = xp.zeros((n, height + 2 * p, width + 2 * p, channels), images.dtype)
         padded[:, p : p + height, p : p + width] = images
         # The row and column of `padded` that each output pixel reads: crop and flip in one gather.
-        top, left = rng.integers(0, 2 * p + 1, size=(2, n, 1))
+        top, left, flipped = self.draw(n, rng)
         rows, columns = top + np.arange(height), left + np.arange(width)
         if self.flip:
-            flipped = rng.random((n, 1)) < 0.5
             columns = np.where(flipped, columns[:, ::-1], columns)
         # `take` from a flat list of pixels needs a quarter of the time of
         # padded[image, rows, columns].

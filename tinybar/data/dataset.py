@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array
+from .normalisation import Normalised, channel_statistics, normalise
 
 
 @dataclass(frozen=True, eq=False)  # eq would compare arrays, whose truth value is ambiguous
@@ -152,6 +155,25 @@ class Dataset:
         self._check_shape("images", images)
         return normalise(images, self.mean, self.std, self.scale)
 
+    def normalised(self, images: np.ndarray) -> Normalised:
+        """The same for images on the host or the device, computed for those that are asked for."""
+        return Normalised(images, self.mean, self.std, self.scale)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the classes, the scale, and all labels and pixels of all splits.
+
+        Neither the name of the data set nor the place of its files is a part of it.
+        """
+        facts = self.classes, float(self.scale), self.image_shape
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        for split in filter(None, (self.train, self.test, self.val)):
+            digest.update(len(split).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(split.labels, "<i8"))
+            for start in range(0, len(split), 1024):  # in pieces: those of a view are copied
+                digest.update(np.ascontiguousarray(split.images[start : start + 1024]))
+        return digest.hexdigest()
+
 
 def _check_classes(classes: tuple[str, ...]) -> None:
     if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
@@ -160,36 +182,3 @@ def _check_classes(classes: tuple[str, ...]) -> None:
         raise ValueError(f"at least two classes are needed, got {classes!r}")
     if len(set(classes)) != len(classes):
         raise ValueError(f"class names must differ, got {classes!r}")
-
-
-# --- normalisation -------------------------------------------------------------------------------
-
-
-def normalise(images: np.ndarray, mean, std, scale: float) -> np.ndarray:
-    """(images / scale - mean) / std, float32.   images: (N, H, W, C) uint8; mean, std: (C,)."""
-    mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
-    # One long row per image: broadcasting over the short channel axis would be slow.
-    pixels = images.shape[1] * images.shape[2]
-    rows = images.reshape(len(images), pixels * images.shape[3]).astype(np.float32)
-    rows *= np.tile(1 / (scale * std), pixels).astype(np.float32)
-    rows -= np.tile(mean / std, pixels)
-    return rows.reshape(images.shape)
-
-
-def channel_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of images / scale, per channel, each (C,) float32.
-
-    images: (N, H, W, C) uint8, N > 0. The standard deviation is the population's (divided by the
-    number of pixels). A constant channel gets 1 instead of 0, so that it normalises to zeros.
-    """
-    counts = np.zeros((images.shape[-1], 256), np.int64)
-    for start in range(0, len(images), 1024):  # in pieces: bincount works on 8-byte copies
-        for channel, count in enumerate(counts):
-            values = images[start : start + 1024, ..., channel].ravel()
-            count += np.bincount(values, minlength=256)
-    share = counts / counts.sum(axis=1, keepdims=True)
-    levels = np.arange(256) / scale
-    mean = share @ levels
-    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
-    varies = (counts > 0).sum(axis=1) > 1  # exact, whereas std is 0 only up to rounding
-    return mean.astype(np.float32), np.where(varies, std, 1.0).astype(np.float32)

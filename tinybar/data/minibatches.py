@@ -4,40 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import numpy as np
 
 from ..runtime.arrays import array_module
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array, check_int
+from .normalisation import Normalised
 
 Batch = tuple[np.ndarray, np.ndarray]
 
 
 def batches(
-    images: np.ndarray,
+    images: np.ndarray | Normalised,
     labels: np.ndarray,
     batch_size: int,
     rng: np.random.Generator,
     augmentation: Augmentation = NO_AUGMENTATION,
+    first: int = 0,
 ) -> Iterator[Batch]:
     """One epoch of shuffled minibatches: pairs of images (B, H, W, C) and labels (B,).
 
-    images: (N, H, W, C) float32, normalised, on the host or on the device, where their minibatches
-    then are too; labels: (N,).
+    images: (N, H, W, C), `Normalised` or float32, on the host or on the device, where their
+    minibatches then are too; labels: (N,).
+    first: minibatches that are left out at the beginning, because an interrupted epoch had them.
+    Their draws are made and dropped, so the others are those of the whole epoch, bit for bit.
     The last N mod B images of the random order are dropped, since batch norm cannot learn from a
     minibatch of one; they differ from epoch to epoch. If N < B, all images are one minibatch.
 
     The order is drawn from `rng` at the call, the augmentation of a minibatch up to one minibatch
     early: nothing else may draw from `rng` before the epoch has ended.
     """
-    _check(images, labels, batch_size)
-    xp = array_module(images)
-    order, labels = xp.asarray(rng.permutation(len(images))), xp.asarray(labels)
+    xp = _check(images, labels, batch_size)
     size = min(batch_size, len(images))
+    check_int("first", first, least=0)
+    if first > len(images) // size:
+        raise ValueError(f"first must be at most {len(images) // size} minibatches, got {first}")
+    order, labels = xp.asarray(rng.permutation(len(images))), xp.asarray(labels)
+    for _ in range(first):
+        augmentation.draw(size, rng)
 
     def generate() -> Iterator[Batch]:
-        for start in range(0, len(order) - size + 1, size):
+        for start in range(first * size, len(order) - size + 1, size):
             chosen = order[start : start + size]
             yield augmentation.apply(images[chosen], rng), labels[chosen]
 
@@ -59,23 +68,28 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def in_order(images: np.ndarray, labels: np.ndarray, batch_size: int) -> Iterator[Batch]:
+def in_order(
+    images: np.ndarray | Normalised, labels: np.ndarray, batch_size: int
+) -> Iterator[Batch]:
     """All images in the order in which they are stored; the last minibatch may be smaller.
 
-    images: (N, H, W, C) float32, normalised; labels: (N,). Minibatches are views, not copies.
+    images: (N, H, W, C), `Normalised` or float32, whose minibatches are views; labels: (N,).
     """
     _check(images, labels, batch_size)
     starts = range(0, len(images), batch_size)
     return ((images[s : s + batch_size], labels[s : s + batch_size]) for s in starts)
 
 
-def _check(images: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
+def _check(images: np.ndarray | Normalised, labels: np.ndarray, batch_size: int) -> ModuleType:
+    """The array module of the images."""
     # Apart from the generators, whose code first runs when the first minibatch is asked for.
     check_int("batch_size", batch_size, least=1)
-    check_array("images", images, np.float32, "NHWC")
+    stored = images.images if isinstance(images, Normalised) else images
+    check_array("images", stored, np.uint8 if stored is not images else np.float32, "NHWC")
     if labels.shape != (len(images),):
         raise ValueError(
             f"labels must have shape ({len(images)},), one per image, got {labels.shape}"
         )
     if not len(images):
         raise ValueError("there are no images to make minibatches of")
+    return array_module(stored)

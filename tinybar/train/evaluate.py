@@ -46,7 +46,8 @@ def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path) -> dic
             f"the classes of {dataset.name} differ from those that the network was trained on"
         )
     # With the statistics of the training images then, which may have changed since.
-    images = data.normalise(dataset.test.images, about["mean"], about["std"], about["scale"])
+    statistics = about["mean"], about["std"], about["scale"]
+    images = data.Normalised(dataset.test.images, *statistics)
     return {
         "dataset": dataset.name,
         "images": len(dataset.test),

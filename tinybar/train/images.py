@@ -8,24 +8,27 @@ import numpy as np
 
 from .. import nn
 from ..autograd import Tensor
-from ..data import Dataset, in_order
+from ..data import Dataset, Normalised, in_order
 from ..nn import Module
 from ..runtime.arrays import keep_on_device, to_device
 
 
 @dataclass
 class Images:
-    """The splits of a data set, normalised: (N, H, W, C), on the device where they fit."""
+    """The splits of a data set as the network reads them: bytes, on the device where they fit.
+
+    `data.Normalised` makes float32 (B, H, W, C) of them, minibatch by minibatch.
+    """
 
     dataset: Dataset
-    train: np.ndarray = field(init=False)
-    test: np.ndarray = field(init=False)
-    val: np.ndarray | None = field(init=False)
+    train: Normalised = field(init=False)
+    test: Normalised = field(init=False)
+    val: Normalised | None = field(init=False)
 
     def __post_init__(self):
         splits = self.dataset.train, self.dataset.test, self.dataset.val
         self.train, self.test, self.val = (
-            None if split is None else keep_on_device(self.dataset.normalise(split.images))
+            None if split is None else self.dataset.normalised(keep_on_device(split.images))
             for split in splits
         )
 
@@ -44,8 +47,11 @@ class Images:
         return {"accuracy_val": held_out, "accuracy_test": None}
 
 
-def accuracy(net: Module, images: np.ndarray, labels: np.ndarray, batch_size: int = 256) -> float:
-    """Share of the images that the network, in evaluation mode, classifies correctly."""
+def accuracy(net: Module, images, labels: np.ndarray, batch_size: int = 256) -> float:
+    """Share of the images that the network, in evaluation mode, classifies correctly.
+
+    images: as `in_order` takes them.
+    """
     was_training = net.training
     net.eval()
     correct = 0.0
