@@ -115,7 +115,7 @@ def removable(folder: Path) -> list[dict]:
         def look(record: dict) -> None:
             if record["stage"] != "prune":
                 return
-            arrays, _ = load_arrays(out / "checkpoint.safetensors")
+            arrays, _ = load_arrays(out / "checkpoint.safetensors", "checkpoint")
             gates = [array for name, array in arrays.items() if name.endswith("log_alpha")]
             p = np.sort(probability_open(Tensor(np.concatenate(gates))).data.astype(float))
             bounds = (record["epochs"] - record["epoch"]) * per_epoch * np.cumsum(p)

@@ -95,7 +95,7 @@ def test_damaged_checkpoints(run, capsys, tmp_path):
         (teacher[:500], "damaged"),
         (b"", "damaged"),
         (b"text", "damaged"),
-        (teacher, "another version"),
+        (teacher, "is a network, not a checkpoint"),
     ):
         (folder.path / "checkpoint.safetensors").write_bytes(content)
         fails_with_one_line(capsys, ["train", "--resume", "cut"], 2, "checkpoint.safetensors", word)

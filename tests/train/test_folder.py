@@ -102,8 +102,8 @@ def test_checkpoints_that_cannot_be_used(tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint.safetensors is truncated or damaged"):
         folder.load_checkpoint()
     path.write_bytes(whole)
-    arrays, about = load_arrays(path)
-    save_arrays(path, arrays, about | {"more": 1})
+    arrays, about = load_arrays(path, "checkpoint")
+    save_arrays(path, arrays, about | {"more": 1}, "checkpoint")
     with pytest.raises(ValueError, match=r"checkpoint.safetensors is of another version"):
         folder.load_checkpoint()
 

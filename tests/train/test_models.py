@@ -67,9 +67,9 @@ def test_no_other_file_is_left(tmp_path):
 
 
 def spoiled(path, spoil) -> None:
-    arrays, about = load_arrays(path)
+    arrays, about = load_arrays(path, "network")
     spoil(arrays, about)
-    save_arrays(path, arrays, about)
+    save_arrays(path, arrays, about, "network")
 
 
 @pytest.mark.parametrize(

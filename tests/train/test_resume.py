@@ -103,8 +103,8 @@ def assert_same_run(folder, whole) -> None:
     assert lines_of(folder) == lines_of(whole)
     for name in ("pruned.safetensors", "teacher.safetensors"):
         (arrays, about), (expected, about_it) = (
-            load_arrays(folder / name),
-            load_arrays(whole / name),
+            load_arrays(folder / name, "network"),
+            load_arrays(whole / name, "network"),
         )
         assert about == about_it
         assert arrays.keys() == expected.keys()

@@ -235,7 +235,7 @@ def test_without_epochs_of_fine_tuning_the_accuracy_is_that_after_hard_pruning(t
 def test_the_pruned_network_has_the_channels_that_are_listed(tmp_path):
     folder, facts = run_toy(tmp_path / "run")
     left = {name: left for name, left, _, _ in facts["channels"]}
-    arrays, about = load_arrays(folder.pruned)
+    arrays, about = load_arrays(folder.pruned, "network")
     assert arrays["stem.weight"].shape[-1] == left["stem"]
     assert sum(n * area for _, n, _, area in facts["channels"]) == facts["volume"]
     assert about["network"]["kind"] == "compact"

@@ -43,7 +43,7 @@ def load_weights(model: ResidualNetwork, path: Path) -> None:
     Raises ValueError, in one line that names the file, for a file that cannot be read, one of
     another network, and for the first name or shape that does not fit.
     """
-    arrays, about = read_safetensors(Path(path))
+    arrays, about = read_safetensors(Path(path), "network")
     try:
         if about is None:
             arrays = from_torch(model, arrays)

@@ -1,10 +1,13 @@
 """Files that are whole or absent: written under a temporary name, then renamed.
 
-Arrays go to safetensors with a JSON header: nothing that is read is ever executed.
+Arrays go to safetensors with a JSON header and a checksum: what is read is what was written, and
+nothing of it is ever executed. docs/format.md describes the format.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+FORMAT = 1  # of what `save_arrays` writes
+BLANK = b"0" * 64  # stands for the checksum while it is computed
+DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4",
+    "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
 
 
 class FileError(ValueError):
@@ -39,16 +49,34 @@ def reading(path: Path) -> Iterator[None]:
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file under a temporary name beside `path`, then rename it to `path`.
 
+    It is on the disk before it gets its name, so that a power cut leaves the old file or the new.
     Raises OSError, naming the path, where it cannot be written: a full disk, say.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(path: Path) -> None:
+    """Put the names in a folder on the disk, where the system can: Windows cannot open folders."""
+    if os.name != "posix":
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError as error:  # some network file systems cannot either
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -61,36 +89,84 @@ def write_json(path: Path, value) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping) -> None:
-    """Write arrays by name, and `about`: anything that JSON can hold."""
+# --- arrays --------------------------------------------------------------------------------------
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping, kind: str) -> None:
+    """Write arrays by name, and `about`: anything that JSON can hold.
+
+    kind: what the file is, such as "network"; `load_arrays` refuses a file of another kind.
+    """
     from safetensors.numpy import save
 
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    content = save(contiguous, {"tinybar": json.dumps(about)})
-    write_whole(path, lambda temporary: temporary.write_bytes(content))
+    header = {"format": FORMAT, "kind": kind, "sha256": BLANK.decode(), "about": about}
+    content = save(contiguous, {"tinybar": json.dumps(header)})
+    place, view = content.index(BLANK), memoryview(content)
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            file.write(view[:place])
+            file.write(hashlib.sha256(view).hexdigest().encode())
+            file.write(view[place + len(BLANK) :])
+
+    write_whole(path, write)
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict]:
     """Read (arrays, about) from a file that `save_arrays` wrote.
 
-    Raises FileError for a missing, truncated or foreign file.
+    Raises FileError for a missing, damaged or foreign file, for one of another kind, and for the
+    format of a newer tinybar.
     """
-    arrays, about = read_safetensors(path)
+    arrays, about = read_safetensors(path, kind)
     if about is None:
         raise FileError(f"{path} was not written by tinybar")
     return arrays, about
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict | None]:
-    """Read (arrays, about); `about` is None where the file was not written by `save_arrays`.
+def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict | None]:
+    """As `load_arrays`, and any other safetensors file; `about` is None for such a one.
 
-    Raises FileError for a missing or truncated file.
+    Nothing larger than the file is allocated. bfloat16 becomes float32, which holds all its values.
     """
-    from safetensors import safe_open
+    from safetensors import deserialize
 
     if not path.is_file():
         raise FileError(f"no such file: {path}")
-    with reading(path), safe_open(path, framework="numpy") as stored:
-        about = json.loads((stored.metadata() or {}).get("tinybar", "null"))
-        arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    return arrays, about if isinstance(about, dict) else None
+    with reading(path):
+        content = path.read_bytes()
+        end = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:end]).get("__metadata__", {}).get("tinybar")
+        about = None if header is None else _verified(path, content, end, json.loads(header), kind)
+        arrays = {name: _array(path, name, **stored) for name, stored in deserialize(content)}
+    return arrays, about
+
+
+def _verified(path: Path, content: bytes, end: int, header: dict, kind: str) -> dict:
+    """header["about"]. FileError unless format, kind and checksum are right.
+
+    The checksum is the SHA-256 of the whole file with zeros in its own place. end: of the header.
+    """
+    if "format" not in header:
+        raise FileError(f"{path} has no format number: a tinybar before 0.1.0 wrote it")
+    if header["format"] != FORMAT:
+        raise FileError(
+            f"{path} has format {header['format']!r}, this tinybar reads {FORMAT}: use a newer one"
+        )
+    digest = hashlib.sha256(content[:end].replace(header["sha256"].encode(), BLANK, 1))
+    digest.update(memoryview(content)[end:])
+    if digest.hexdigest() != header["sha256"]:
+        raise FileError(f"{path} is truncated or damaged: its checksum is not that of its content")
+    if header["kind"] != kind:
+        raise FileError(f"{path} is a {header['kind']}, not a {kind}")
+    return header["about"]
+
+
+def _array(path: Path, name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
+    if dtype not in DTYPES:
+        raise FileError(f"{path} holds {name} in {dtype}, which NumPy lacks: convert it to F32")
+    array = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
+    if dtype == "BF16":  # the upper half of a float32
+        array = (array.astype("<u4") << 16).view("<f4")
+    return array

@@ -97,7 +97,7 @@ class RunFolder:
         arrays = {f"model/{name}": array for name, array in net.state_dict().items()}
         arrays |= {f"optimizer/{name}": a for name, a in optimizer.state_dict().items()}
         header = {"stage": stage, "epoch": epoch, "streams": streams, "facts": dict(facts)}
-        save_arrays(self._checkpoint, arrays, header | {"metrics": self._lines})
+        save_arrays(self._checkpoint, arrays, header | {"metrics": self._lines}, "checkpoint")
 
     def load_checkpoint(self) -> Checkpoint | None:
         """The last checkpoint, or None if the run had not finished an epoch.
@@ -110,7 +110,7 @@ class RunFolder:
         if not self._checkpoint.exists():
             self._cut_metrics(0)
             return None
-        arrays, header = load_arrays(self._checkpoint)
+        arrays, header = load_arrays(self._checkpoint, "checkpoint")
         try:
             checkpoint = Checkpoint(arrays=arrays, **header)
         except TypeError as error:
@@ -127,14 +127,15 @@ class RunFolder:
     def save_stage(self, stage: str, net: Module, streams: dict) -> None:
         """Keep what a stage has trained, until the run is finished."""
         self._stages.mkdir(exist_ok=True)
-        save_arrays(self._stages / f"{stage}.safetensors", net.state_dict(), {"streams": streams})
+        path = self._stages / f"{stage}.safetensors"
+        save_arrays(path, net.state_dict(), {"streams": streams}, "stage")
 
     def load_stage(self, stage: str) -> tuple[dict[str, np.ndarray], dict] | None:
         """(arrays, random streams) after a stage that has ended; None if it has not."""
         path = self._stages / f"{stage}.safetensors"
         if not path.exists():
             return None
-        arrays, header = load_arrays(path)
+        arrays, header = load_arrays(path, "stage")
         return arrays, header["streams"]
 
     def finish(self, result: dict) -> None:

@@ -12,12 +12,13 @@ from ..runtime.files import load_arrays, save_arrays
 
 def save_model(path: Path, model: Module, dataset: Dataset) -> None:
     """Write the network with its structure, its classes and the normalisation of its images."""
-    save_arrays(path, model.state_dict(), {"network": structure(model), "data": about(dataset)})
+    header = {"network": structure(model), "data": about(dataset)}
+    save_arrays(path, model.state_dict(), header, "network")
 
 
 def load_model(path: Path) -> tuple[Module, dict]:
     """(network in evaluation mode, what the file says of its data). ValueError if unusable."""
-    arrays, header = load_arrays(Path(path))
+    arrays, header = load_arrays(Path(path), "network")
     try:
         model = rebuild(header["network"])
         model.load_state_dict(arrays)
