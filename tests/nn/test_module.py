@@ -159,7 +159,15 @@ def broken_states():
     def too_large_for_float32(state):
         state["last.bias"] = np.array([1e300])
 
+    def of_integers(state):
+        state["last.bias"] = np.array([3])
+
+    def with_a_negative_variance(state):
+        state["layers.2.running_var"][1] = -0.5
+
     return [
+        (of_integers, "last.bias has dtype float32, the state holds int64"),
+        (with_a_negative_variance, "layers.2.running_var holds a negative variance: -0.5"),
         (without, "missing last.bias"),
         (with_one_more, "unknown other.weight"),
         (of_wrong_shape, r"last.weight has shape \(3, 1\), the state holds \(1, 3\)"),

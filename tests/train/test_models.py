@@ -1,5 +1,7 @@
 """Networks in files: they load with no other file, and are the same function."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from properties.networks import bottlenecks
@@ -7,7 +9,7 @@ from properties.networks import bottlenecks
 import tinybar as tb
 from tinybar import nn, pruning
 from tinybar.data import Dataset, Split
-from tinybar.runtime.files import load_arrays, save_arrays
+from tinybar.runtime.files import FileError, load_arrays, save_arrays
 from tinybar.train.models import load_model, rebuild, save_model, structure
 
 
@@ -72,28 +74,117 @@ def spoiled(path, spoil) -> None:
     save_arrays(path, arrays, about, "network")
 
 
+def layout(**changes):
+    return lambda arrays, about: about["network"]["layout"].update(changes)
+
+
+def network_entry(**changes):
+    return lambda arrays, about: about["network"].update(changes)
+
+
+def block(k: int, **changes):
+    return lambda arrays, about: about["network"]["layout"]["blocks"][k].update(changes)
+
+
+def data(**changes):
+    return lambda arrays, about: about["data"].update(changes)
+
+
+def entry(name: str, array):
+    return lambda arrays, about: arrays.update({name: array(arrays[name])})
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda arrays, about: arrays.pop("stem.weight"), "missing stem.weight"),
         (lambda arrays, about: arrays.update(x=np.zeros(2)), "unknown x"),
-        (lambda arrays, about: arrays["bn.gamma"].fill(np.nan), "not finite"),
-        (lambda arrays, about: about.pop("network"), "network"),
-        (lambda arrays, about: about.pop("data"), "data"),
-        (lambda arrays, about: about["network"].pop("kind"), "kind"),
-        (lambda arrays, about: about["network"].update(layout=[]), "no network"),
+        (entry("bn.gamma", lambda a: a * np.float32(np.nan)), "not finite"),
+        (entry("bn.gamma", lambda a: a.astype(np.int32)), "bn.gamma has dtype float32, .* int32"),
+        (entry("bn.gamma", lambda a: a.astype(np.float16)), "bn.gamma is float16, .* float32"),
+        (entry("bn.running_var", lambda a: a - 9), "bn.running_var holds a negative variance: -8"),
+        (entry("bn.gamma", lambda a: a[1:]), "bn.gamma has shape"),
+        (lambda arrays, about: about.pop("network"), "no 'network'"),
+        (lambda arrays, about: about.pop("data"), "no 'data'"),
+        (lambda arrays, about: about["network"].pop("kind"), "no 'kind'"),
+        (network_entry(kind="other", name="wrn-10-1", gated=False), "unknown structure"),
+        (network_entry(kind="full", name="wrn-10-1", gated=0), "unknown structure"),
+        (network_entry(layout=[]), "the layout must be a dict"),
         (lambda arrays, about: about["network"]["layout"].pop("stem"), "stem"),
         (lambda arrays, about: about["network"]["layout"]["blocks"].pop(), "no network"),
-        (lambda arrays, about: about["network"]["layout"]["blocks"][0].update(q=1), "no network"),
+        (data(classes=["a", "b"]), "3 different classes expected"),
+        (data(classes=["a", "b", "b"]), "3 different classes expected"),
+        (data(classes="abc"), "3 different classes expected"),
+        (data(name=None), "name of its data"),
+        (data(mean=[0.5, 0.5]), "mean must be a list of 1"),
+        (data(mean=[float("nan")]), "finite numbers"),
+        (data(mean=[True]), "finite numbers"),
+        (data(std=[0.0]), "std must be positive"),
+        (data(scale=0), r"scale in \(0, 255\]"),
+        (data(scale=10**400), "no network"),
+        (block(0, q=1), r"block 0 must have .* wrong or missing: \{'q'\}"),
+        (block(0, reads=[]), "block 0: reads must be channels below"),
+        (block(0, reads=[-1]), "block 0: reads must be channels below"),
+        (block(0, reads=[1, 0]), "block 0: reads must be ascending"),
+        (block(0, reads=[0, 0]), "block 0: reads must be ascending"),
+        (block(0, reads=[0, 999]), "block 0: reads must be channels below"),
+        (block(0, writes=[0, 1.0]), "block 0: writes must be channels below"),
+        (block(0, shortcut=[True]), "block 0: shortcut must be channels below"),
+        (block(0, width=1 << 31), "exist, but"),
+        (block(0, width=-1), "block 0: shortcut must be channels below"),
+        (block(0, stride=3), "stride must be 1 or 2"),
+        (block(0, inner=[]), "without a convolution it writes nothing"),
+        (block(0, inner=[1, 1]), "inner must be"),
+        (block(0, inner=[-1]), "inner must be"),
+        (layout(num_classes=1), "num_classes >= 2"),
+        (layout(num_classes=2.5), "num_classes >= 2"),
+        (layout(image_shape=[1 << 20, 5, 1]), "image_shape"),
+        (layout(image_shape=[6, 5]), "image_shape"),
+        (layout(family="narrow"), "unknown family 'narrow'"),
+        (layout(pools=1), "with pools 1"),
+        (layout(blocks={}), "blocks must be a list"),
+        (layout(stem={"width": 1, "writes": [0], "x": 0}), "stem must have"),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_holds_no_usable_network(tmp_path, spoil, message):
     path = tmp_path / "net.safetensors"
     save_model(path, network("compact"), dataset())
     spoiled(path, spoil)
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises(FileError, match=message) as error:
         load_model(path)
     assert "net.safetensors holds no network that tinybar can use" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("compact", {"num_classes": 1 << 31}),
+        ("compact", {"image_shape": [6, 5, 1 << 16]}),
+        ("plain", {"num_classes": 1 << 31}),
+        ("plain", {"name": "wrn-10-9999"}),
+        ("plain", {"name": "wrn-9994-9"}),
+        ("gated", {"name": "resnet50"}),
+    ],
+)
+def test_no_memory_is_taken_for_more_than_the_file_holds(tmp_path, kind, changes):
+    path = tmp_path / "net.safetensors"
+    save_model(path, network(kind), dataset())
+    spoiled(path, layout(**changes) if kind == "compact" else network_entry(**changes))
+    tracemalloc.start()
+    with pytest.raises(FileError, match="are more than there are"):
+        load_model(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * path.stat().st_size + (1 << 20)
+
+
+def test_a_wide_layer_inside_a_block_takes_no_memory(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_model(path, network("compact"), dataset())
+    spoiled(path, block(0, inner=[1 << 20]))
+    with pytest.raises(FileError, match="are more than there are"):
+        load_model(path)
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 200, -1])

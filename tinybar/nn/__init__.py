@@ -2,7 +2,8 @@
 
 from .gates import Gate, HardConcrete
 from .inference import accuracy, predict
-from .layers import BatchNorm2d, Conv2d, Linear, kaiming_normal
+from .initial import kaiming_normal
+from .layers import BatchNorm2d, Conv2d, Linear
 from .losses import distillation_loss
 from .module import Module, Parameter
 from .networks import MODELS, build, compact_network

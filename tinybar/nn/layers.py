@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor
-from ..runtime import random
 from ..runtime.arrays import to_device
+from .initial import kaiming_normal
 from .module import Module, Parameter
-
-
-def kaiming_normal(shape: tuple[int, ...], fan_in: int, gain: float = math.sqrt(2)) -> np.ndarray:
-    """Draws of N(0, gain^2 / fan_in), float32, which preserve the variance [He et al. 2015].
-
-    gain: sqrt(2) before a ReLU, which halves the second moment; 1 where none follows.
-    """
-    draws = random.stream("init").standard_normal(shape) * (gain / math.sqrt(fan_in))
-    return draws.astype(np.float32)
 
 
 class Conv2d(Module):

@@ -110,7 +110,8 @@ class Module:
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy `state` into the parameters and buffers; nothing is changed if something is wrong.
 
-        Raises ValueError for a missing or unknown name, a wrong shape, or a value not finite.
+        Raises ValueError for a missing or unknown name, a wrong shape, integers for floating-point
+        numbers, a value that is not finite, and a negative variance.
         """
         own = self._state()
         wrong = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
@@ -127,10 +128,15 @@ class Module:
                 raise ValueError(
                     f"{name} has shape {array.shape}, the state holds {np.shape(state[name])}"
                 )
+            given = to_numpy(state[name])
+            if array.dtype.kind == "f" != given.dtype.kind:
+                raise ValueError(f"{name} has dtype {array.dtype}, the state holds {given.dtype}")
             with np.errstate(over="ignore"):
-                values[name] = to_numpy(state[name]).astype(array.dtype)
+                values[name] = given.astype(array.dtype)
             if not np.isfinite(values[name]).all():
                 raise ValueError(f"{name} holds values that are not finite in {array.dtype}")
+            if name.endswith("running_var") and (values[name] < 0).any():
+                raise ValueError(f"{name} holds a negative variance: {values[name].min()}")
         for name, array in own.items():
             array[...] = to_device(values[name])
 

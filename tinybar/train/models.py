@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import numpy as np
 
 from .. import nn
 from ..data import Dataset
 from ..nn import CompactNetwork, Module, ResidualNetwork
-from ..runtime.files import load_arrays, save_arrays
+from ..nn.initial import at_most
+from ..runtime.files import FileError, load_arrays, save_arrays
 
 
 def save_model(path: Path, model: Module, dataset: Dataset) -> None:
@@ -17,14 +21,47 @@ def save_model(path: Path, model: Module, dataset: Dataset) -> None:
 
 
 def load_model(path: Path) -> tuple[Module, dict]:
-    """(network in evaluation mode, what the file says of its data). ValueError if unusable."""
+    """(network in evaluation mode, what the file says of its data).
+
+    Raises FileError for a file as `load_arrays`, and for one that holds no network that fits
+    together: its structure, its arrays, its classes and the normalisation of its images.
+    """
     arrays, header = load_arrays(Path(path), "network")
     try:
-        model = rebuild(header["network"])
+        with at_most(sum(array.size for array in arrays.values())):
+            model = rebuild(header["network"])
         model.load_state_dict(arrays)
+        _check_dtypes(model, arrays)
+        _check_data(header["data"], model)
         return model.eval(), header["data"]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"{path} holds no network that tinybar can use: {error}") from error
+    except KeyError as error:
+        raise FileError(f"{path} holds no network that tinybar can use: no {error}") from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise FileError(f"{path} holds no network that tinybar can use: {error}") from error
+
+
+def _check_dtypes(model: Module, arrays: dict[str, np.ndarray]) -> None:
+    for name, own in (*model.named_parameters(), *model.named_buffers()):
+        if arrays[name].dtype != own.dtype:
+            raise ValueError(f"{name} is {arrays[name].dtype}, expected {own.dtype}")
+
+
+def _check_data(data: dict, model: ResidualNetwork) -> None:
+    """Raises ValueError unless `data` is as `about` makes it, and fits the model."""
+    classes, channels = data["classes"], model.image_shape[2]
+    are_names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    if not are_names or not len(classes) == len(set(classes)) == model.num_classes:
+        raise ValueError(f"{model.num_classes} different classes expected, got {classes!r:.60}")
+    if not isinstance(data["name"], str):
+        raise ValueError(f"the name of its data must be a string, got {data['name']!r:.60}")
+    for name in ("mean", "std"):
+        if not isinstance(data[name], list) or len(data[name]) != channels:
+            raise ValueError(f"{name} must be a list of {channels}, got {data[name]!r:.60}")
+    numbers = [*data["mean"], *data["std"], data["scale"]]
+    if not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
+        raise ValueError(f"mean, std and scale must be finite numbers, got {numbers!r:.60}")
+    if min(data["std"]) <= 0 or not 0 < data["scale"] <= 255:
+        raise ValueError(f"std must be positive and scale in (0, 255], got {numbers!r:.60}")
 
 
 def structure(model: Module) -> dict:
@@ -41,12 +78,15 @@ def structure(model: Module) -> dict:
 
 
 def rebuild(description: dict) -> ResidualNetwork:
-    """A network of that structure, with random weights."""
-    if description["kind"] == "compact":
+    """A network of that structure, with random weights. ValueError for an impossible one."""
+    kind = description["kind"]
+    if kind == "compact":
         return nn.compact_network(description["layout"])
-    gate = nn.HardConcrete if description["gated"] else None
+    name, gated = description["name"], description["gated"]
+    if kind != "full" or not isinstance(name, str) or not isinstance(gated, bool):
+        raise ValueError(f"unknown structure: {description!r:.60}")
     shape = description["num_classes"], tuple(description["image_shape"])
-    return nn.build(description["name"], *shape, gate)
+    return nn.build(name, *shape, nn.HardConcrete if gated else None)
 
 
 def about(dataset: Dataset) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..gates import GateFactory
+from .layout import check_layout
 from .residual import CompactNetwork, ResidualNetwork
 from .resnet import CompactResNet, resnet50, small_resnet
 from .wide_resnet import CompactWideResNet, wide_resnet
@@ -31,5 +32,6 @@ def build(
 
 
 def compact_network(layout: dict) -> CompactNetwork:
-    """A compact network of that layout, with random weights."""
+    """A compact network of that layout, with random weights. ValueError as `check_layout`."""
+    check_layout(layout)
     return COMPACT[layout["family"]](layout)

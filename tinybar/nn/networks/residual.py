@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import NamedTuple
 
 from ... import autograd as ag
@@ -13,6 +14,7 @@ from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
 
+LARGEST = 1 << 16  # height and width of an image: those of JPEG
 POOL = Geometry.of(kernel=3, stride=2, padding=1)  # the max pooling behind a stem
 
 
@@ -107,11 +109,14 @@ def output_size(conv: Conv2d, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def check_shape(num_classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Raises ValueError unless num_classes >= 2 and image_shape is (H, W, C)."""
-    if num_classes < 2:
-        raise ValueError(f"needs num_classes >= 2, got {num_classes}")
-    if len(image_shape) != 3 or min(image_shape) < 1:
-        raise ValueError(f"image_shape is (height, width, channels), got {image_shape}")
+    """Raises ValueError unless num_classes >= 2 and image_shape is (H, W, C), all integers."""
+    if not isinstance(num_classes, Integral) or num_classes < 2:
+        raise ValueError(f"needs num_classes >= 2, got {num_classes!r}")
+    is_integers = len(image_shape) == 3 and all(isinstance(n, Integral) for n in image_shape)
+    if not is_integers or min(image_shape) < 1 or max(image_shape) > LARGEST:
+        raise ValueError(
+            f"image_shape is (height, width, channels), each in [1, {LARGEST}], got {image_shape}"
+        )
 
 
 def gates_of(model: Module) -> list[Gate]:
