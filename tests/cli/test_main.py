@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from cli.common import QUICK, fails_with_one_line
+from data.making import in_folder, tree
 
 import tinybar
 from tinybar.cli import cli, main
@@ -116,3 +117,136 @@ print(*(name for name in sys.modules if name.startswith(("tinybar.nn", "tinybar.
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
+
+
+# --- names and streams ---------------------------------------------------------------------------
+
+ODD = "my[old][red] :cat:\x1b[31m\u202e\n猫  2"
+SHOWN = "my[old][red] :cat:\\x1b[31m\\u202e\\n猫  2"
+REPORTS = ["--help", "train --help", "info 猫", "info --system", "eval 猫"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["eval", ODD],
+        ["info", ODD],
+        ["train", "--data", ODD],
+        ["train", "--resume", ODD],
+        ["train", "--preset", f"{ODD}.toml"],
+        ["train", ODD],
+        [ODD],
+        ["bench", "--json", f"{ODD}/x.json"],
+    ],
+)
+def test_names_in_errors(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = fails_with_one_line(capsys, arguments, 2, "my[old][red] :cat:", "猫  2")
+    assert error.strip().isprintable()
+
+
+def test_a_name_that_is_not_unicode(capsys):
+    fails_with_one_line(capsys, ["eval", "caf\udce9"], 2, "no such file: caf\\udce9")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of images, of an odd name."""
+    return in_folder(tmp_path / ODD, tree((8, 8, 3)))
+
+
+@pytest.fixture
+def stdout_to(monkeypatch):
+    """Let stdout be a strict stream into a file, as PYTHONIOENCODING=ENCODING makes it."""
+
+    def to(path, encoding="ascii"):
+        file = open(path, "w", encoding=encoding)  # noqa: SIM115
+        monkeypatch.setattr(sys, "stdout", file)
+        return file
+
+    return to
+
+
+def test_names_in_a_run(photos, tmp_path, capsys):
+    out = tmp_path / f"r[/x]{ODD}"
+    assert main(["train", *QUICK, "--data", str(photos), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert f"wrn-10-1 on {SHOWN}, budget" in printed
+    assert printed.endswith(f"results in {tmp_path}/r[/x]{SHOWN}\n")
+    assert printed.replace("\n", "").isprintable()
+    assert main(["eval", str(out)]) == 0
+    assert f" images of {SHOWN}; volume" in capsys.readouterr().out
+    assert main(["info", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "r[/x]" + "".join(SHOWN.split()) in "".join(printed.split())
+    assert printed.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
+def test_no_encoding_makes_a_report_fail(encoding, run, stdout_to):
+    run.rename("猫")
+    for command in REPORTS:
+        with stdout_to("out", encoding):
+            assert main(command.split()) == 0
+        with open("out", encoding=encoding) as file:
+            assert file.read().strip()
+
+
+def closed_pipe():
+    reads, writes = os.pipe()
+    os.close(reads)
+    return os.fdopen(writes, "w")
+
+
+STREAMS = {
+    "ascii": lambda: open("log", "w", encoding="ascii"),  # noqa: SIM115
+    "closed pipe": closed_pipe,
+    "full disk": lambda: open("/dev/full", "w"),  # noqa: SIM115
+    "closed": lambda: None,
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("stdout", STREAMS)
+def test_no_stream_makes_a_run_fail(stdout, photos, tmp_path, monkeypatch, capsys):
+    """What is printed is lost at most; the run is not."""
+    monkeypatch.chdir(tmp_path)
+    with open(os.devnull) as nothing:  # closed at the end, as at exit
+        stream = STREAMS[stdout]() or nothing
+        monkeypatch.setattr(sys, "stdout", None if stdout == "closed" else stream)
+        with stream:
+            assert main(["train", *QUICK, "--data", str(photos), "--out", "run"]) == 0
+    assert (tmp_path / "run" / "result.json").exists()
+    lost = "tinybar: error: cannot write to stdout: No space left on device\n"
+    assert capsys.readouterr().err == (lost if stdout == "full disk" else "")
+    if stdout == "ascii":
+        assert "猫".encode("unicode_escape").decode() in (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(("stdout", "code"), [("full disk", 1), ("closed pipe", 0), ("closed", 0)])
+def test_a_report_that_cannot_be_printed_is_no_bad_input(stdout, code, monkeypatch, capsys):
+    for command in ("--help", "--version", "info wrn-10-1", "info wrn-10-1 --json"):
+        stream = STREAMS[stdout]()
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(command.split()) == code
+        assert capsys.readouterr().err.count("\n") == code
+        if stream is not None:
+            stream.close()
+
+
+def test_errors_need_no_stderr(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["eval", "nothing"]) == 2
+    monkeypatch.setattr(sys, "stderr", closed_pipe())
+    assert main(["eval", "nothing"]) == 2
+    sys.stderr.close()
+
+
+def test_python_ends_well_on_a_full_disk():
+    """Its own flush at the end would make the exit code 120."""
+    command = [sys.executable, "-m", "tinybar", "info", "wrn-10-1"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "tinybar: error: cannot write to stdout: No space left on device\n"

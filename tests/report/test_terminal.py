@@ -1,11 +1,16 @@
 """The live display of a run."""
 
+import os
 from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
-from tinybar.report.terminal import Display
+from tinybar.report.terminal import Display, PlainConsole, plain_console
+
+NAME = "my[old] [/x] :cat: \x1b[31m\u202e\n"
+SHOWN = "my[old] [/x] :cat: \\x1b[31m\\u202e\\n"
 
 
 def record(**changes) -> dict:
@@ -55,3 +60,47 @@ def test_on_a_terminal_there_is_a_bar_for_every_stage(cost, text):
         assert (task.completed, task.total) == (7, 40)
         assert task.fields["numbers"].endswith(f"% energy {text} budget {text}")
     assert "…" not in console.file.getvalue()
+
+
+# --- the console ---------------------------------------------------------------------------------
+
+
+def test_names_are_printed_as_they_are_everywhere():
+    table = Table(NAME, title=NAME)
+    table.add_row(NAME)
+    table.caption = NAME
+    console = PlainConsole(file=StringIO(), width=60, force_terminal=True)
+    console.print(NAME, table)
+    assert console.file.getvalue().count(SHOWN) == 5
+
+
+@pytest.mark.parametrize("columns", ["0", "²", "wide", ""])
+def test_columns_that_are_no_width_are_ignored(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("LINES", "0")
+    assert plain_console().width == 80
+
+
+def test_columns_are_the_width(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "47")
+    assert plain_console().width == 47
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_interactive"),
+    [({}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, True)],
+)
+def test_lines_are_written_over_on_a_terminal(environ, is_interactive, monkeypatch):
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as stdout:
+        monkeypatch.setenv("TERM", "xterm")
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert plain_console().is_interactive == is_interactive
+    os.close(master)
+
+
+def test_lines_are_not_written_over_in_a_file(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert not plain_console().is_interactive

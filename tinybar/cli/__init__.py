@@ -11,6 +11,7 @@ import sys
 import click
 
 from .. import __version__
+from ..report.text import outputs, shown
 from ..runtime.environment import is_on
 from . import audit, bench, eval, info, train
 from .options import INTERRUPTED
@@ -44,14 +45,30 @@ for _module in (train, eval, info, audit, bench):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code. TINYBAR_DEBUG=1 shows tracebacks."""
+    """Run the command line; returns the exit code. TINYBAR_DEBUG=1 shows tracebacks.
+
+    Text that stdout does not take is lost, and nothing else. The exit code is 1 then, unless the
+    command chose another: `train` has its results in files. A reader that has gone, such as
+    `head`, has what it wants.
+    """
+    with outputs() as stdout:
+        code = _run(arguments)
+        lost = stdout and stdout.error
+        if lost and not isinstance(lost, BrokenPipeError):
+            click.echo(f"tinybar: error: cannot write to stdout: {lost.strerror or lost}", err=True)
+            code = 1 if code is None else code
+        return code or 0
+
+
+def _run(arguments: list[str] | None) -> int | None:
+    """The exit code, None where a command returned without one."""
     try:
         cli.main(arguments, prog_name="tinybar", standalone_mode=False)
-        return 0
+        return None
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        return 0
-    except SystemExit as stop:  # of a command that ends with another code than 0
+        return None
+    except SystemExit as stop:  # of a command that chooses its exit code
         return stop.code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -67,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _fail(error, code: int) -> int:
     if is_on("TINYBAR_DEBUG", default=False):
         raise
-    message = " ".join(str(error).split()) or type(error).__name__
+    message = shown(str(error).strip()) or type(error).__name__
     click.echo(f"tinybar: error: {message}", err=True)
     return code
 

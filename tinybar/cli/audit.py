@@ -25,10 +25,9 @@ def command(seed, as_json, device):
       tinybar audit
       tinybar audit --device gpu --json
     """
-    from rich.console import Console
-
     from ..audit import run_audit
     from ..report.tables import audit_table
+    from ..report.terminal import plain_console
     from ..runtime.arrays import use_device, use_precision
 
     use_device(device)
@@ -37,6 +36,6 @@ def command(seed, as_json, device):
     if as_json:
         click.echo(json.dumps([row.as_dict() for row in rows]))
     else:
-        Console().print(audit_table(rows))
+        plain_console().print(audit_table(rows))
     if not all(row.passed for row in rows):
         sys.exit(1)

@@ -44,17 +44,19 @@ def command(json_file, **options):
       tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
       tinybar bench --run runs/tiny
     """
-    from rich.console import Console
+    from rich.text import Text
 
     from ..bench.command import execute
     from ..bench.table import render
+    from ..report.terminal import plain_console
+    from ..report.text import shown
     from ..runtime.files import write_json
 
     if json_file is not None and not json_file.parent.is_dir():
         raise ValueError(f"--json {json_file}: there is no folder {json_file.parent}")
-    console = Console()
-    with console.status("starting") as status:
-        facts = execute(**options, listen=status.update)
-    console.print(render(facts), highlight=False)
+    console = plain_console()
+    with console.status(Text("starting"), spinner="line") as status:  # drawn in ASCII
+        facts = execute(**options, listen=lambda line: status.update(Text(shown(line))))
+    console.print(render(facts))
     if json_file is not None:
         write_json(json_file, facts)

@@ -29,6 +29,7 @@ def command(run, data, data_dir, teacher, as_json, device):
       tinybar eval runs/digits-wrn-10-2-bar-8x-volume-seed0
       tinybar eval runs/tiny --teacher --json
     """
+    from ..report.text import shown
     from ..runtime.arrays import use_device, use_precision
     from ..train.evaluate import evaluate
 
@@ -38,8 +39,8 @@ def command(run, data, data_dir, teacher, as_json, device):
     if as_json:
         click.echo(json.dumps(outcome))
     else:
-        click.echo(
+        click.echo(shown(
             f"test accuracy {100 * outcome['accuracy']:.2f} % on {outcome['images']} images of "
             f"{outcome['dataset']}; volume {outcome['volume']:,}, FLOPs {outcome['flops']:,}, "
             f"parameters {outcome['params']:,}"
-        )
+        ))  # fmt: skip

@@ -36,9 +36,8 @@ def command(model, image_shape, classes, as_json, system):
       tinybar info runs/tiny --json
       tinybar info --system
     """
-    from rich.console import Console
-
     from ..report.tables import layer_table, system_table
+    from ..report.terminal import plain_console
 
     if system == (model is not None):
         raise ValueError("tinybar info needs either a MODEL or --system")
@@ -46,7 +45,7 @@ def command(model, image_shape, classes, as_json, system):
     if as_json:
         click.echo(json.dumps(facts))
     else:
-        Console().print((system_table if system else layer_table)(facts))
+        plain_console().print((system_table if system else layer_table)(facts))
 
 
 def network_facts(name: str, image_shape: tuple[int, int, int], classes: int) -> dict:

@@ -45,10 +45,9 @@ def command(preset, out, resume, memory, device, data_dir, **options):
       tinybar train --data photos --model wrn-16-4 --budget 0.25 --metric flops
       tinybar train --resume runs/tiny
     """
-    from rich.console import Console
-
     from ..report.tables import peak_memory, result_tables
-    from ..report.terminal import Display
+    from ..report.terminal import Display, plain_console
+    from ..report.text import shown
     from ..runtime.arrays import device_name, use_device, use_precision
     from ..train.config import configure
     from ..train.folder import RunFolder, free_folder
@@ -68,24 +67,27 @@ def command(preset, out, resume, memory, device, data_dir, **options):
     if resume is None:
         folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
 
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(
         f"tinybar {__version__}: {config.model} on {dataset.name}, budget {budget:,} "
-        f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}"
+        f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
+        soft_wrap=True,
     )
     try:
         with Display(console, config.metric) as display:
             facts = run(config, dataset, folder, display, budget)
         outcome = finish(config, dataset, folder, facts)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; resume with `tinybar train --resume {folder.path}`", err=True)
+        message = f"interrupted; resume with `tinybar train --resume {folder.path}`"
+        click.echo(shown(message), err=True)
         sys.exit(INTERRUPTED)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:
         console.print(peak_memory(outcome))
-    console.print(f"trained for {facts['seconds']:.0f} s; results in {folder.path}")
-    if outcome["cost"] > budget:  # cannot be: the budget is enforced
-        sys.exit(1)
+    how_long = f"trained for {facts['seconds']:.0f} s; results in {folder.path}"
+    console.print(how_long, soft_wrap=True)
+    # What is printed may be lost: the results are in files. The budget is enforced: never 1.
+    sys.exit(int(outcome["cost"] > budget))
 
 
 def _interrupted(path: Path, is_alone: bool):

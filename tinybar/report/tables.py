@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
+from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.padding import Padding
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ..audit import Row
@@ -44,7 +45,7 @@ def comparison(outcome: dict) -> Table:
     """The teacher and the pruned network side by side."""
     table = Table(title=f"{outcome['model']} on {outcome['dataset']}, {outcome['method']}")
     for heading in ("", "teacher", "pruned", ""):
-        table.add_column(heading, justify="left" if not heading else "right")
+        table.add_column(heading, justify="right" if heading else "left", overflow="fold")
 
     def row(name: str, full: float, pruned: float, spec: str) -> None:
         factor = full / pruned if pruned else float("inf")
@@ -68,13 +69,15 @@ def channels_table(channels: list) -> Table:
     removed if its last convolution keeps none.
     """
     table = Table(title="channels left")
-    for heading in ("convolution", "left", "of", ""):
-        table.add_column(heading, justify="right" if heading in ("left", "of") else "left")
+    table.add_column("convolution", overflow="fold")
+    for heading in ("left", "of"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column(max_width=20)  # shrinks before a number does
     left_at_end = {name.rpartition(".")[0]: left for name, left, _, _ in channels}
     for name, left, before, _ in channels:
         block, _, conv = name.rpartition(".")
         is_removed = block and conv != "shortcut" and not left_at_end[block]
-        bar = "block removed" if is_removed else "█" * round(20 * left / before)
+        bar = "block removed" if is_removed else Bar(before, 0, left)
         table.add_row(name, str(left), str(before), bar)
     return table
 
@@ -127,7 +130,7 @@ def layer_table(facts: dict) -> Table:
 
 def system_table(facts: dict) -> Table:
     """The facts of `tinybar info --system`."""
-    table = Table(title="system", show_header=False)
+    table = Table("", Column(overflow="fold"), title="system", show_header=False)
     for key, value in facts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{name} {version}" for name, version in value.items())

@@ -1,13 +1,40 @@
-"""The live display of a run: a bar for every stage, with the loss, the accuracy and the cost."""
+"""The console of every command, and the live display of a run."""
 
 from __future__ import annotations
 
 import math
+import os
+import shutil
+import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from .text import shown
 
 PARTS = 10  # without a terminal, a line is printed for every tenth of a stage
+
+
+class PlainConsole(Console):
+    """A console to which a string is text: no markup, no emoji, no highlighting.
+
+    What cannot be seen as it is is escaped, also in tables: a name can do no more than be shown.
+    """
+
+    def render_str(self, text: str, *, style="", justify=None, overflow=None, **_) -> Text:
+        """The string as rich's Text: rich calls this for each that it prints."""
+        return Text(shown(text), style, justify=justify, overflow=overflow)
+
+
+def plain_console() -> PlainConsole:
+    """The console on stdout. It is as wide as COLUMNS says, if that is a width, or the terminal."""
+    width = height = None  # those of the terminal, which may change
+    if os.environ.keys() & {"COLUMNS", "LINES"}:
+        width, height = shutil.get_terminal_size()
+    # FORCE_COLOR is about colours: lines that are written over do not belong in a file.
+    is_file = sys.stdout is None or not sys.stdout.isatty()
+    return PlainConsole(width=width, height=height, force_interactive=False if is_file else None)
 
 
 class Display:
@@ -41,7 +68,7 @@ class Display:
         numbers = self._numbers(record)
         if not self.console.is_terminal:
             if epoch in (1, epochs) or epoch * PARTS // epochs > (epoch - 1) * PARTS // epochs:
-                self.console.print(f"{stage:>9} {epoch:>3}/{epochs}  {numbers}", highlight=False)
+                self.console.print(f"{stage:>9} {epoch:>3}/{epochs}  {numbers}", soft_wrap=True)
             return
         if stage not in self.tasks:
             self.tasks[stage] = self.bars.add_task(stage, total=epochs, numbers="")
