@@ -74,7 +74,7 @@ def command(preset, out, resume, memory, device, data_dir, **options):
         soft_wrap=True,
     )
     try:
-        with Display(console, config.metric) as display:
+        with Display(console, config.metric, config.total_epochs) as display:
             facts = run(config, dataset, folder, display, budget)
         outcome = finish(config, dataset, folder, facts)
     except KeyboardInterrupt:

@@ -122,6 +122,11 @@ class Config:
         options = {"val_fraction": self.val_fraction, "augment": self.augment, "seed": self.seed}
         return data.load(self.data, cache_dir=cache_dir, image_size=self.image_size, **options)
 
+    @property
+    def total_epochs(self) -> int:
+        """The epochs of all stages, if a method trains as long as BAR does."""
+        return sum(self.epochs) + (self.teacher_epochs if self.teacher is None else 0)
+
     def as_table(self) -> dict:
         """The options by their names in TOML, without those that are None."""
         table = {entry.key: getattr(self, entry.field) for entry in options_of(Config)}
