@@ -5,6 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
+from tinybar.autograd.conv import use_algorithm
 from tinybar.kernels import dispatch
 from tinybar.runtime import arrays, random, threads
 
@@ -24,8 +25,9 @@ settings.load_profile("tinybar")
 
 @pytest.fixture(autouse=True)
 def _default_state():
-    """Device and random streams as after `import tinybar`, whatever the test before did."""
+    """Device, convolutions and random streams as after `import tinybar`, for every test."""
     arrays.use_device("cpu")
+    use_algorithm("auto")
     random.seed(0)
     yield
     arrays.use_device("cpu")

@@ -9,6 +9,8 @@ from cli.common import fails_with_one_line
 from PIL import Image
 from safetensors.numpy import save_file
 
+from tinybar.autograd.conv import choose_algorithm
+from tinybar.autograd.windows import Geometry
 from tinybar.cli import main
 
 
@@ -20,6 +22,13 @@ def test_accuracy_and_costs(run, capsys):
     assert f"volume {result['volume']:,}, FLOPs {result['flops']:,}" in out
     assert main(["eval", "run/pruned.safetensors", "--json"]) == 0  # it names its data set
     assert json.loads(capsys.readouterr().out)["accuracy"] == result["accuracy"]
+
+
+def test_the_algorithm_of_the_convolutions(run, capsys):
+    assert main(["eval", "run", "--conv-algorithm", "gather"]) == 0
+    assert choose_algorithm(Geometry.of(3, 1, 1), (1, 8, 8, 1), (3, 3, 1, 1)) == "gather"
+    capsys.readouterr()
+    fails_with_one_line(capsys, ["eval", "run", "--conv-algorithm", "x"], 2, "one of auto, gather")
 
 
 def test_damaged_networks(run, capsys):

@@ -31,6 +31,18 @@ def flags_of(config: Config) -> list:
     return arguments
 
 
+def test_a_run_without_winograd_s_algorithm(finished, tmp_path):
+    folder = tmp_path / "run"
+    assert main(["train", *QUICK, "--conv-algorithm", "gather", "--out", str(folder)]) == 0
+    first = [
+        json.loads((run / "metrics.jsonl").read_text().splitlines()[0])["loss_data"]
+        for run in (folder, finished)
+    ]
+    assert first[0] != first[1]  # to the last digit, that is
+    assert first[0] == pytest.approx(first[1], rel=1e-3)
+    assert RunFolder.open(folder).load_config().conv_algorithm == "gather"
+
+
 def test_every_option_has_its_flag():
     names = {option.key for option in options_of(Config)}
     given = {name: value for name, value in parsed(*flags_of(FULL)).items() if name in names}
@@ -42,10 +54,11 @@ def test_every_option_has_its_flag():
 def test_the_help_has_every_option_by_group_with_its_default(capsys):
     assert main(["train", "--help"]) == 0
     out = capsys.readouterr().out
-    text = " ".join(out.split())
+    text = "".join(out.split())  # a line may end behind a hyphen
     for option in options_of(Config):
         assert f"\n{option.group}:\n" in out
-        assert f"{option.help} [default: {option.default_and_range}]" in text
+        expected = f"{option.help} [default: {option.default_and_range}]"
+        assert "".join(expected.split()) in text
     assert "shrink" not in out
 
 

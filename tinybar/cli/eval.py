@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from .options import data_dir_option, device_option, json_option, threads_option
+from .options import (
+    conv_algorithm_option,
+    data_dir_option,
+    device_option,
+    json_option,
+    threads_option,
+)
 
 
 @click.command("eval", short_help="Measure the test accuracy of a saved network.")
@@ -18,8 +24,9 @@ from .options import data_dir_option, device_option, json_option, threads_option
 @click.option("--teacher", is_flag=True, help="Test the full network, not the pruned one.")
 @json_option
 @device_option
+@conv_algorithm_option
 @threads_option
-def command(run, data, data_dir, teacher, as_json, device):
+def command(run, data, data_dir, teacher, as_json, device, conv_algorithm):
     """Measure the test accuracy of the network in RUN.
 
     RUN is the folder of a run, or a .safetensors file that a run wrote.
@@ -29,12 +36,14 @@ def command(run, data, data_dir, teacher, as_json, device):
       tinybar eval runs/digits-wrn-10-2-bar-8x-volume-seed0
       tinybar eval runs/tiny --teacher --json
     """
+    from ..autograd.conv import use_algorithm
     from ..report.text import shown
     from ..runtime.arrays import use_device, use_precision
     from ..train.evaluate import evaluate
 
     use_device(device)
     use_precision("fp32")
+    use_algorithm(conv_algorithm)
     outcome = evaluate(run, data, teacher, data_dir)
     if as_json:
         click.echo(json.dumps(outcome))

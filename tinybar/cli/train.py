@@ -45,6 +45,7 @@ def command(preset, out, resume, memory, device, data_dir, **options):
       tinybar train --data photos --model wrn-16-4 --budget 0.25 --metric flops
       tinybar train --resume runs/tiny
     """
+    from ..autograd.conv import use_algorithm
     from ..report.tables import peak_memory, result_tables
     from ..report.terminal import Display, plain_console
     from ..report.text import shown
@@ -62,6 +63,7 @@ def command(preset, out, resume, memory, device, data_dir, **options):
         folder, config = _interrupted(resume, is_alone=not (given or preset or out))
     use_device(device)
     use_precision(config.precision)
+    use_algorithm(config.conv_algorithm)
     dataset = config.dataset(data_dir)
     budget = check(config, dataset)
     if resume is None:

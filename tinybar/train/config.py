@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import data, nn, pruning
+from ..autograd.conv import CHOICES as CONVOLUTIONS
 from ..data import DATASETS
 from ..pruning.methods import METHODS
 from ..pruning.schedule import KINDS
@@ -101,6 +102,10 @@ class Config:
     precision: str = _training(
         "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.",
         choices=PRECISIONS)
+    conv_algorithm: str = _training(
+        "auto", "Algorithm of the convolutions: auto, the fastest for each shape; gather, a direct "
+        "sum in the place of Winograd's algorithm.",
+        choices=CONVOLUTIONS)
     # fmt: on
 
     def __post_init__(self):

@@ -1,5 +1,5 @@
 """Convolution: the primitive with its definition, and the algorithms that compute it."""
 
-from .convolution import ALGORITHMS, choose_algorithm, conv2d
+from .convolution import ALGORITHMS, CHOICES, choose_algorithm, conv2d, use_algorithm
 
-__all__ = ["ALGORITHMS", "choose_algorithm", "conv2d"]
+__all__ = ["ALGORITHMS", "CHOICES", "choose_algorithm", "conv2d", "use_algorithm"]

@@ -9,6 +9,9 @@ compute it, all held to the first one by the tests:
     gather      the windows copied to the rows of one matrix, one product (`gather.py`)
     pointwise   a 1x1 kernel without padding: a matrix product over all pixels (`pointwise.py`)
     winograd    3x3 kernels of stride 1, a quarter of the multiplications (`winograd.py`)
+
+The error of the last is larger where one pixel outshines its neighbours: `winograd.py` has the
+bound, and `use_algorithm` does without it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,20 @@ from .pointwise import pointwise
 from .winograd import TILE, winograd
 
 ALGORITHMS = ("auto", "reference", "gather", "pointwise", "winograd")
+CHOICES = ("auto", "gather")
+_choice = "auto"
+
+
+def use_algorithm(name: str) -> None:
+    """Let algorithm="auto" stand, from now on, for the fastest ("auto") or for a direct sum.
+
+    "gather" is then what computes the convolutions that were Winograd's. Gradients are computed as
+    their convolution was. Raises ValueError for another name.
+    """
+    global _choice
+    if name not in CHOICES:
+        raise ValueError(f"convolutions are computed by one of {', '.join(CHOICES)}, not {name!r}")
+    _choice = name
 
 
 @primitive(inputs=3)
@@ -88,14 +105,14 @@ def reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algori
 
 
 def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) -> str:
-    """The algorithm that measures fastest on a CPU for these shapes.
+    """The algorithm that measures fastest on a CPU for these shapes, of those `use_algorithm` left.
 
     An image that is not whole tiles of Winograd's wastes a part of the last ones: up to a third of
     all that is computed pays, whatever the number of channels.
     """
     if geometry.kernel == (1, 1) and geometry.padding == (0, 0):
         return "pointwise"
-    if geometry.kernel == (3, 3) and geometry.stride == (1, 1):
+    if geometry.kernel == (3, 3) and geometry.stride == (1, 1) and _choice != "gather":
         oh, ow = geometry.output_size(*x_shape[1:3])
         computed = -(-oh // TILE) * -(-ow // TILE) * TILE**2
         if computed <= 1.5 * oh * ow:
