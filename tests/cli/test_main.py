@@ -250,3 +250,15 @@ def test_python_ends_well_on_a_full_disk():
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "tinybar: error: cannot write to stdout: No space left on device\n"
+
+
+def test_a_warning_is_one_line():
+    code = """
+import atexit, sys, warnings
+from tinybar.cli import entry
+atexit.register(warnings.warn, "slower")
+sys.argv = ["tinybar", "--version"]
+entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "tinybar: warning: slower\n"

@@ -107,3 +107,18 @@ def test_without_numba_nothing_compiled_is_used(monkeypatch):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_numba_that_cannot_be_imported_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "numba.py").write_text("raise ImportError('Numba needs\\nNumPy 2.2 or less')")
+    monkeypatch.setenv("TINYBAR_FAST", "on")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import numpy as np\nfrom tinybar import autograd as ag\n"
+        "for _ in range(2):\n"
+        "    y = ag.conv2d(np.ones((1, 4, 4, 1), 'f4'), np.ones((3, 3, 1, 1), 'f4'), padding=1)\n"
+        "print(y.data[0, 1, 1, 0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "9.0"
+    assert done.stderr.count("no compiled kernels: Numba: Numba needs NumPy 2.2 or less\n") == 1

@@ -7,6 +7,7 @@ Modules that take long to import are imported inside the commands: `tinybar --he
 from __future__ import annotations
 
 import sys
+import warnings
 
 import click
 
@@ -91,4 +92,5 @@ def _fail(error, code: int) -> int:
 
 def entry() -> None:
     """The `tinybar` script."""
+    warnings.showwarning = lambda message, *_: click.echo(f"tinybar: warning: {message}", err=True)
     sys.exit(main())

@@ -26,10 +26,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import operator
+import warnings
 
 import numpy as np
 
 from ..runtime.arrays import array_module
+from ..runtime.blas import PerformanceWarning
 from ..runtime.environment import is_on
 from . import in_place
 
@@ -40,19 +42,14 @@ _is_enabled = is_on("TINYBAR_FAST", default=True)
 
 
 def is_available() -> bool:
-    """Whether compiled kernels are used on the CPU: Numba is installed, TINYBAR_FAST not off."""
-    return _is_enabled and _has_numba()
+    """Whether compiled kernels are used on the CPU: Numba works, TINYBAR_FAST is not off."""
+    return _is_enabled and _numba_kernels() is not None
 
 
 def enable(on: bool) -> None:
     """Switch the compiled kernels on or off, in this process."""
     global _is_enabled
     _is_enabled = on
-
-
-@functools.cache
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 def accelerated(reference=None, *, changes_arguments: bool = False):
@@ -93,7 +90,7 @@ def _compiled(name: str, arguments: tuple):
     if not _is_enabled or not _fits(arguments):
         return None
     if array_module(arguments[0]) is np:
-        return _numba(name) if _has_numba() else None
+        return _numba(name)
     arrays = filter(_is_array, arguments)  # CUDA's kernels count elements in 32 bits
     return _cuda(name) if all(a.size < 2**31 for a in arrays) else None
 
@@ -119,9 +116,21 @@ def _simple(argument):
 
 @functools.cache
 def _numba(name: str):
-    from . import numba  # slow to import: on first use
+    return getattr(_numba_kernels(), name, None)
 
-    return getattr(numba, name, None)
+
+@functools.cache
+def _numba_kernels():
+    """The compiled kernels; None where Numba is not installed, or not for this Python and NumPy."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
+        from . import numba  # slow to import: on first use
+    except Exception as error:  # of any kind: its compiler is a library of its own
+        reason = " ".join(str(error).split())
+        warnings.warn(f"no compiled kernels: Numba: {reason}", PerformanceWarning, stacklevel=2)
+        return None
+    return numba
 
 
 def _cuda(name: str):

@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+
 import numba
+from numba.core.caching import FunctionCache
 
 from ...runtime import threads
+from ...runtime.blas import PerformanceWarning
 
 # "contract", "reassoc", "nsz": fuse and reorder sums, but keep NaN and infinity what they are.
 OPTIONS = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
-kernel = numba.njit(nogil=True, cache=True, **OPTIONS)
 inline = numba.njit(inline="always", **OPTIONS)
+
+
+def kernel(function):
+    """Compile `function` at its first call, or load it from where an earlier process kept it."""
+    compiled = numba.njit(nogil=True, **OPTIONS)(function)
+    try:
+        compiled._cache = Cache(function)
+    except (RuntimeError, OSError):  # as an ordinary user of a container may have it
+        _warn_uncached("no folder for Numba's cache can be written")
+    return compiled
+
+
+class Cache(FunctionCache):
+    """Numba's cache on disk, whose damaged files and full disks cost time and nothing else."""
+
+    def load_overload(self, *arguments):
+        """The compiled function, or None."""
+        return _or_none(super().load_overload, *arguments)
+
+    def save_overload(self, *arguments):
+        """Keep a compiled function."""
+        return _or_none(super().save_overload, *arguments)
+
+
+def _or_none(use, *arguments):
+    try:
+        return use(*arguments)
+    except Exception as error:  # of any kind: what a damaged file makes of Numba's reader is open
+        _warn_uncached(f"{type(error).__name__}: {error}")
+    return None
+
+
+@functools.cache
+def _warn_uncached(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels cannot be kept on disk ({reason}): every process compiles them anew, "
+        "which takes some seconds; NUMBA_CACHE_DIR may name a folder for them",
+        PerformanceWarning,
+        stacklevel=2,
+    )
 
 
 def share(work, n: int, numbers: int) -> list:
