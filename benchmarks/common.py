@@ -13,7 +13,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from tinybar import __version__
+from tinybar import __version__, keep_freed_memory
 from tinybar.data import Dataset
 from tinybar.kernels import dispatch
 from tinybar.runtime import arrays, threads
@@ -32,7 +32,12 @@ def one_thread_each(jobs: int, **options) -> ProcessPoolExecutor:
     """A pool of `jobs` processes with one thread each."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # for the processes
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, spawn, threads.use_threads, (1,), **options)
+    return ProcessPoolExecutor(jobs, spawn, _one_thread, **options)
+
+
+def _one_thread() -> None:
+    threads.use_threads(1)
+    keep_freed_memory()  # as the command line does
 
 
 def origin() -> str:

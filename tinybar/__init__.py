@@ -8,13 +8,12 @@ from .runtime import blas as _blas
 _blas.prepare()
 
 from .autograd import GradientError, Tensor, gradcheck, no_grad  # noqa: E402
-from .runtime import memory as _memory  # noqa: E402
 from .runtime.arrays import use_device  # noqa: E402
 from .runtime.blas import PerformanceWarning  # noqa: E402
+from .runtime.memory import keep_freed_memory  # noqa: E402
 from .runtime.random import seed  # noqa: E402
 
 _blas.restore_environment()
-_memory.keep_freed_memory()
 _blas.warn_if_late()
 
 __version__ = "0.1.0"
@@ -24,6 +23,7 @@ __all__ = [
     "Tensor",
     "__version__",
     "gradcheck",
+    "keep_freed_memory",
     "no_grad",
     "seed",
     "use_device",

@@ -252,13 +252,17 @@ def test_python_ends_well_on_a_full_disk():
     assert done.stderr == "tinybar: error: cannot write to stdout: No space left on device\n"
 
 
-def test_a_warning_is_one_line():
+def test_the_script_has_its_process_for_itself():
+    """A warning is one line, and freed memory is kept."""
     code = """
 import atexit, sys, warnings
 from tinybar.cli import entry
-atexit.register(warnings.warn, "slower")
+from tinybar.runtime import memory
+atexit.register(lambda: warnings.warn("slower: " + memory.allocator()))
 sys.argv = ["tinybar", "--version"]
 entry()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "tinybar: warning: slower\n"
+    assert done.stderr.startswith("tinybar: warning: slower: ")
+    assert done.stderr.count("\n") == 1
+    assert "nothing was asked for" not in done.stderr

@@ -55,8 +55,8 @@ class Engine:
 
 
 # The process of another engine imports tinybar, too, for the initial weights. tinybar's settings of
-# OpenBLAS and of the allocator are switched off there: a peer is timed as its users have it.
-UNTOUCHED = {"TINYBAR_OPENBLAS": "default", "TINYBAR_MALLOC": "default"}
+# OpenBLAS are switched off there: a peer is timed as its users have it.
+UNTOUCHED = {"TINYBAR_OPENBLAS": "default"}
 
 ENGINES: dict[str, Engine] = {
     "tinybar": Engine(f"{__package__}.tinybar_steps"),

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import __version__, nn
+from .. import __version__, keep_freed_memory, nn
 from .. import autograd as ag
 from ..autograd import Tensor
 from ..kernels import dispatch
 from ..runtime import blas
 from .case import LEARNING_RATE, WEIGHT_DECAY, Case, Convolution
+
+keep_freed_memory()  # as the command line does
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ import warnings
 
 import click
 
-from .. import __version__
+from .. import __version__, keep_freed_memory
 from ..report.text import outputs, shown
 from ..runtime.environment import is_on
 from . import audit, bench, eval, info, train
@@ -91,6 +91,7 @@ def _fail(error, code: int) -> int:
 
 
 def entry() -> None:
-    """The `tinybar` script."""
+    """The `tinybar` script, in a process of its own."""
     warnings.showwarning = lambda message, *_: click.echo(f"tinybar: warning: {message}", err=True)
+    keep_freed_memory()
     sys.exit(main())

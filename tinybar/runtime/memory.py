@@ -3,7 +3,8 @@
 By default glibc returns every large array to the system when it is freed, and the next one is
 mapped and zeroed page by page. With freed memory kept, a convolution with batch norm and ReLU,
 forward and backward, 64x32x32x16 in float32, was 20 to 30 % faster (70 page faults an iteration
-instead of 1,430), at the same peak memory.
+instead of 1,430), at the same peak memory. The setting is for all that a process does. So only the
+command line makes it; a program that imports tinybar may, by `tinybar.keep_freed_memory()`.
 
     TINYBAR_MALLOC=default    leave the allocator alone
 """
@@ -74,11 +75,16 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the names of glibc's malloc.h
 KEPT = 2**31 - 1  # bytes of free memory kept by the process: the largest value there is
 LARGEST = (1 << 30, 1 << 25)  # bytes of the largest array from kept memory; glibc < 2.35: 32 MiB
 
-_allocator = "allocator left alone: tinybar decided nothing yet"
+_allocator = "allocator left alone: nothing was asked for"
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next arrays; `allocator` says whether it does."""
+    """Let this process keep freed memory for the next arrays, if its C library is glibc.
+
+    Training is faster then, and memory that is freed, also by other libraries, is not given back to
+    the system. It holds until the process ends. `tinybar.runtime.memory.allocator()` says what
+    came of it.
+    """
     global _allocator
     _allocator = _set_allocator(os.environ)
 
