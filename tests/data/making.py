@@ -4,7 +4,9 @@ import io
 import re
 import struct
 import tarfile
+import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,34 @@ def same(first, second) -> bool:
         for one, other in ((first.train, second.train), (first.test, second.test))
         for part in ("images", "labels")
     )
+
+
+def peak_of(function) -> int:
+    """The bytes that Python and NumPy held at most; the function may raise ValueError."""
+    tracemalloc.start()
+    try:
+        with suppress(ValueError):
+            function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def flipped(content: bytes, count: int, seed=0):
+    """`count` copies of the content, in each of which one bit is another."""
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, 8 * len(content), count):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        yield bytes(damaged)
+
+
+def outcome_of(path: Path, content: bytes, read):
+    """What `read` makes of the path with that content; None for one line that names the path."""
+    path.write_bytes(content)
+    try:
+        return read(path)
+    except ValueError as error:
+        if str(path) not in str(error) or "\n" in str(error):
+            raise
+        return None

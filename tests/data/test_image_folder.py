@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from data.making import encoded, in_folder, noise, refused, tree
+from data.making import encoded, in_folder, in_tar, in_zip, noise, refused, tree
 from PIL import Image
 
 from tinybar.data import NO_AUGMENTATION, Augmentation, load
@@ -105,4 +105,71 @@ def test_a_folder_without_permission_to_list_it(tmp_path, monkeypatch):
 
     in_folder(tmp_path, tree())
     monkeypatch.setattr(os, "scandir", refuse)
-    refused(tmp_path, f"cannot list folder {str(tmp_path / 'train')!r}: Permission denied")
+    refused(tmp_path, f"cannot read {tmp_path / 'train'}: Permission denied")
+
+
+# --- what is passed over, and what names are -----------------------------------------------------
+
+PASSED_OVER = {
+    "train/cat/a.webp": 1, "train/cat/a.GIF": 1, "test/dog/a.bmp": 1, "train/dog/b.webp": 1,
+    "train/cat/.hidden.png": 1, "train/.cache/0.png": 1, "train/loose.jpg": 1,
+    "test/cat/sub/1.png": 1, "train/cat/sub/deeper/1.png": 1, "train/cat/._0.png": 0,
+    "train/cat/notes.txt": 0, "train/Thumbs.db": 0, "val/cat/0.png": 0, "0.png": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [in_folder, in_zip, in_tar])
+def test_images_that_are_passed_over_are_told_in_one_line(tmp_path, make):
+    path = make(tmp_path / "pets", tree() | dict.fromkeys(PASSED_OVER, b"no image"))
+    for _ in range(2):  # scanned, and from the list in the cache
+        data = load(path, cache_dir=tmp_path / "cache")
+        assert len(data.train) + len(data.test) == 8
+        (note,) = data.notes
+        head, _, reasons = note.partition(" are passed over: ")
+        assert head == f"{sum(PASSED_OVER.values())} images in {str(path)!r}"
+        assert sorted(reasons.split(", ")) == [
+            "1 .bmp", "1 .gif", "2 .webp", "2 hidden", "3 not directly in a class folder"
+        ]  # fmt: skip
+
+
+def test_with_nothing_passed_over_there_is_nothing_to_tell(tmp_path):
+    assert load(in_folder(tmp_path, tree(suffix="JPG"))).notes == ()
+
+
+def test_a_class_whose_images_are_all_of_another_kind(tmp_path):
+    contents = {name: c for name, c in tree().items() if not name.startswith("test/dog/")}
+    in_folder(tmp_path, contents | {"test/dog/0.webp": b"", "test/dog/sub/0.png": b""})
+    refused(tmp_path, "/test/dog' has no images (.jpg, .jpeg, .png); it has 1 ")
+
+
+def test_links_that_lead_nowhere_or_in_a_circle(tmp_path):
+    in_folder(tmp_path, tree())
+    for name, target in (("9.png", "9.png"), ("8.png", "gone.png"), ("around", "..")):
+        (tmp_path / "train" / "cat" / name).symlink_to(target)
+    (tmp_path / "test" / "dog" / "linked.png").symlink_to("0.png")
+    data = load(tmp_path)
+    assert (len(data.train), len(data.test)) == (4, 5)
+    assert data.notes == (f"2 images in {str(tmp_path)!r} are passed over: 2 broken links",)
+    shutil.rmtree(tmp_path / "train")
+    (tmp_path / "train").symlink_to("train")
+    refused(tmp_path, "has no folder 'train'")
+
+
+def test_names_are_compared_as_they_are_seen(tmp_path):
+    """A Mac stores the same name decomposed; upper and lower case differ, and that is told."""
+    one, other = "caf\u00e9", "cafe\u0301"
+    images = [encoded(noise(4, 4, 3, seed=k)) for k in range(6)]
+    names = f"train/{one}", f"test/{other}", "train/Dog", "test/Dog", "train/dog", "test/dog"
+    contents = {f"{name}/0.png": image for name, image in zip(names, images, strict=True)}
+    for path in (in_folder(tmp_path / "a", contents), in_zip(tmp_path / "b", contents)):
+        data = load(path)
+        assert data.classes == ("Dog", one, "dog")
+        assert data.notes == ("classes that differ in upper and lower case alone: Dog, dog",)
+
+
+def test_class_names_that_are_not_utf8(tmp_path):
+    contents = tree((4, 4, 3), classes=("a", "b\udcff"))
+    for path in (in_folder(tmp_path / "s\udcfe", contents), in_tar(tmp_path / "t", contents)):
+        data = load(path, cache_dir=tmp_path / "cache")
+        assert data.classes == ("a", "b\\xff")
+    assert load(tmp_path / "s\udcfe").name == "s\\xfe"

@@ -35,7 +35,7 @@ def test_a_name_is_registered_once():
 
 def test_a_file_that_is_no_archive(tmp_path):
     (tmp_path / "file.png").write_bytes(b"")
-    refused(tmp_path / "file.png", "unknown dataset")
+    refused(tmp_path / "file.png", "file.png' is no zip or tar archive, or it is damaged")
 
 
 def test_a_folder_called_digits_is_reached_by_its_path(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from .augmentation import NO_AUGMENTATION, Augmentation
 from .dataset import Dataset, Split
 from .minibatches import batches, in_order
 from .normalisation import Normalised, normalise
-from .registry import DATASETS, load
+from .registry import DATASETS, load, load_test
 
 __all__ = [
     "DATASETS",
@@ -26,5 +26,6 @@ __all__ = [
     "batches",
     "in_order",
     "load",
+    "load_test",
     "normalise",
 ]

@@ -27,6 +27,22 @@ class Augmentation:
         if not isinstance(self.flip, bool):
             raise TypeError(f"flip must be True or False, got {self.flip!r}")
 
+    def switched(self, shift: bool | None, mirror: bool | None, side: int) -> Augmentation:
+        """With shifts and mirror images on or off; None leaves them as they are.
+
+        side: the shorter one of the images. Shifts that were off are by up to a seventh of it.
+        """
+        pad, flip = self.pad, self.flip if mirror is None else mirror
+        if shift is not None:
+            pad = (pad or min(STANDARD.pad, max(1, side // 7))) if shift else 0
+        return Augmentation(pad, flip)
+
+    def describe(self) -> str:
+        """What is done to a training image, in words."""
+        pixels = "1 pixel" if self.pad == 1 else f"{self.pad} pixels"
+        done = [f"shifted by up to {pixels}"] * (self.pad > 0) + ["mirrored"] * self.flip
+        return " and ".join(done) or "not augmented"
+
     def draw(self, n: int, rng: np.random.Generator) -> tuple:
         """What `apply` draws for n images: top and left edges of the crops, and which are flipped.
 

@@ -51,6 +51,7 @@ class Dataset:
     augmentation: applied to training images by default.
     scale: the largest value that a pixel can have (255, or 16 for the digits).
     val: training images held out for validation, or None.
+    notes: what a user should be told about the files, a line each.
 
     Raises TypeError or ValueError unless the splits agree in image shape and number of classes,
     and every class has a training image.
@@ -63,6 +64,7 @@ class Dataset:
     augmentation: Augmentation = NO_AUGMENTATION
     scale: float = 255.0
     val: Split | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_classes(self.classes)

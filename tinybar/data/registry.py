@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ..runtime.files import FileError
 from . import image_folder
 from .augmentation import NO_AUGMENTATION
 from .dataset import Dataset
 from .files import archives
+from .files.decoder import Fit
 from .files.folders import LAYOUT
-from .image_folder import ImageOptions
+from .image_folder import ImageOptions, TestSet
 
 DATA_DIR = Path("data/cache")  # the default cache_dir of data sets with a name
 
@@ -54,6 +56,8 @@ def load(
     image_size: int | None = None,
     val_fraction: float = 0.0,
     augment: bool = True,
+    shift: bool | None = None,
+    mirror: bool | None = None,
     seed: int = 0,
 ) -> Dataset:
     """The data set with that name, or in that folder or archive.
@@ -67,12 +71,13 @@ def load(
     image_size: side of the square that images in files are resized and cropped to.
     val_fraction: fraction of every class's training images that is held out for validation, drawn
         with `seed`.
-    augment: whether to train with the data set's augmentation. Image files of 28x28 or more pixels
-        have a pad of 4 and flips.
+    augment: whether training images are augmented at all. shift, mirror: whether they are shifted,
+        and mirrored; None is as the data set has it. Image files of 28x28 or more pixels are both.
 
     The classes of a folder are sorted by name, and names that begin with a dot are ignored. Images
     have 8 bits per value, grey or RGB (one in colour makes all of them RGB), and one size unless
-    image_size is given. Transparency is dropped; EXIF orientation is not applied.
+    image_size is given. Transparency is dropped; photographs are turned as their
+    EXIF orientation says.
 
     Raises ValueError for an unknown name and for a missing or damaged file.
     """
@@ -87,15 +92,36 @@ def load(
         if image_size is not None and not named.resizable:
             raise ValueError(f"--image-size is for image files: {name} has images of one size")
         loaded = named.load(data_dir, options)
-    elif os.path.isdir(name):  # False, where Path.is_dir raises: no permission, a name too long
-        loaded = image_folder.from_folder(Path(name), options)
-    elif archives.is_archive(Path(name)):
-        loaded = image_folder.from_archive(Path(name), options)
     else:
-        raise ValueError(
-            f"unknown dataset {os.fspath(name)!r}: expected a name ({', '.join(DATASETS)}), or an "
-            f"existing folder or archive with {LAYOUT}"
-        )
-    if not augment:
-        loaded = replace(loaded, augmentation=NO_AUGMENTATION)
-    return loaded.with_validation(val_fraction, seed)
+        loaded = image_folder.from_path(_existing(name), options)
+    chosen = NO_AUGMENTATION
+    if augment:
+        chosen = loaded.augmentation.switched(shift, mirror, min(loaded.image_shape[:2]))
+    return replace(loaded, augmentation=chosen).with_validation(val_fraction, seed)
+
+
+def load_test(
+    name: str | os.PathLike[str], image_shape: tuple[int, int, int], cache_dir: Path | None = None
+) -> TestSet:
+    """The test images of a data set, for a network that takes images of image_shape (H, W, C).
+
+    Images in files are resized, cropped and converted to that shape, and there need be none for
+    training; other images are as they are. Further arguments and errors: as `load`.
+    """
+    options = ImageOptions(cache_dir, fit=Fit(*image_shape))
+    if name in DATASETS:
+        loaded = DATASETS[name].load(Path(cache_dir or DATA_DIR), options)
+        return TestSet(loaded.name, loaded.classes, loaded.test, loaded.scale, loaded.notes)
+    return image_folder.test_of_path(_existing(name), options)
+
+
+def _existing(name: str | os.PathLike[str]) -> Path:
+    """The path of a folder or archive. Raises ValueError where there is none."""
+    if os.path.isdir(name) or archives.is_archive(Path(name)):  # False, where Path.is_dir raises
+        return Path(name)
+    if os.path.isfile(name):
+        raise FileError(f"{os.fspath(name)!r} is no zip or tar archive, or it is damaged")
+    raise ValueError(
+        f"unknown dataset {os.fspath(name)!r}: expected a name ({', '.join(DATASETS)}), or an "
+        f"existing folder or archive with {LAYOUT}"
+    )

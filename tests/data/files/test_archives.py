@@ -1,13 +1,29 @@
 """Images in zip and tar archives: the same as from a folder; hostile archives are refused."""
 
+import gzip
 import io
+import struct
 import tarfile
 import zipfile
 
 import pytest
-from data.making import encoded, in_folder, in_tar, in_zip, noise, refused, same, tree
+from data.making import (
+    encoded,
+    flipped,
+    in_folder,
+    in_tar,
+    in_zip,
+    noise,
+    outcome_of,
+    peak_of,
+    refused,
+    same,
+    tree,
+)
 
 from tinybar.data import load
+from tinybar.data.files.archives import entries
+from tinybar.runtime.files import FileError
 
 MAKE = {
     "set.tar": lambda path, contents: in_tar(path, contents, "w"),
@@ -96,7 +112,7 @@ def test_an_entry_that_decompresses_to_more_than_an_image(tmp_path):
 def test_a_truncated_archive(tmp_path, name):
     path = MAKE[name](tmp_path / name, tree())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ValueError, match=r"truncated or damaged|unknown dataset") as caught:
+    with pytest.raises(ValueError, match=r"truncated or damaged|no zip or tar archive") as caught:
         load(path, cache_dir=tmp_path / "cache")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == [path]
@@ -113,3 +129,87 @@ def test_a_truncated_archive(tmp_path, name):
 )
 def test_what_is_refused(tmp_path, contents, message):
     refused(in_tar(tmp_path / "set.tar", contents), message)
+
+
+@pytest.mark.parametrize("name", sorted(MAKE))
+def test_flipped_bits(tmp_path, name):
+    """The images are the same, or one line names the archive."""
+    path = MAKE[name](tmp_path / name, tree())
+    whole, expected = path.read_bytes(), load(path)
+    outcomes = [outcome_of(path, content, load) for content in flipped(whole, 60)]
+    assert all(outcome is None or same(outcome, expected) for outcome in outcomes)
+    assert outcomes.count(None) > 5
+
+
+def test_a_flipped_bit_in_a_compressed_tar_is_noticed_by_its_checksum(tmp_path):
+    """Stored without compression, as gzip does with noise: the stream has no other redundancy."""
+    path = tmp_path / "cifar.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:
+        info = tarfile.TarInfo("pixels")
+        info.size = 4000
+        archive.addfile(info, io.BytesIO(bytes(4000)))
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"cifar\.tar\.gz is truncated or damaged: CRC"):
+        [entry.read() for entry in entries(path)]
+
+
+# --- what an archive announces -------------------------------------------------------------------
+
+
+def test_a_zip_that_lies_about_a_size(tmp_path):
+    """1,000 bytes are announced; 64 MB are there."""
+    path, actual = tmp_path / "set.zip", 64 << 20
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in (tree() | {"train/cat/0.png": bytes(actual)}).items():
+            archive.writestr(name, content)
+    size = struct.pack("<I", actual)
+    assert path.read_bytes().count(size) == 2  # before the entry, and in the directory
+    path.write_bytes(path.read_bytes().replace(size, struct.pack("<I", 1000)))
+    assert peak_of(lambda: load(path)) < 4 << 20
+    refused(path, "set.zip is truncated or damaged: ")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_methods_that_cannot_be_bounded(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", method) as archive:
+        archive.writestr("train/cat/0.png", bytes(1000))
+    refused(tmp_path / "set.zip", "set.zip: entry 'train/cat/0.png' is not stored or deflated")
+
+
+def test_a_tar_that_announces_a_gigabyte_of_comments(tmp_path):
+    info = tarfile.TarInfo("comment")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 30
+    path = tmp_path / "set.tar.gz"
+    whole = gzip.decompress(in_tar(path, tree()).read_bytes())
+    first = tarfile.TarInfo("train/cat/0.png")
+    path.write_bytes(gzip.compress(first.tobuf() + info.tobuf() + whole))
+    assert peak_of(lambda: load(path)) < 4 << 20
+    refused(path, "set.tar.gz is truncated or damaged: it announces 1,073,741,824 bytes")
+
+
+# --- which images are meant ----------------------------------------------------------------------
+
+
+def test_an_archive_with_two_data_sets(tmp_path):
+    """They would be mixed; in the original, only one of them was meant."""
+    both = {f"{top}/{name}": c for top in ("old", "new/set") for name, c in tree().items()}
+    refused(
+        in_zip(tmp_path / "set.zip", both), "holds several data sets: one in 'new/set', one in "
+    )
+
+
+def test_a_list_in_the_cache_that_was_changed_is_made_again(tmp_path):
+    """Two entries swapped would be two images with each other's labels."""
+    path = in_zip(tmp_path / "set.zip", tree())
+    expected = load(path, cache_dir=tmp_path / "cache")
+    (listed,) = (tmp_path / "cache").glob("*.json")
+    (decoded,) = (tmp_path / "cache").glob("*.npy")
+    text = listed.read_text()
+    swapped = text.replace(", 0, null]", ", 9, null]").replace(", 3, null]", ", 0, null]")
+    listed.write_text(swapped.replace(", 9, null]", ", 3, null]"))
+    assert listed.read_text() != text
+    decoded.unlink()
+    assert same(load(path, cache_dir=tmp_path / "cache"), expected)
+    assert listed.read_text() == text

@@ -8,7 +8,7 @@ from data.making import encoded, image_files, in_folder, noise
 from PIL import Image
 
 from tinybar.data.files import decoder_pool as module
-from tinybar.data.files.decoder import Decoder
+from tinybar.data.files.decoder import Decoder, Fit
 from tinybar.data.files.decoder_pool import DecoderPool
 from tinybar.data.files.folders import ImageFile
 from tinybar.data.files.images import decode
@@ -84,4 +84,4 @@ def test_a_decompression_bomb(processes, tmp_path):
     bomb = encoded(Image.new("1", (20_000, 10_000)))
     assert len(bomb) < 100_000
     with pytest.raises(ValueError, match=r"cannot open image .*001\.png.*decompression bomb"):
-        decode(image_files(tmp_path, PNG, bomb), 16)
+        decode(image_files(tmp_path, PNG, bomb), Fit(16, 16))

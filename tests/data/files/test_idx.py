@@ -1,10 +1,11 @@
 """The idx format: what is read, and what is refused in one line."""
 
 import gzip
+import struct
 
 import numpy as np
 import pytest
-from data.making import idx, noise
+from data.making import flipped, idx, noise, outcome_of, peak_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def test_what_is_refused(tmp_path, content, message, gzipped):
 
 def test_a_truncated_gzip_file(tmp_path):
     path = written(tmp_path / "images.gz", gzip.compress(IMAGES)[:-30])
-    with pytest.raises(ValueError, match=r"cannot read .*images.gz"):
+    with pytest.raises(ValueError, match=r"images.gz is truncated or damaged"):
         read_idx(path, axes=3)
 
 
@@ -75,3 +76,23 @@ def test_one_label_per_image(tmp_path):
     labels = written(tmp_path / "labels", idx(np.zeros(5)))
     with pytest.raises(ValueError, match=r"has 6 images, .* has 5 labels"):
         read_split(images, labels)
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_an_announcement_takes_no_memory(tmp_path, gzipped):
+    """3 GB announced, 120 bytes there."""
+    header = struct.pack(">HBB3I", 0, 8, 3, 3_000_000, 32, 32)
+    path = written(tmp_path / "images", header + bytes(120), gzipped)
+    assert peak_of(lambda: read_idx(path, axes=3)) < 4 << 20
+    with pytest.raises(ValueError, match="is truncated: its header announces 3,072,000,000 values"):
+        read_idx(path, axes=3)
+
+
+def test_flipped_bits(tmp_path):
+    path = tmp_path / "images.gz"
+    outcomes = [
+        outcome_of(path, content, lambda path: read_idx(path, axes=3))
+        for content in flipped(gzip.compress(IMAGES), 60)
+    ]
+    assert all(found is None or np.array_equal(found, noise(6, 5, 4)) for found in outcomes)
+    assert sum(found is None for found in outcomes) > 50

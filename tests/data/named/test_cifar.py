@@ -66,3 +66,14 @@ def test_a_truncated_archive(tmp_path):
     path = archive(tmp_path, files(CIFAR10))
     path.write_bytes(path.read_bytes()[:-2000])
     refused("cifar10", "is truncated or damaged", cache_dir=tmp_path)
+
+
+def test_an_archive_with_two_data_sets(tmp_path):
+    contents = {f"{top}/{file}": c for top in "ab" for file, c in files(CIFAR10).items()}
+    in_tar(tmp_path / CIFAR10.archive, contents)
+    refused("cifar10", "holds several data sets: in ['a', 'b']", cache_dir=tmp_path)
+
+
+def test_labels_past_the_number_of_classes_name_the_archive(tmp_path):
+    archive(tmp_path, files(CIFAR10) | {CIFAR10.classes: b"a\nb\n"})
+    refused("cifar10", f"{CIFAR10.archive} ... labels out of range", cache_dir=tmp_path)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data.making import flipped, outcome_of, same
 
 from tinybar.data import NO_AUGMENTATION, load
+from tinybar.data.named import digits as module
 from tinybar.data.named.digits import find_archive
 
 SHA256 = "13a785eb7d2a25e1132ceea283c0eaa840684c927f6a7d5bb175f360112390d8"  # of digits.npz
@@ -43,3 +45,13 @@ def test_a_missing_archive(monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda path: False)
     with pytest.raises(FileNotFoundError, match=r"the embedded digits are missing: .*reinstall"):
         load("digits")
+
+
+def test_flipped_bits(tmp_path, monkeypatch):
+    path, whole, expected = tmp_path / "digits.npz", find_archive().read_bytes(), load("digits")
+    monkeypatch.setattr(module, "find_archive", lambda: path)
+    outcomes = [
+        outcome_of(path, content, lambda _: load("digits")) for content in flipped(whole, 60)
+    ]
+    assert all(found is None or same(found, expected) for found in outcomes)
+    assert outcomes.count(None) > 40

@@ -33,4 +33,4 @@ def test_by_name(tmp_path, name, flip, subfolder):
 
 def test_labels_past_the_number_of_classes(tmp_path):
     in_folder(tmp_path, files(np.arange(22) % 11))
-    refused("mnist", "labels out of range: train has 0..10", cache_dir=tmp_path)
+    refused("mnist", f"{tmp_path} ... labels out of range: train has 0..10", cache_dir=tmp_path)

@@ -1,9 +1,14 @@
-"""Decoded images on disk, so that image files are decoded once."""
+"""Decoded images on disk, so that image files are decoded once.
+
+A cache is an array in NumPy's format, followed by the SHA-256 of all before it. It is written image
+by image: no more than a few of them are in memory.
+"""
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from ...runtime.files import write_whole
+from .decoder import AS_IS, Fit
 from .folders import ImageFile
 from .images import Contents, decode
+
+FORMAT = 2  # of caches; it changes too when the same file is decoded to other pixels
+CHECKSUM = hashlib.sha256().digest_size
 
 
 def load_images(
     source: Path,
     files: list[ImageFile],
     cache_dir: Path | None,
-    image_size: int | None = None,
+    fit: Fit = AS_IS,
     contents: Contents | None = None,
 ) -> np.ndarray:
     """The pixels of all files, (N, H, W, C) uint8: a read-only memory map if there is a cache_dir.
@@ -29,16 +38,18 @@ def load_images(
     errors: as `decode`; ValueError also where the cache cannot be written.
     """
     if cache_dir is None:
-        return decode(files, image_size, contents)
-    name = cache_name(source)
-    path = cache_dir / f"{name}-{_fingerprint(source, files, image_size)}.npy"
+        return decode(files, fit, contents)
+    name, key = f"{cache_name(source)}-{fit}", _fingerprint(source, files, fit)
+    path = cache_dir / f"{name}-{key}.npy"
     with open_cache(cache_dir):
+        # Under whatever name: the same files may have been elsewhere.
+        for found in (path, *cache_dir.glob(f"*-{key}.npy")):
+            if (images := _read(found, len(files))) is not None:
+                return images
+        write_whole(path, lambda temporary: _write(temporary, files, fit, contents))
+        for outdated in set(cache_dir.glob(f"{glob.escape(name)}-*.npy")) - {path}:
+            outdated.unlink(missing_ok=True)
         images = _read(path, len(files))
-        if images is None:
-            _write(path, decode(files, image_size, contents))
-            for outdated in set(cache_dir.glob(f"{glob.escape(name)}-*.npy")) - {path}:
-                outdated.unlink(missing_ok=True)
-            images = _read(path, len(files))
     if images is None:
         raise ValueError(f"the cache {str(path)!r} cannot be read back after writing it")
     return images
@@ -62,11 +73,11 @@ def open_cache(cache_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def _fingerprint(source: Path, files: list[ImageFile], image_size: int | None) -> str:
+def _fingerprint(source: Path, files: list[ImageFile], fit: Fit) -> str:
     """A hash that changes with the name, size or modification time of any file."""
     # fsencode, because a file's name need not be valid Unicode; NUL occurs in no path.
     inside = len(os.fspath(source))  # the rest of a path is relative to the source
-    lines = [str(image_size).encode()]
+    lines = [f"{FORMAT} {fit}".encode()]
     lines += [
         b"%s\0%d\0%d" % (os.fsencode(file.path[inside:]), file.size, file.mtime_ns)
         for file in files
@@ -75,8 +86,11 @@ def _fingerprint(source: Path, files: list[ImageFile], image_size: int | None) -
 
 
 def _read(path: Path, count: int) -> np.ndarray | None:
-    """A read-only memory map of (count, H, W, C) uint8, or None if the file holds no such array."""
+    """A read-only memory map of (count, H, W, C) uint8, or None if the file is no such array."""
     try:
+        stored = np.memmap(path, np.uint8, "r")
+        if hashlib.sha256(stored[:-CHECKSUM]).digest() != stored[-CHECKSUM:].tobytes():
+            return None
         images = np.lib.format.open_memmap(path, mode="r")  # which never unpickles
     except FileNotFoundError:
         return None
@@ -89,9 +103,25 @@ def _read(path: Path, count: int) -> np.ndarray | None:
     return np.asarray(images)
 
 
-def _write(path: Path, images: np.ndarray) -> None:
-    def write(temporary: Path) -> None:
-        with open(temporary, "wb") as file:
-            np.save(file, images, allow_pickle=False)
+def _write(path: Path, files: list[ImageFile], fit: Fit, contents: Contents | None) -> None:
+    with open(path, "wb+") as file:
+        decode(files, fit, contents, lambda shape: _Rows(file, shape))
+        file.seek(0)
+        checksum = hashlib.file_digest(file, "sha256").digest()
+        file.seek(0, os.SEEK_END)
+        file.write(checksum)
 
-    write_whole(path, write)
+
+class _Rows:
+    """An array of that shape in a file: `rows[index] = pixels` writes one image."""
+
+    def __init__(self, file, shape: tuple[int, ...]):
+        file.seek(0)
+        file.truncate()
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        self.file, self.start, self.size = file, file.tell(), math.prod(shape[1:])
+
+    def __setitem__(self, index: int, pixels: np.ndarray) -> None:
+        self.file.seek(self.start + index * self.size)
+        self.file.write(np.ascontiguousarray(pixels))

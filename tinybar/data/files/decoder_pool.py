@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ...runtime.files import FileError
 from ...runtime.threads import processors
-from .decoder import Batch, Decoder, raise_on_decompression_bomb
+from .decoder import Batch, Decoder, filter_warnings
 
 MIN_IMAGES = 4096  # for fewer, starting processes takes longer than they save
 
@@ -44,13 +45,13 @@ class DecoderPool:
         for process in self.processes:
             process.close()
 
-    def decode(self, batches: list[Batch]) -> Iterator[list[np.ndarray | None]]:
-        """`Decoder.decode` of every image, batch by batch, in their order."""
+    def decode(self, batches: list[Batch]) -> Iterator[list[np.ndarray | str | None]]:
+        """`Decoder.decode_all` of every batch, in their order."""
         if not self.processes:
             return map(self.decoder.decode_all, batches)
         return self._threads.map(self._decode, batches)
 
-    def _decode(self, batch: Batch) -> list[np.ndarray | None]:
+    def _decode(self, batch: Batch) -> list[np.ndarray | str | None]:
         process = self._idle.get()
         try:
             return process.decode(batch)
@@ -73,7 +74,7 @@ class _Process:
         )
         self._send(decoder)
 
-    def decode(self, batch: Batch) -> list[np.ndarray | None]:
+    def decode(self, batch: Batch) -> list[np.ndarray | str | None]:
         try:
             self._send([(len(c) if isinstance(c, bytes) else c, path) for c, path in batch])
             for content, _ in batch:
@@ -82,10 +83,10 @@ class _Process:
             self.process.stdin.flush()
             answer = json.loads(self.process.stdout.readline())
             if isinstance(answer, list):
-                return [self._read() if is_decoded else None for is_decoded in answer]
+                return [self._read() if one is True else one or None for one in answer]
         except (OSError, EOFError, json.JSONDecodeError) as error:
             raise RuntimeError("a process that decodes images has died") from error
-        raise ValueError(answer)
+        raise FileError(answer)
 
     def _read(self) -> np.ndarray:
         size = math.prod(self.shape)
@@ -106,19 +107,19 @@ class _Process:
 
 def serve() -> None:
     """Decode batches from standard input until it ends. The main function of a process."""
-    raise_on_decompression_bomb()
+    filter_warnings()
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
-    shape, reference, resize = json.loads(stdin.readline())
-    decoder = Decoder(tuple(shape), reference, resize)
+    shape, *rest = json.loads(stdin.readline())
+    decoder = Decoder(tuple(shape), *rest)
     while line := stdin.readline():
         batch = [(stdin.read(c) if isinstance(c, int) else c, p) for c, p in json.loads(line)]
         try:
             decoded = decoder.decode_all(batch)
-            answer = [pixels is not None for pixels in decoded]
+            answer = [p if isinstance(p, str) else p is not None for p in decoded]
         except ValueError as error:
             decoded, answer = [], str(error)
         stdout.write(json.dumps(answer).encode("ascii") + b"\n")
         for pixels in decoded:
-            if pixels is not None:
+            if isinstance(pixels, np.ndarray):
                 stdout.write(pixels.tobytes())
         stdout.flush()

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...runtime.files import FileError, reading
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+UNREAD_SUFFIXES = (
+    ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jp2", ".jxl", ".ppm", ".pgm",
+)  # fmt: skip
+SPLITS = ("train", "test")
 LAYOUT = "train/CLASS/*.png and test/CLASS/*.png"
+MISPLACED = "not directly in a class folder"
 
 
 class ImageFile(NamedTuple):
@@ -26,42 +35,97 @@ class ImageFile(NamedTuple):
     entry: int = 0
 
 
-def list_images(folder: Path, splits: Sequence[str]) -> list[ImageFile]:
+class Listing(NamedTuple):
+    """What was found. passed_over: the number of images that are not read, by reason."""
+
+    files: list[ImageFile]
+    passed_over: Counter[str]
+
+
+def list_images(folder: Path, splits: Sequence[str]) -> Listing:
     """All images of the splits, sorted by class and path within each.
 
-    Names that begin with a dot are ignored. Raises ValueError for a split or class that is missing
-    or empty, and for a folder that cannot be read.
+    Names that begin with a dot are passed over. Raises FileError for a split or class that is
+    missing or empty, and for a folder that cannot be read.
     """
-    files = []
+    files, passed_over = [], Counter()
     for split in splits:
         root = folder / split
         if not os.path.isdir(root):
-            raise ValueError(f"{str(folder)!r} has no folder {split!r}: expected {LAYOUT}")
-        classes = sorted(entry.name for entry in _visible(root) if entry.is_dir())
+            raise FileError(f"{str(folder)!r} has no folder {split!r}: expected {LAYOUT}")
+        inside = _entries(root)
+        passed_over += Counter(MISPLACED for entry in inside if _is_image(entry.name))
+        folders = [entry for entry in inside if os.path.isdir(entry.path)]
+        passed_over["hidden"] += sum(_count(entry) for entry in folders if entry.name[0] == ".")
+        classes = sorted((entry for entry in folders if entry.name[0] != "."), key=lambda e: e.name)
         if not classes:
-            raise ValueError(f"{str(root)!r} has no class folders: expected one folder per class")
-        for class_name in classes:
-            images = sorted(_images(root / class_name, split, class_name))
+            raise FileError(f"{str(root)!r} has no class folders: expected one folder per class")
+        for entry in classes:
+            others = Counter()
+            images = sorted(_images(entry, split, others))
             if not images:
-                raise ValueError(
-                    f"class folder {str(root / class_name)!r} has no images "
-                    f"({', '.join(IMAGE_SUFFIXES)})"
+                found = f"; it has {told(+others)}" if +others else ""
+                raise FileError(
+                    f"class folder {entry.path!r} has no images "
+                    f"({', '.join(IMAGE_SUFFIXES)}){found}"
                 )
             files += images
-    return files
+            passed_over += others
+    return Listing(files, +passed_over)
 
 
-def _images(folder: Path, split: str, class_name: str) -> list[ImageFile]:
-    return [
-        ImageFile(split, class_name, entry.path, (stat := entry.stat()).st_size, stat.st_mtime_ns)
-        for entry in _visible(folder)
-        if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()
-    ]
+def _images(folder: os.DirEntry, split: str, others: Counter) -> Iterator[ImageFile]:
+    """The images of a class folder; those that are not read are counted in `others`."""
+    for entry in _entries(folder.path):
+        reason = unread(entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            others[MISPLACED] += _count(entry)
+        elif not (entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path)):
+            others["broken links"] += _is_image(entry.name)
+        elif reason is None:
+            with reading(entry.path):
+                stat = entry.stat()
+            yield ImageFile(
+                split, readable(folder.name), entry.path, stat.st_size, stat.st_mtime_ns
+            )
+        elif reason:
+            others[reason] += 1
 
 
-def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise ValueError(f"cannot list folder {str(folder)!r}: {error.strerror}") from error
+def unread(name: str) -> str | None:
+    """Why a file of that name is not read; None for an image that is, "" for what is no image."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in UNREAD_SUFFIXES:
+        return suffix
+    if suffix not in IMAGE_SUFFIXES or name.startswith("._"):  # "._": notes that macOS makes
+        return ""
+    return "hidden" if name.startswith(".") else None
+
+
+def _is_image(name: str) -> bool:
+    return unread(name) != ""
+
+
+def _count(folder: os.DirEntry) -> int:
+    """The number of images at any depth; links are not followed, so that there is no loop."""
+    return sum(_is_image(name) for _, _, names in os.walk(folder.path) for name in names)
+
+
+def _entries(folder: os.PathLike[str] | str) -> list[os.DirEntry[str]]:
+    with reading(folder), os.scandir(folder) as entries:
+        return list(entries)
+
+
+def told(passed_over: Counter[str]) -> str:
+    """The numbers and reasons in words: "2 hidden, 1 .webp"."""
+    return ", ".join(f"{count} {reason}" for reason, count in passed_over.most_common())
+
+
+def readable(name: str) -> str:
+    """A file's name as text that every file and screen takes.
+
+    In composed Unicode (NFC), because the same name is decomposed on a Mac; bytes that are not
+    UTF-8 are escaped.
+    """
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)

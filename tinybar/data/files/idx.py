@@ -9,54 +9,53 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ...runtime.files import FileError, reading
 from ..dataset import Split
 
 UNSIGNED_BYTES = 8
 MAX_VALUES = 1 << 32  # that a header may announce
+PIECE = 1 << 20  # bytes read at once
 
 
 def read_split(images: Path, labels: Path) -> Split:
-    """Images (N, H, W, 1) and labels (N,) from a pair of files. Raises ValueError as `read_idx`."""
+    """Images (N, H, W, 1) and labels (N,) from a pair of files. Raises FileError as `read_idx`."""
     pixels, classes = read_idx(images, axes=3), read_idx(labels, axes=1)
     if len(pixels) != len(classes):
-        raise ValueError(
+        raise FileError(
             f"{images} has {len(pixels)} images, but {labels} has {len(classes)} labels"
         )
     return Split(pixels[..., None], classes.astype(np.int64))
 
 
 def read_idx(path: Path, axes: int) -> np.ndarray:
-    """The array in the file, uint8. No more is decompressed than the header announces.
+    """The array in the file, uint8. No more is read than the header announces and the file holds.
 
-    Raises ValueError, naming the file, if it is missing, truncated, too long, or has another
-    format or number of axes.
+    Raises FileError if it is missing, truncated, too long, or has another format or number of axes.
     """
-    try:
+    with reading(path):
         with open(path, "rb") as file:
             is_gzipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_gzipped else open(path, "rb") as file:
             header = file.read(4)
             if len(header) < 4 or header[:2] != b"\0\0" or header[2] != UNSIGNED_BYTES:
-                raise ValueError(f"{path} is not an idx file of bytes: it begins with {header!r}")
+                raise FileError(f"{path} is not an idx file of bytes: it begins with {header!r}")
             if header[3] != axes:
-                raise ValueError(f"{path} has {header[3]} axes, expected {axes}")
+                raise FileError(f"{path} has {header[3]} axes, expected {axes}")
             lengths = file.read(4 * axes)
             if len(lengths) < 4 * axes:
-                raise ValueError(f"{path} is truncated: it ends in its header")
+                raise FileError(f"{path} is truncated: it ends in its header")
             shape = struct.unpack(f">{axes}I", lengths)
             count = math.prod(shape)
             if count > MAX_VALUES:
-                raise ValueError(f"{path} announces an array of {shape}, which is too large")
-            values = file.read(count + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"cannot read {path}: {reason}") from error
+                raise FileError(f"{path} announces an array of {shape}, which is too large")
+            values = bytearray()  # grows with what is there: an announcement takes no memory
+            while piece := file.read(min(PIECE, count + 1 - len(values))):
+                values += piece
     if len(values) != count:
         state = "truncated" if len(values) < count else "too long"
-        raise ValueError(f"{path} is {state}: its header announces {count:,} values")
+        raise FileError(f"{path} is {state}: its header announces {count:,} values")
     return np.frombuffer(values, np.uint8).reshape(shape)

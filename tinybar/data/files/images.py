@@ -2,78 +2,124 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 
 import numpy as np
 
-from .decoder import GREY_MODES, Decoder, open_image, raise_on_decompression_bomb
+from ...runtime.files import FileError
+from .decoder import AS_IS, Decoder, Fit, ImageError, filter_warnings, size_and_mode
 from .decoder_pool import DecoderPool
 from .folders import ImageFile
 
 CHUNK = 256  # files whose contents are in memory at a time
+CHUNK_BYTES = 1 << 27  # of their contents, and of their pixels
 BATCH = 16  # files sent to a process at a time
+NAMED = 10  # images that cannot be used, in a message
 Contents = Callable[[], Iterable[tuple[int, str | bytes]]]  # (index, path or content) of each file
+Faults = dict[int, str]  # why images cannot be used, by index
 
 
 def decode(
-    files: list[ImageFile], image_size: int | None = None, contents: Contents | None = None
+    files: list[ImageFile],
+    fit: Fit = AS_IS,
+    contents: Contents | None = None,
+    allocate: Callable | None = None,
 ) -> np.ndarray:
     """The pixels of all files, (N, H, W, C) uint8. C is 1 if every image is grey, otherwise 3.
 
-    image_size: side of the square that images are resized and cropped to, as in `Decoder`; None:
-        all must have one size.
+    fit: what images are resized, cropped and converted to; by default, all must have one size.
     contents: returns the contents of files that are not on disk, in any order; called once or more.
+    allocate: makes what images are written to, `array[index] = pixels`, from its shape: an array
+        by default. It is called again if an image turns out to be in colour. Every row of the last
+        one is filled, exactly once.
 
-    Raises ValueError that names the first file, in the given order, that cannot be used.
+    Raises FileError that names the images, in the given order, that cannot be used.
     """
-    for file in files:
-        if file.size == 0:
-            raise ValueError(f"image {file.path!r} is empty (0 bytes)")
     contents = contents or (lambda: enumerate(file.path for file in files))
-    index, content = next(iter(contents()))
-    reference = files[index].path
+    allocate = allocate or partial(np.empty, dtype=np.uint8)
     with warnings.catch_warnings():
-        raise_on_decompression_bomb()
-        with open_image(content, reference) as image:
-            width, height = (image_size, image_size) if image_size else image.size
-            grey = image.mode in GREY_MODES
-        for channels in (1, 3) if grey else (3,):
-            decoder = Decoder((height, width, channels), reference, bool(image_size))
-            images = np.empty((len(files), *decoder.shape), np.uint8)
+        filter_warnings()
+        reference, (height, width), grey = _first(files, contents)
+        resize = fit.height is not None
+        height, width = (fit.height, fit.width) if resize else (height, width)
+        for channels in (fit.channels,) if fit.channels else (1, 3) if grey else (3,):
+            convert = fit.channels is not None
+            decoder = Decoder((height, width, channels), reference, resize, convert)
+            images = allocate((len(files), *decoder.shape))
             with DecoderPool(decoder, len(files)) as pool:
                 if _decode_into(images, files, _with_progress_bar(contents(), len(files)), pool):
                     break  # otherwise an image is in colour, and all become RGB
     return images
 
 
-def _decode_into(
-    images: np.ndarray, files: list[ImageFile], contents: Iterator, pool: DecoderPool
-) -> bool:
+def _first(files: list[ImageFile], contents: Contents) -> tuple[str, tuple[int, int], bool]:
+    """Path, size and whether it is grey, of the first image that can be used."""
+    faults = {}
+    for index, content in contents():
+        try:
+            return files[index].path, *size_and_mode(content, files[index].path)
+        except ImageError as error:
+            faults[index] = str(error)
+    raise _refused(faults, len(files))
+
+
+def _decode_into(images, files: list[ImageFile], contents: Iterable, pool: DecoderPool) -> bool:
     """Fill `images`; False if `images` is grey but a file is in colour."""
-    is_filled = np.zeros(len(files), bool)
-    while chunk := sorted(islice(contents, CHUNK), key=lambda item: item[0]):
+    is_read, faults = np.zeros(len(files), bool), {}
+    most = max(1, min(CHUNK, CHUNK_BYTES // math.prod(pool.decoder.shape)))
+    for chunk in _chunks(contents, most):
         named = [(content, files[index].path) for index, content in chunk]
         batches = [named[k : k + BATCH] for k in range(0, len(named), BATCH)]
         decoded = chain.from_iterable(pool.decode(batches))
         for (index, _), pixels in zip(chunk, decoded, strict=True):
             if pixels is None:
                 return False
-            if is_filled[index]:
-                raise ValueError(f"image {files[index].path!r} was read twice")
-            images[index], is_filled[index] = pixels, True
-    if not is_filled.all():
-        raise ValueError(f"image {files[is_filled.argmin()].path!r} could not be found again")
+            if is_read[index]:
+                raise FileError(f"image {files[index].path!r} was read twice")
+            is_read[index] = True
+            if isinstance(pixels, str):
+                faults[index] = pixels
+            else:
+                images[index] = pixels
+    if not is_read.all():
+        raise FileError(f"image {files[is_read.argmin()].path!r} could not be found again")
+    if faults:
+        raise _refused(faults, len(files))
     return True
 
 
-def _with_progress_bar(contents: Iterable, count: int) -> Iterator:
+def _chunks(contents: Iterable, most: int) -> Iterator[list]:
+    """The contents in lists of up to `most`, and of few bytes, each sorted by index."""
+    chunk, size = [], 0
+    for index, content in contents:
+        chunk.append((index, content))
+        size += len(content)
+        if len(chunk) == most or size >= CHUNK_BYTES:
+            yield sorted(chunk, key=lambda item: item[0])
+            chunk, size = [], 0
+    if chunk:
+        yield sorted(chunk, key=lambda item: item[0])
+
+
+def _refused(faults: Faults, count: int) -> FileError:
+    first = [faults[index] for index in sorted(faults)[:NAMED]]
+    if len(faults) == 1:
+        return FileError(*first)
+    more = f"; and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
+    all_ = f"{len(faults):,} of {count:,} images cannot be used"
+    return FileError(f"{all_}: {'; '.join(first)}{more}")
+
+
+def _with_progress_bar(contents: Iterable, count: int) -> Iterable:
     """The contents unchanged, with a progress bar on a terminal if there are many."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
     if not console.is_terminal or count < CHUNK:
-        return iter(contents)
-    return iter(track(contents, "decoding images", count, console=console, transient=True))
+        return contents
+    return track(contents, "decoding images", count, console=console, transient=True)

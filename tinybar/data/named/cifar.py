@@ -4,12 +4,12 @@ An image is a record: its label (for CIFAR-100 the coarse label, then the fine o
 bytes, 1024 green, 1024 blue, row by row.
 """
 
-from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ...runtime.files import FileError, reading
 from ..augmentation import STANDARD
 from ..dataset import Dataset, Split
 from ..files import archives
@@ -71,14 +71,15 @@ def _load(name: str, layout: Layout, data_dir: Path) -> Dataset:
     wanted = {*layout.train, *layout.test, layout.classes}
     contents = _read(path, wanted)
     if missing := sorted(wanted - contents.keys()):
-        raise ValueError(f"{path} has no {missing[0]}")
+        raise FileError(f"{path} has no {missing[0]}")
     text = contents[layout.classes].decode("utf-8", "replace")
     classes = tuple(line.strip() for line in text.splitlines() if line.strip())
     train, test = (
         _split(path, {file: contents[file] for file in files}, layout.label_bytes)
         for files in (layout.train, layout.test)
     )
-    return Dataset(name, classes, train, test, STANDARD)
+    with reading(path):
+        return Dataset(name, classes, train, test, STANDARD)
 
 
 def _find(layout: Layout, folders: list[Path]) -> Path:
@@ -89,21 +90,27 @@ def _find(layout: Layout, folders: list[Path]) -> Path:
     return find_or_download(RemoteFile(URL + layout.archive, layout.md5), folders)
 
 
-def _read(path: Path, wanted: Container[str]) -> dict[str, bytes]:
+def _read(path: Path, wanted: set[str]) -> dict[str, bytes]:
     """The contents of the wanted files in the archive or folder, by name."""
-    if path.is_file():
-        named = ((entry.name.rpartition("/")[2], entry) for entry in archives.entries(path))
-        return {name: entry.read() for name, entry in named if entry.is_file and name in wanted}
-    try:
-        return {file.name: file.read_bytes() for file in path.iterdir() if file.name in wanted}
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    if path.is_dir():
+        found = [path / name for name in wanted if (path / name).is_file()]
+        with reading(path):
+            return {file.name: file.read_bytes() for file in found}
+    contents, folders = {}, set()
+    for entry in archives.entries(path):
+        folder, _, name = entry.name.rpartition("/")
+        if entry.is_file and name in wanted:
+            contents[name] = entry.read()
+            folders.add(folder)
+    if len(folders) > 1:
+        raise FileError(f"the archive {path} holds several data sets: in {sorted(folders)}")
+    return contents
 
 
 def _split(path: Path, files: dict[str, bytes], label_bytes: int) -> Split:
     for name, content in files.items():
         if not content or len(content) % (label_bytes + PIXELS):
-            raise ValueError(
+            raise FileError(
                 f"{path}: {name} is truncated: {len(content):,} bytes, expected a multiple of "
                 f"{label_bytes + PIXELS:,}"
             )

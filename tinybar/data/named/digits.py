@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime.files import reading
 from ..dataset import Dataset, Split
 from ..image_folder import ImageOptions
 from ..registry import dataset
@@ -14,7 +15,8 @@ CLASSES = tuple("0123456789")
 @dataset("digits")
 def digits(data_dir: Path, options: ImageOptions) -> Dataset:
     """1,437 training and 360 test images, 8x8, grey, with values from 0 to 16."""
-    with np.load(find_archive(), allow_pickle=False) as stored:
+    path = find_archive()
+    with reading(path), np.load(path, allow_pickle=False) as stored:
         images = stored["images"][..., None]
         labels = stored["labels"].astype(np.int64)
         train, test = (Split(images[k], labels[k]) for k in (stored["train"], stored["test"]))

@@ -24,8 +24,10 @@ def mio_tcd(data_dir: Path, options: ImageOptions) -> Dataset:
             f"put the classification set of MIO-TCD (MIO-TCD-Classification.tar, from "
             f"tcd.miovision.com) unpacked into {str(source)!r}, as train/CLASS/*.jpg"
         )
-    files = _hold_out(list_images(source, ("train",)))
-    return from_files(source, files, options._replace(image_size=options.image_size or 128))
+    found = list_images(source, ("train",))
+    listing = found._replace(files=_hold_out(found.files))
+    options = options._replace(image_size=options.image_size or 128)
+    return from_files(source, listing, None, options)
 
 
 def _hold_out(files: list[ImageFile]) -> list[ImageFile]:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from ...runtime.files import reading
 from ..augmentation import STANDARD, Augmentation
-from ..dataset import Dataset, Split
+from ..dataset import Dataset
 from ..files.download import RemoteFile, find_or_download
 from ..files.idx import read_split
 from ..image_folder import ImageOptions
@@ -40,19 +41,28 @@ FASHION_CLASSES = (
 @dataset("mnist")
 def mnist(data_dir: Path, options: ImageOptions) -> Dataset:
     """60,000 training and 10,000 test images, 28x28, grey."""
-    splits = _read(MNIST_URL, MNIST_MD5, data_dir / "mnist", data_dir)
-    return Dataset("mnist", DIGITS, *splits, Augmentation(pad=4))  # digits have no mirror image
+    folders = data_dir / "mnist", data_dir
+    augmentation = Augmentation(pad=4)  # digits have no mirror image
+    return _load("mnist", DIGITS, augmentation, MNIST_URL, MNIST_MD5, folders)
 
 
 @dataset("fashion-mnist")
 def fashion_mnist(data_dir: Path, options: ImageOptions) -> Dataset:
     """60,000 training and 10,000 test images, 28x28, grey."""
     folders = data_dir / "fashion-mnist", data_dir, FASHION_DEBIAN
-    splits = _read(FASHION_URL, FASHION_MD5, *folders)
-    return Dataset("fashion-mnist", FASHION_CLASSES, *splits, STANDARD)
+    return _load("fashion-mnist", FASHION_CLASSES, STANDARD, FASHION_URL, FASHION_MD5, folders)
 
 
-def _read(url: str, md5: tuple[str, ...], *folders: Path) -> tuple[Split, Split]:
+def _load(
+    name: str,
+    classes: tuple[str, ...],
+    augmentation: Augmentation,
+    url: str,
+    md5: tuple[str, ...],
+    folders: tuple[Path, ...],
+) -> Dataset:
     remotes = [RemoteFile(url + file, sum_) for file, sum_ in zip(FILES, md5, strict=True)]
     paths = [find_or_download(remote, folders) for remote in remotes]
-    return read_split(*paths[:2]), read_split(*paths[2:])
+    splits = read_split(*paths[:2]), read_split(*paths[2:])
+    with reading(paths[0].parent):
+        return Dataset(name, classes, *splits, augmentation)
