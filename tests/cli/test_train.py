@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cli.common import QUICK, fails_with_one_line
+from data.making import in_folder, tree
 from train.test_config import FULL
 
 from tinybar.cli import main
@@ -151,3 +152,13 @@ def test_a_small_resnet_is_trained_on_the_digits(tmp_path, capsys):
     capsys.readouterr()
     assert main(["info", out, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["volume"] == result["volume"]
+
+
+def test_what_is_done_to_the_images_is_told_at_the_start(tmp_path, monkeypatch, capsys):
+    """And which of them are not read, on stderr."""
+    monkeypatch.chdir(tmp_path)
+    in_folder(tmp_path / "pets", tree((28, 28)) | {"train/cat/a.webp": b""})
+    assert main(["train", "--data", "pets", "--no-mirror", "--out", "run", *QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1] == "training images are shifted by up to 4 pixels"
+    assert err == f"1 images in {str(tmp_path / 'pets')!r} are passed over: 1 .webp\n"

@@ -62,3 +62,11 @@ def test_errors():
         Augmentation(0, 1)
     with pytest.raises(ValueError, match=r"images must be \(N, H, W, C\), got shape \(2, 2, 1\)"):
         NO_AUGMENTATION.apply(np.zeros((2, 2, 1)), np.random.default_rng(0))
+
+
+def test_in_words():
+    words = [Augmentation(*parts).describe() for parts in ((4, True), (1, False), (0, True), ())]
+    assert words == [
+        "shifted by up to 4 pixels and mirrored", "shifted by up to 1 pixel", "mirrored",
+        "not augmented",
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 from data.making import in_folder, refused, tree
 
 from tinybar.cli import main
-from tinybar.data import DATASETS, NO_AUGMENTATION, load
+from tinybar.data import DATASETS, NO_AUGMENTATION, Augmentation, load
 from tinybar.data.registry import dataset
 
 
@@ -56,3 +56,25 @@ def test_validation_and_augmentation_are_options_of_every_data_set(tmp_path):
     assert len(data.val) + len(data.train) == len(load("digits").train)
     folder = in_folder(tmp_path, tree((28, 28, 3)))
     assert load(folder, augment=False).augmentation == NO_AUGMENTATION
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, Augmentation(4, True)),
+        ({"mirror": False}, Augmentation(4, False)),
+        ({"shift": False}, Augmentation(0, True)),
+        ({"shift": False, "mirror": False}, NO_AUGMENTATION),
+        ({"shift": True, "mirror": True}, Augmentation(4, True)),
+        ({"augment": False, "shift": True, "mirror": True}, NO_AUGMENTATION),
+    ],
+)
+def test_shifts_and_mirror_images_by_a_switch_each(tmp_path, options, expected):
+    assert load(in_folder(tmp_path, tree((28, 30))), **options).augmentation == expected
+
+
+@pytest.mark.parametrize(("side", "pad"), [(6, 1), (8, 1), (21, 3), (27, 3)])
+def test_small_images_are_shifted_if_asked(tmp_path, side, pad):
+    in_folder(tmp_path, tree((side, 30)))
+    assert load(tmp_path, shift=True).augmentation == Augmentation(pad)
+    assert load(tmp_path, mirror=True).augmentation == Augmentation(0, True)

@@ -5,7 +5,9 @@ import tomllib
 
 import pytest
 import tomli_w
+from data.making import in_folder, tree
 
+from tinybar.data import Augmentation
 from tinybar.train.config import (
     Config,
     configure,
@@ -32,6 +34,7 @@ FULL = Config(
     skip_closed=True, precision="fp32", teacher="/t.safetensors", teacher_slow_epochs=2,
     init_from_teacher=True, image_size=32, val_fraction=0.1, augment=False,
     conv_algorithm="gather",
+    shift=False, mirror=False,
 )  # fmt: skip
 
 
@@ -146,3 +149,15 @@ def test_files_that_cannot_be_read(tmp_path):
         with pytest.raises(ValueError, match=r"bad.toml is not valid TOML") as error:
             read_toml(tmp_path / "bad.toml")
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["shift", "mirror"])
+def test_augmentation_is_not_asked_for_and_turned_off_at_once(option):
+    with pytest.raises(ValueError, match="--no-augment leaves no --shift and no --mirror"):
+        Config(augment=False, **{option: True})
+    assert not Config(augment=False, **{option: False}).augment
+
+
+def test_shifts_and_mirror_images_reach_the_data_set(tmp_path):
+    config = Config(data=str(in_folder(tmp_path / "set", tree((28, 28)))), mirror=False)
+    assert config.dataset(tmp_path / "cache").augmentation == Augmentation(4, False)

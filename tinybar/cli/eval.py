@@ -19,7 +19,9 @@ from .options import (
 @click.command("eval", short_help="Measure the test accuracy of a saved network.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="NAME|PATH", show_default="the network's own",
-              help="Data set to test on, by name or path.")  # fmt: skip
+              help="Data set to test on, by name, or the path of a folder or archive with "
+              "images in test/CLASS, which are made to the size and colours that the network takes."
+              )  # fmt: skip
 @data_dir_option
 @click.option("--teacher", is_flag=True, help="Test the full network, not the pruned one.")
 @json_option
@@ -45,6 +47,8 @@ def command(run, data, data_dir, teacher, as_json, device, conv_algorithm):
     use_precision("fp32")
     use_algorithm(conv_algorithm)
     outcome = evaluate(run, data, teacher, data_dir)
+    for note in outcome.pop("notes"):
+        click.echo(shown(note), err=True)
     if as_json:
         click.echo(json.dumps(outcome))
     else:

@@ -65,6 +65,8 @@ def command(preset, out, resume, memory, device, data_dir, **options):
     use_precision(config.precision)
     use_algorithm(config.conv_algorithm)
     dataset = config.dataset(data_dir)
+    for note in dataset.notes:
+        click.echo(shown(note), err=True)
     budget = check(config, dataset)
     if resume is None:
         folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
@@ -75,6 +77,7 @@ def command(preset, out, resume, memory, device, data_dir, **options):
         f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
         soft_wrap=True,
     )
+    console.print(f"training images are {dataset.augmentation.describe()}")
     try:
         with Display(console, config.metric, config.total_epochs) as display:
             facts = run(config, dataset, folder, display, budget)

@@ -42,8 +42,14 @@ class Config:
     val_fraction: float = _data(
         0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1)
     augment: bool = _data(
-        True, "Augment the training images with the random shifts and mirror images of the data "
-        "set.", paper="Section 5.1: standard preprocessing")
+        True, "Augment the training images with random shifts and mirror images.",
+        paper="Section 5.1: standard preprocessing")
+    shift: bool | None = _data(
+        None, "Shift them by up to 4 pixels, and no more than a seventh of a side.",
+        unset="on, for images of 28 pixels or more")
+    mirror: bool | None = _data(
+        None, "Mirror every other one, left to right.",
+        unset="on, for images of 28 pixels or more; off for mnist")
     model: str = _data(
         "wrn-16-4", f"Network: {nn.MODELS}.",
         metavar="NAME", paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD")
@@ -111,6 +117,10 @@ class Config:
     def __post_init__(self):
         for entry in options_of(Config):
             object.__setattr__(self, entry.field, entry.check(getattr(self, entry.field)))
+        if not self.augment and (self.shift or self.mirror):
+            raise ValueError(
+                "--no-augment leaves no --shift and no --mirror: leave one of them out"
+            )
         if self.epochs[0] < 1:
             raise ValueError(f"--epochs must begin with at least 1, got {self.epochs[0]}")
         slow, most = self.teacher_slow_epochs, self.teacher_epochs
@@ -124,8 +134,9 @@ class Config:
 
         Raises ValueError as `data.load`.
         """
-        options = {"val_fraction": self.val_fraction, "augment": self.augment, "seed": self.seed}
-        return data.load(self.data, cache_dir=cache_dir, image_size=self.image_size, **options)
+        names = "image_size", "val_fraction", "augment", "shift", "mirror", "seed"
+        options = {name: getattr(self, name) for name in names}
+        return data.load(self.data, cache_dir=cache_dir, **options)
 
     @property
     def total_epochs(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from .. import data, nn, pruning
 from ..nn import Module
 from .folder import RunFolder
@@ -26,33 +28,45 @@ def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict]:
 
 
 def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path) -> dict:
-    """Test accuracy and costs of a saved network.
+    """Test accuracy and costs of a saved network, and the notes of its data set.
 
-    name: of a data set with the same classes and image shape; None is the network's own. Raises
-    ValueError for a data set that does not fit, and as `saved_network` and `data.load`.
+    name: of a data set whose classes the network knows; its image files are made to what the
+    network takes. None is the network's own. Raises ValueError for a data set that does not fit,
+    and as `saved_network` and `data.load`.
     """
     model, about = saved_network(path, teacher)
     if name is None and Path(path).is_dir():
-        dataset = RunFolder.open(path).load_config().dataset(data_dir)
+        tested = RunFolder.open(path).load_config().dataset(data_dir)
     else:
-        dataset = data.load(name or about["name"], cache_dir=data_dir)
-    if dataset.image_shape != model.image_shape or dataset.num_classes != model.num_classes:
+        tested = data.load_test(_name(name, about), model.image_shape, data_dir)
+    shape, known = tested.test.images.shape[1:], about["classes"]
+    if shape != model.image_shape:
         raise ValueError(
-            f"the network takes images {model.image_shape} of {model.num_classes} classes, "
-            f"{dataset.name} has {dataset.image_shape} and {dataset.num_classes}"
+            f"the network takes images {model.image_shape}, but those of {tested.name} are {shape}"
         )
-    if list(dataset.classes) != about["classes"]:
+    if unknown := [name for name in tested.classes if name not in known]:
         raise ValueError(
-            f"the classes of {dataset.name} differ from those that the network was trained on"
+            f"the classes of {tested.name} differ from those that the network was trained on: "
+            f"it does not know {', '.join(unknown[:10])}"
         )
+    labels = np.array([known.index(name) for name in tested.classes])[tested.test.labels]
     # With the statistics of the training images then, which may have changed since.
-    statistics = about["mean"], about["std"], about["scale"]
-    images = data.Normalised(dataset.test.images, *statistics)
+    images = data.Normalised(tested.test.images, about["mean"], about["std"], tested.scale)
     return {
-        "dataset": dataset.name,
-        "images": len(dataset.test),
-        "accuracy": accuracy(model, images, dataset.test.labels),
+        "dataset": tested.name,
+        "images": len(labels),
+        "accuracy": accuracy(model, images, labels),
         "volume": pruning.volume(model),
         "flops": pruning.flops(model),
         "params": nn.count_parameters(model),
+        "notes": list(tested.notes),
     }
+
+
+def _name(name: str | None, about: dict) -> str:
+    """The data set to test on: the given one, or the network's own if its name is enough."""
+    if name is None and about["name"] not in data.DATASETS:
+        raise ValueError(
+            f"the network was trained on {about['name']!r}: say where it is, with --data PATH"
+        )
+    return about["name"] if name is None else name
