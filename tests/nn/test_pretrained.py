@@ -90,32 +90,71 @@ def spoilt(spoil) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda a: a.update(extra=a["fc.bias"]), r"'extra' belongs to no layer"),
-        (lambda a: a.update({"conv9.weight": a["fc.bias"]}), "'conv9.weight' belongs to no layer"),
-        (lambda a: a.pop("fc.bias"), r"missing linear\.bias"),
-        (lambda a: a.pop("block1.layer.1.conv2.weight"), r"missing blocks\.1\.conv2\.weight"),
-        (lambda a: a.update({"fc.bias": a["fc.bias"][:3]}), r"linear\.bias has shape \(10,\)"),
-        (lambda a: a["fc.bias"].fill(np.nan), "not finite"),
-        (lambda a: a.clear(), "missing blocks.0.bn1.beta"),
+        (lambda a: a.update(extra=a["fc.bias"]), "fit wrn-16-2: unknown 'extra'$"),
+        (lambda a: a.update({"conv9.weight": a["fc.bias"]}), r"unknown 'conv9\.weight'$"),
+        (lambda a: a.pop("fc.bias"), r"fit wrn-16-2: missing 'fc\.bias'$"),
+        (
+            lambda a: a.pop("block1.layer.1.conv2.weight"),
+            r"missing 'block1\.layer\.1\.conv2\.weight'$",
+        ),
+        (
+            lambda a: a.pop("block2.layer.0.bn1.running_var"),
+            r"'block2\.layer\.0\.bn1\.running_var'",
+        ),
+        (
+            lambda a: a.update({"fc.bias": a["fc.bias"][:3]}),
+            r"fc\.bias has shape \(3,\), .* \(10,\)",
+        ),
+        (lambda a: a.update({"fc.weight": a["fc.weight"].T}), r"shape \(128, 10\), .* \(10, 128\)"),
+        (lambda a: a["fc.bias"].fill(np.nan), r"fc\.bias holds values that are not finite"),
+        (lambda a: a["bn1.running_var"].fill(-1), r"bn1\.running_var holds a negative variance"),
+        (
+            lambda a: a.update({"fc.bias": np.zeros(10, int)}),
+            r"fc\.bias has dtype float32, .* int64",
+        ),
+        (lambda a: a.clear(), r"missing 'block1\.layer\.0\.bn1\.bias' and \d\d more"),
         (
             lambda a: a.update({"block4.layer.0.conv1.weight": a["conv1.weight"]}),
-            "unknown blocks.6",
+            r"unknown 'block4\.layer\.0\.conv1\.weight'",
+        ),
+        (
+            lambda a: a.update(x=a.pop("conv1.weight")),
+            "fit wrn-16-2: missing 'conv1.weight'; unknown 'x'$",
         ),
     ],
-)
-def test_what_does_not_fit_is_named(spoil, message, tmp_path):
+)  # fmt: skip
+def test_what_does_not_fit_is_named_as_in_the_file(spoil, message, tmp_path):
     path = tmp_path / "net.safetensors"
-    save_file(spoilt(spoil), path)
+    save_file({name: np.ascontiguousarray(a) for name, a in spoilt(spoil).items()}, path)
     with pytest.raises(ValueError, match=message) as error:
         load_weights(wide(), path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
 
+def test_a_missing_shortcut_is_named_as_in_the_file(tmp_path):
+    make, groups = CASES["small"]
+    arrays = theirs(make(), groups)
+    del arrays["layer2.0.downsample.1.weight"]
+    save_file({f"module.{name}": array for name, array in arrays.items()}, tmp_path / "net")
+    with pytest.raises(ValueError, match=r"missing 'module\.layer2\.0\.downsample\.1\.weight'$"):
+        load_weights(make(), tmp_path / "net")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_floating_point_numbers_are_converted(dtype, tmp_path):
+    arrays = {name: a.astype(dtype) for name, a in theirs(wide(), [2, 2, 2]).items()}
+    save_file(arrays, tmp_path / "net")
+    model = wide()
+    load_weights(model, tmp_path / "net")
+    assert model.linear.weight.dtype == np.float32
+    assert np.array_equal(model.linear.weight.data.T, arrays["fc.weight"].astype(np.float32))
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.wide_resnet(10, 1, 10, (8, 8, 1)), "it holds wrn-10-1, not wrn-16-2"),
+        (nn.wide_resnet(10, 1, 10, (8, 8, 1)), "does not fit wrn-16-2: it holds wrn-10-1"),
         (nn.wide_resnet(16, 2, 10, (8, 8, 1), nn.HardConcrete), "with gates"),
         (nn.wide_resnet(16, 2, 10, (8, 8, 3)), r"stem\.weight has shape"),
     ],
@@ -124,6 +163,14 @@ def test_a_file_of_tinybar_s_that_does_not_fit(model, message, tmp_path):
     save_model(tmp_path / "a.safetensors", model, load("digits"))
     with pytest.raises(ValueError, match=message):
         load_weights(wide(), tmp_path / "a.safetensors")
+
+
+def test_classes_in_another_order_are_refused(tmp_path):
+    path, digits = tmp_path / "a.safetensors", load("digits")
+    save_model(path, wide(), digits)
+    load_weights(wide(), path, digits.classes)
+    with pytest.raises(ValueError, match="its classes are others, or in another order"):
+        load_weights(wide(), path, digits.classes[::-1])
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -131,7 +131,7 @@ def test_a_teacher_that_does_not_fit(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         check(Config(**{**vars(TINY), "teacher": str(tmp_path / "none")}), toy())
     save_model(tmp_path / "other", nn.build("wrn-10-2", 3, (6, 6, 1)), toy())
-    with pytest.raises(ValueError, match="it holds wrn-10-2, not wrn-10-1"):
+    with pytest.raises(ValueError, match="does not fit wrn-10-1: it holds wrn-10-2"):
         check(Config(**{**vars(TINY), "teacher": str(tmp_path / "other")}), toy())
 
 

@@ -18,84 +18,112 @@ first group (1) and its first block (0), `N` the block's place in the whole netw
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from ..runtime.files import read_safetensors
+from ..runtime.files import FileError, read_safetensors
 from . import ResidualNetwork, WideResNet
 
-ENDS_WIDE = {"conv1": "stem", "bn1": "bn", "fc": "linear", "linear": "linear"}
-ENDS_POST = ENDS_WIDE | {"bn1": "stem_bn"}
-BLOCK = re.compile(r"(?:layer(\d+)\.|block(\d+)\.layer\.)(\d+)\.(.+)")
-PARTS = {"convShortcut": "shortcut"} | {
-    f"{name}.{k}": part
-    for name in ("downsample", "shortcut")
-    for k, part in enumerate(("shortcut", "shortcut_bn"))
-}
+KINDS = {"gamma": "weight", "beta": "bias"}
+ENDS = {"stem": "conv1", "stem_bn": "bn1", "bn": "bn1"}
+BLOCKS = "layer{}.{}", "block{}.layer.{}"
+SHORTCUTS = (
+    {"shortcut": "downsample.0", "shortcut_bn": "downsample.1"},
+    {"shortcut": "shortcut.0", "shortcut_bn": "shortcut.1"},
+    {"shortcut": "convShortcut"},
+)
+LAYOUTS = {4: (3, 2, 0, 1), 2: (1, 0)}  # where PyTorch's axes are among tinybar's
 
 
-def load_weights(model: ResidualNetwork, path: Path) -> None:
+def load_weights(model: ResidualNetwork, path: Path, classes: Sequence[str] | None = None) -> None:
     """Fill a network without gates from a file that tinybar or PyTorch's safetensors wrote.
 
-    Raises ValueError, in one line that names the file, for a file that cannot be read, one of
-    another network, and for the first name or shape that does not fit.
+    classes: what the outputs mean, to be compared with what a file of tinybar's says of them.
+    Raises FileError for a file that cannot be read, one of another network, and for what does not
+    fit, by the names that the file has for it.
     """
     arrays, about = read_safetensors(Path(path), "network")
+    names = {}
     try:
         if about is None:
+            names = torch_names(model, arrays)
             arrays = from_torch(model, arrays)
-        elif about.get("network", {}).get("name") != model.name:
-            raise ValueError(f"it holds {_content(about)}, not {model.name}")
-        elif about["network"]["gated"]:
-            raise ValueError("it holds a network with gates, not a full one")
+        elif (held := _content(about)) != model.name:
+            raise ValueError(f"it holds {held}")
+        elif classes is not None and about["data"]["classes"] != list(classes):
+            raise ValueError("its classes are others, or in another order")
         model.load_state_dict(arrays)
+    except KeyError as error:
+        raise FileError(f"{path} holds no network: no {error}") from error
     except ValueError as error:
-        raise ValueError(f"{path} does not fit: {error}") from error
+        name, _, fault = str(error).partition(" ")
+        fault = f"{names.get(name, name)} {fault}"
+        raise FileError(f"{path} does not fit {model.name}: {fault}") from error
 
 
 def _content(about: Mapping) -> str:
-    network = about.get("network")
-    if network is None:
-        return "no network"
-    return network.get("name", "a compact network")
+    network = about["network"]
+    if network["kind"] == "compact":
+        return "a compact network"
+    return network["name"] + " with gates" * network["gated"]
 
 
 def from_torch(model: ResidualNetwork, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The state of `model` from arrays with PyTorch's names and layouts.
 
-    Raises ValueError for a name that belongs to no layer.
+    Raises ValueError for a name that is missing or belongs to no layer, and for another shape.
     """
-    names = {name: name.removeprefix("module.") for name in arrays}
-    names = {name: short for name, short in names.items() if "num_batches_tracked" not in short}
-    starts = _starts(names.values())
-    ends = ENDS_WIDE if isinstance(model, WideResNet) else ENDS_POST
-    return dict(_converted(name, arrays[full], ends, starts) for full, name in names.items())
+    names = torch_names(model, arrays)
+    stored = {name for name in arrays if not name.endswith("num_batches_tracked")}
+    expected = {*names.values()}
+    faults = ("missing", expected - stored), ("unknown", stored - expected)
+    faults = [f"{what} {_listed(names)}" for what, names in faults if names]
+    if faults:
+        raise ValueError("; ".join(faults))
+    state = {}
+    for name, own in _state(model):
+        array, axes = arrays[names[name]], LAYOUTS.get(own.ndim, range(own.ndim))
+        expected = tuple(own.shape[axis] for axis in axes)
+        if array.shape != expected:
+            raise ValueError(f"{names[name]} has shape {array.shape}, expected {expected}")
+        state[name] = array.transpose(np.argsort(axes))
+    return state
 
 
-def _starts(names) -> dict[int, int]:
-    """For every group, the place of its first block in the network."""
-    blocks = {(int(m[1] or m[2]), int(m[3])) for m in map(BLOCK.fullmatch, names) if m}
-    groups = sorted({group for group, _ in blocks})
-    return {group: sum(other < group for other, _ in blocks) for group in groups}
+def torch_names(model: ResidualNetwork, stored: Iterable[str]) -> dict[str, str]:
+    """{tinybar's name: PyTorch's} of all arrays, spelled as most of the stored names are."""
+    styles = [BLOCKS, SHORTCUTS, ("fc", "linear"), ("", "module.")]
+    if isinstance(model, WideResNet):
+        styles[:2] = BLOCKS[::-1], SHORTCUTS[::-1]
+    spelled = (dict(_spelled(model, *style)) for style in product(*styles))
+    return max(spelled, key=lambda names: len({*stored} & {*names.values()}))
 
 
-def _converted(
-    name: str, array: np.ndarray, ends: Mapping[str, str], starts: Mapping[int, int]
-) -> tuple[str, np.ndarray]:
-    """(tinybar's name, the array in its layout)."""
-    owner, _, kind = name.rpartition(".")
-    if found := BLOCK.fullmatch(owner):
-        group, block, part = int(found[1] or found[2]), int(found[3]), found[4]
-        layer = f"blocks.{starts[group] + block}.{PARTS.get(part, part)}"
-    elif owner in ends:
-        layer = ends[owner]
-    else:
-        raise ValueError(f"{name!r} belongs to no layer of the network")
-    if layer.rpartition(".")[2].split("_")[-1].startswith("bn"):
-        kind = {"weight": "gamma", "bias": "beta"}.get(kind, kind)
-    if array.ndim == 4:
-        array = array.transpose(2, 3, 1, 0)
-    return f"{layer}.{kind}", array.T if array.ndim == 2 else array
+def _spelled(
+    model: ResidualNetwork, block: str, shortcut: Mapping[str, str], head: str, prefix: str
+) -> Iterator[tuple[str, str]]:
+    starts = [k for k, b in enumerate(model.blocks) if k == 0 or b.shortcut is not None]
+    ends = ENDS | {"linear": head}
+    for name, _ in _state(model):
+        owner, _, kind = name.rpartition(".")
+        if owner in ends:
+            theirs = ends[owner]
+        else:
+            _, k, part = owner.split(".")
+            group = bisect(starts, int(k))
+            place = block.format(group, int(k) - starts[group - 1])
+            theirs = f"{place}.{shortcut.get(part, part)}"
+        yield name, f"{prefix}{theirs}.{KINDS.get(kind, kind)}"
+
+
+def _state(model: ResidualNetwork) -> list[tuple[str, np.ndarray]]:
+    return [*((name, p.data) for name, p in model.named_parameters()), *model.named_buffers()]
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, *more = sorted(names)
+    return f"{first!r} and {len(more)} more" if more else repr(first)

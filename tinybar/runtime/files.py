@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .foreign import what_it_is
+
 FORMAT = 1  # of what `save_arrays` writes
 BLANK = b"0" * 64  # stands for the checksum while it is computed
 DTYPES = {
@@ -132,9 +134,13 @@ def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict
     """
     from safetensors import deserialize
 
+    if path.is_dir():
+        raise FileError(f"{path} is a folder, a .safetensors file is needed")
     if not path.is_file():
         raise FileError(f"no such file: {path}")
     with reading(path):
+        if (foreign := what_it_is(path)) is not None:
+            raise FileError(f"{path} is not safetensors but {foreign}")
         content = path.read_bytes()
         end = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:end]).get("__metadata__", {}).get("tinybar")

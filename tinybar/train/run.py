@@ -51,7 +51,7 @@ def check(config: Config, dataset: Dataset) -> int:
         )
     if config.teacher is not None:
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
-        load_weights(plain, Path(config.teacher))
+        load_weights(plain, Path(config.teacher), dataset.classes)
     if config.skip_closed:
         nn.skip_closed(model)
     if len(dataset.train) < 2:
@@ -121,7 +121,8 @@ class Run:
         config, net = self.config, self._build(None)
         if config.teacher is not None:
             copied = self.folder.teacher.exists()  # a run resumes without the file it came from
-            load_weights(net, self.folder.teacher if copied else Path(config.teacher))
+            path = self.folder.teacher if copied else Path(config.teacher)
+            load_weights(net, path, self.images.dataset.classes)
         else:
             epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
             slow = epochs // 9 if slow is None else slow
