@@ -9,6 +9,8 @@ from rich.text import Text
 
 from .case import PARTS
 
+QUARTILES = ("median", "lower", "upper")
+
 
 def render(facts: dict) -> Group:
     """The tables of `bench`, `bench_run` or `bench_layers`, and the lines below."""
@@ -38,8 +40,8 @@ def _engines(facts: dict) -> Table:
         ratio = facts["ratios"].get(name)
         table.add_row(
             name,
-            f"{engine['median_ms']:.4g} ({engine['lower_ms']:.4g}-{engine['upper_ms']:.4g})",
-            f"{engine['images_per_second']:.4g}",
+            "{} ({}-{})".format(*(number(engine[f"{key}_ms"]) for key in QUARTILES)),
+            number(engine["images_per_second"]),
             "?" if engine["peak_bytes"] is None else f"{engine['peak_bytes'] / 2**20:.0f}",
             ratio_text(ratio) if ratio else "",
         )
@@ -47,6 +49,11 @@ def _engines(facts: dict) -> Table:
     if facts["ratios"]:
         table.caption = f"ratio: images/s of {first} : this one; above 1, {first} is faster"
     return table
+
+
+def number(value: float, digits: int = 4) -> str:
+    """With so many significant digits, and all those before the point."""
+    return f"{value:,.0f}" if value >= 10**digits - 0.5 else f"{value:.{digits}g}"
 
 
 def ratio_text(ratio: dict) -> str:
@@ -67,7 +74,7 @@ def _layers(facts: dict) -> Table:
             label = f"{entry['engine']} {entry['algorithm']}".removesuffix(" auto")
             chosen = " *" if entry["algorithm"] == layer["chosen"] else ""
             rate = 3 * layer["flops"] / _whole(entry) / 1e6
-            cells = (f"{entry[part]['median_ms']:.3g}" for part in PARTS)
+            cells = (number(entry[part]["median_ms"], 3) for part in PARTS)
             table.add_row(f"  {label}{chosen}", *cells, f"{rate:.0f}")
     table.caption = (
         "ms; backward: data and weight together; * tinybar's choice; GFLOP/s: the direct "
