@@ -71,7 +71,7 @@ class Adam:
         """Continue from `state_dict`. Raises ValueError if it is of other parameters."""
         own = {f"{key}.{k}": a for key in "mv" for k, a in enumerate(getattr(self, key))}
         if {*own, "t"} != set(state) or any(state[k].shape != a.shape for k, a in own.items()):
-            raise ValueError("this optimiser state belongs to other parameters")
+            raise ValueError("this optimizer state belongs to other parameters")
         self.t = int(state["t"])
         for name, array in own.items():
             array[...] = to_device(state[name])
