@@ -1,6 +1,7 @@
 """A run from end to end: the contract of its folder, the budget, determinism, interruptions."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -248,6 +249,19 @@ def test_a_budget_that_cannot_be_is_refused_before_training():
     assert check(Config(**{**vars(TINY), "budget": str(smallest)}), toy()) == smallest
     with pytest.raises(ValueError, match=f"cannot be pruned below {smallest}"):
         check(Config(**{**vars(TINY), "budget": str(smallest - 1)}), toy())
+
+
+@pytest.mark.parametrize("metric", sorted(pruning.COSTS))
+def test_a_budget_that_the_method_cannot_reach_is_refused_before_training(metric, tmp_path):
+    """Uniform widths keep a channel of every convolution."""
+    options = {**vars(TINY), "method": "scratch", "metric": metric, "epochs": (1, 0, 0)}
+    with pytest.raises(
+        ValueError, match=r"cannot be pruned below .* by --method scratch"
+    ) as refused:
+        check(Config(**options | {"budget": "20"}), toy())
+    smallest = re.search("below ([\\d,]+) by", str(refused.value))[1].replace(",", "")
+    _, facts = run_toy(tmp_path / "run", Config(**options | {"budget": smallest}))
+    assert facts["cost"] == int(smallest)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):

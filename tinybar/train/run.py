@@ -39,15 +39,16 @@ Listener = Callable[[dict], None]  # is called with the record of every epoch; t
 
 
 def check(config: Config, dataset: Dataset) -> int:
-    """The budget B. ValueError if the network cannot have it, or the options do not fit."""
+    """The budget B. ValueError if the method cannot keep it, or the options do not fit."""
+    random.seed(config.seed)  # as the run will draw
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape, nn.HardConcrete)
     cost = pruning.COSTS[config.metric]
     budget = parse_budget(config.budget, cost.full(model))
-    smallest = cost.smallest(model)
+    smallest = METHODS[config.method].smallest(cost, model)
     if budget < smallest:
         raise ValueError(
             f"budget {config.budget!r} is {budget:,}, but {config.model} cannot be pruned below "
-            f"{smallest:,}: its stem and its shortcuts keep one channel each"
+            f"{smallest:,} by --method {config.method}"
         )
     if config.teacher is not None:
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)

@@ -72,22 +72,29 @@ Recipe = Callable[[Run], CompactNetwork]
 
 
 class Method(NamedTuple):
-    """A recipe, and what it does in a few words."""
+    """A recipe, and what it does in a few words.
+
+    smallest: the least cost of a gated network that the recipe can reach.
+    """
 
     title: str
     recipe: Recipe
+    smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest
 
 
 METHODS: dict[str, Method] = {}
 
 
-def method(name: str, title: str):
-    """Register the decorated recipe as the method called `name`. title: for the help."""
+def method(name: str, title: str, smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest):
+    """Register the decorated recipe as the method called `name`.
+
+    title: for the help. smallest: the least cost that it can reach; any pruning can, by default.
+    """
 
     def register(recipe: Recipe) -> Recipe:
         if name in METHODS:
             raise ValueError(f"a method called {name!r} exists already")
-        METHODS[name] = Method(title, recipe)
+        METHODS[name] = Method(title, recipe, smallest)
         return recipe
 
     return register

@@ -20,7 +20,13 @@ from .recipe import Run, method
 OPEN = 1.0  # score of a channel that is kept
 
 
-@method("scratch", "uniform widths, drawn at random, trained from scratch")
+def one_channel_each(cost: Cost, model: ResidualNetwork) -> int:
+    """The cost with one channel in every convolution, those that `scratch` would draw."""
+    _keep(model, _ranks(model), 0)
+    return cost.exact(model)
+
+
+@method("scratch", "uniform widths, drawn at random, trained from scratch", one_channel_each)
 def scratch(run: Run) -> CompactNetwork:
     """Scale all widths alike, draw the channels at random, train as long as BAR does in all."""
     run.teacher()
@@ -39,7 +45,7 @@ def prune_at_random(model: ResidualNetwork, cost: Cost, budget: int) -> None:
     The share is the largest whose cost is at most `budget`; a convolution keeps at least one
     channel. Raises BudgetError if even one channel each costs more.
     """
-    ranks = [random.stream("gates").permutation(gate.scores().size) for gate in gates_of(model)]
+    ranks = _ranks(model)
     most = max(rank.size for rank in ranks)
     lowest, highest = 0, most * 4  # quarters of a channel of the widest layer
     while lowest < highest:
@@ -51,6 +57,10 @@ def prune_at_random(model: ResidualNetwork, cost: Cost, budget: int) -> None:
         raise BudgetError(
             f"one channel in every convolution costs {cost.exact(model):,}, above {budget:,}"
         )
+
+
+def _ranks(model: ResidualNetwork) -> list[np.ndarray]:
+    return [random.stream("gates").permutation(gate.scores().size) for gate in gates_of(model)]
 
 
 def _keep(model: ResidualNetwork, ranks: list[np.ndarray], share: float) -> None:
