@@ -14,7 +14,11 @@ PAGE = """# Options of a run
 and `distill = false`); flags override the file. A run writes its options to `config.toml` in its
 folder. A default in parentheses says what is done if the option is not given. The last column has
 the section of the paper, and the value there if the default is another. `tinybar train --help` has
-these options, and those that are not in `config.toml`: where to read and write, where to compute.
+these options, and those that are not in `config.toml`: where to write and where to compute.
+
+A run that is resumed keeps its options. Those with a * may be given beside `--resume` with another
+value, which is remembered: they say where the same data lies now, or how often to save. So may
+`--device`, `--threads` and `--memory`. Any other that differs is refused.
 """
 
 
@@ -23,7 +27,8 @@ def page(options: Iterable[Option]) -> str:
     groups: dict[str, list[str]] = {}
     for entry in options:
         flag = f"{entry.flag} {entry.values}".strip().replace("|", "\\|")
-        row = f"| `{flag}` | {entry.default_and_range} | {entry.help} | {entry.paper} |\n"
+        meaning = entry.help + " *" * entry.may_change
+        row = f"| `{flag}` | {entry.default_and_range} | {meaning} | {entry.paper} |\n"
         groups.setdefault(entry.group, []).append(row)
     head = "| option | default; range | meaning | paper |\n|---|---|---|---|\n"
     return PAGE + "".join(f"\n## {name}\n\n{head}{''.join(rows)}" for name, rows in groups.items())

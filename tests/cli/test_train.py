@@ -1,6 +1,7 @@
 """`tinybar train`."""
 
 import json
+import signal
 
 import pytest
 from cli.common import QUICK, fails_with_one_line
@@ -9,6 +10,7 @@ from train.test_config import FULL
 
 from tinybar.cli import main
 from tinybar.cli.train import command
+from tinybar.data.registry import DATASETS, NamedDataset
 from tinybar.train.config import Config, configure
 from tinybar.train.folder import RunFolder
 from tinybar.train.options import options_of
@@ -80,7 +82,9 @@ BAD_OPTIONS = [
     (["--threads", "many"], "'many' is not a valid integer"),
     (["--preset", "nope"], "unknown preset 'nope'"),
     (["--resume", "nowhere"], "nowhere is not a run folder"),
-    (["--resume", "nowhere", "--seed", "1"], "--resume takes the run's own options"),
+    (["--gate-lr", "1e38"], "--gate-lr must be in (0, 1000]"),
+    (["--temperature", "1e300"], "--temperature must be in [1, 1000]"),
+    (["--method", "scratch", "--budget", "100"], "cannot be pruned below 252 by --method scratch"),
 ]
 
 
@@ -102,6 +106,77 @@ def test_a_complete_run_is_not_resumed(run, capsys):
     fails_with_one_line(capsys, ["train", "--resume", "run"], 2, "run is complete", "result.json")
 
 
+BESIDE_RESUME = [
+    (["--seed", "1", "--lr", "0.1"], "--lr is 0.001, not 0.1, --seed is 0, not 1; only --data, "),
+    (["--preset", "paper-cifar10"], "--model is 'wrn-10-1', not 'wrn-28-12'"),
+    (["--out", "other"], "--out is other, but the run to resume is in cut"),
+    (["--data", "moved"], "unknown dataset 'moved'"),
+    (["--data", "moved"], "if the data has moved, give --data PATH or --data-dir DIR"),
+]
+
+
+@pytest.fixture
+def cut(tmp_path, monkeypatch):
+    """The folder of a run that has not got further than its options."""
+    monkeypatch.chdir(tmp_path)
+    given = {"data": "digits", "epochs": (1, 1, 0), "teacher_epochs": 1, "batch_size": 256}
+    return RunFolder.create(tmp_path / "cut", Config(model="wrn-10-1", **given))
+
+
+@pytest.mark.parametrize(("options", "word"), BESIDE_RESUME, ids=str)
+def test_options_beside_resume_that_differ(options, word, cut, capsys):
+    before = cut.config.read_bytes()
+    fails_with_one_line(capsys, ["train", "--resume", "cut", *options], 2, word)
+    assert cut.config.read_bytes() == before
+    assert [path.name for path in cut.path.iterdir()] == ["config.toml"]
+
+
+def test_options_beside_resume_that_agree_or_may_change(cut, tmp_path):
+    same = ["--model", "wrn-10-1", "--epochs", "1", "1", "0", "--out", "cut"]
+    may_change = ["--data-dir", "elsewhere", "--checkpoint-minutes", "2", "--device", "cpu"]
+    assert main(["train", "--resume", "cut", *same, *may_change]) == 0
+    config = cut.load_config()
+    assert (config.data_dir, config.checkpoint_minutes) == (str(tmp_path / "elsewhere"), 2.0)
+
+
+def signalled(number):
+    """What a function does in which the signal arrives."""
+    return lambda *arguments: signal.raise_signal(number)
+
+
+@pytest.fixture
+def _python_s_own_handler():
+    """pytest may have been started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_python_s_own_handler")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_data_is_loaded_leaves_nothing(
+    number, code, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(DATASETS, "slow", NamedDataset(signalled(number), resizable=False))
+    assert main(["train", "--data", "slow"]) == code
+    assert capsys.readouterr().err == "interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_at_the_end_of_a_run_loses_nothing(cut, monkeypatch, capsys):
+    """When everything is trained, and the latency is measured."""
+    with monkeypatch.context() as patch:
+        patch.setattr("tinybar.train.result.latencies", signalled(signal.SIGTERM))
+        assert main(["train", "--resume", "cut"]) == 143
+    captured = capsys.readouterr()
+    assert captured.err == "interrupted; resume with `tinybar train --resume cut`\n"
+    trained, lines = cut.pruned.read_bytes(), cut.metrics.read_bytes()
+    assert main(["train", "--resume", "cut"]) == 0
+    assert (cut.pruned.read_bytes(), cut.metrics.read_bytes()) == (trained, lines)
+    assert cut.result.exists()
+
+
 def test_damaged_checkpoints(run, capsys, tmp_path):
     folder = RunFolder.create(tmp_path / "cut", Config(model="wrn-10-1"))
     teacher = (run / "teacher.safetensors").read_bytes()
@@ -121,6 +196,7 @@ def test_damaged_checkpoints(run, capsys, tmp_path):
         ("nope = 1", "unknown option 'nope'"),
         ("seed = = 1", "not valid TOML"),
         ("lr = 'x'", "--lr must be a number, got 'x'"),
+        ("", "is truncated or damaged: it lacks val_fraction"),
     ],
 )
 def test_a_spoiled_config(line, word, capsys, tmp_path, monkeypatch):

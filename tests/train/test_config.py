@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from pathlib import Path
 
 import pytest
 import tomli_w
@@ -15,6 +16,7 @@ from tinybar.train.config import (
     load_preset,
     preset_names,
     read_toml,
+    reconfigure,
 )
 
 
@@ -35,6 +37,7 @@ FULL = Config(
     init_from_teacher=True, image_size=32, val_fraction=0.1, augment=False,
     conv_algorithm="gather",
     shift=False, mirror=False,
+    data_dir="/cache", checkpoint_minutes=1.5,
 )  # fmt: skip
 
 
@@ -70,6 +73,11 @@ def test_former_names():
     [
         ({"epochs": [0, 1, 1]}, "--epochs must begin with at least 1, got 0"),
         ({"teacher_epochs": 3, "teacher_slow_epochs": 4}, r"at most --teacher-epochs \(3\), got 4"),
+        ({"gate_lr": 1e38}, r"--gate-lr must be in \(0, 1000\], got 1e\+38"),
+        ({"temperature": 1e300}, r"--temperature must be in \[1, 1000\], got 1e\+300"),
+        ({"lr": 1e300}, r"--lr must be within ±1e\+30, got 1e\+300"),
+        ({"lambda_": 1e39}, r"--lambda must be within ±1e\+30, got 1e\+39"),
+        ({"data": "caf\udce9"}, r"--data 'caf\\udce9' is not UTF-8"),
         ({"alpha": 2}, r"--alpha must be in \[0, 1\], got 2"),
     ],
 )
@@ -115,25 +123,52 @@ def test_the_presets_of_the_paper(name, expected):
 
 
 def test_the_digits_have_a_preset_of_their_own(tmp_path, monkeypatch):
-    digits = from_table(load_preset("digits"))
+    cache = str(Path("data/cache").resolve())
+    digits = dataclasses.replace(from_table(load_preset("digits")), data_dir=cache)
     assert configure({}) == configure({"data": "digits"}) == digits != Config()
     assert configure({"seed": 3}) == dataclasses.replace(digits, seed=3)
+    assert configure({"data": ""}) == Config(data="", data_dir=cache)
+    assert configure({"data": "digits"}, "paper-cifar10").model == "wrn-28-12"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()  # is not the embedded data set
     assert configure({}).data == "digits"
-    assert configure({"data": ""}) == Config(data="")
-    (tmp_path / "mine.toml").write_text("model = 'wrn-16-1'\nbatch-size = 8")
-    assert configure({}, "mine.toml") == Config(model="wrn-16-1", batch_size=8)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte-order mark"])
+def test_a_preset_in_a_file(mark, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = mark + "model = 'wrn-16-1'\nbatch-size = 8"
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    own = {"model": "wrn-16-1", "batch_size": 8, "data_dir": str(tmp_path / "data" / "cache")}
+    assert configure({}, "mine.toml") == Config(**own)
     assert configure({"batch_size": 4}, "mine.toml").batch_size == 4
-    assert configure({"data": "digits"}, "paper-cifar10").model == "wrn-28-12"
 
 
 def test_paths_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    config = configure({"data": "photos", "teacher": "net.safetensors"})
+    config = configure({"data": "photos", "teacher": "net.safetensors", "data_dir": "here"})
     assert config.data == str(tmp_path / "photos")
     assert config.teacher == str(tmp_path / "net.safetensors")
+    assert config.data_dir == str(tmp_path / "here")
+    assert configure({"data": "photos"}).data_dir == str(tmp_path / "data" / "cache")
+
+
+def test_what_is_given_beside_resume(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "mine.toml").write_text("seed = 7")
+    same = {"seed": 7, "alpha": 0.5, "epochs": (3, 2, 1)}
+    assert reconfigure(FULL, same, "mine.toml") == FULL
+    changes = {"data": "moved", "data_dir": "cache", "checkpoint_minutes": 2.0}
+    paths = {"data": str(tmp_path / "moved"), "data_dir": str(tmp_path / "cache")}
+    assert reconfigure(FULL, changes) == dataclasses.replace(FULL, **changes | paths)
+    message = (
+        r"^a run keeps its options: --method is 'scratch', not 'bar', --seed is 7, not 8; only "
+        r"--data, --data-dir, --checkpoint-minutes, --device, --threads and --memory may change$"
+    )
+    with pytest.raises(ValueError, match=message):
+        reconfigure(FULL, {"seed": 8, "method": "bar", "data": "moved"})
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -21,6 +21,7 @@ class Declared:
     rate: float = option(0.5, "A rate.", group="A", above=0)
     share: float = option(0.0, "A share.", group="A", at_least=0, at_most=1)
     rest: float = option(0.0, "A rest.", group="A", at_least=0, below=1)
+    part: float = option(0.5, "A part.", group="A", above=0, at_most=1)
     any: float = option(0.0, "Any number.", group="A")
     sizes: tuple[int, int] = option((3, 2), "Two sizes.", group="A", at_least=1)
     size: int | None = option(None, "A size.", group="B", at_least=1, unset="none")
@@ -50,6 +51,8 @@ def test_values():
         ("rate", None, "--rate must be a number, got None"),
         ("any", math.inf, "--any must be finite, got inf"),
         ("share", 1.5, r"--share must be in \[0, 1\], got 1.5"),
+        ("part", 0, r"--part must be in \(0, 1\], got 0"),
+        ("any", -1e31, r"--any must be within ±1e\+30, got -1e\+31"),
         ("rest", 1, r"--rest must be in \[0, 1\), got 1"),
         ("sizes", (0, 1), "--sizes must each be at least 1, got 0"),
         ("sizes", (1, 2.5), r"--sizes must be 2 integers, got \(1, 2.5\)"),
@@ -105,6 +108,7 @@ def test_descriptions():
         "rate": ("X", "0.5; positive"),
         "share": ("X", "0.0; in [0, 1]"),
         "rest": ("X", "0.0; in [0, 1)"),
+        "part": ("X", "0.5; in (0, 1]"),
         "any": ("X", "0.0"),
         "sizes": ("N N", "3 2; at least 1"),
         "size": ("N", "(none); at least 1"),

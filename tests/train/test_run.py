@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,8 +135,9 @@ print(json.dumps([accuracy(model, images, digits.test.labels), pruning.volume(mo
 def test_the_config_is_resolved(run):
     config = RunFolder.open(run).load_config()
     assert config == Config(
-        data="digits", model="wrn-10-1", budget="4x", epochs=(2, 1, 1), teacher_epochs=1
-    )
+        data="digits", model="wrn-10-1", budget="4x", epochs=(2, 1, 1), teacher_epochs=1,
+        data_dir=str(Path("data/cache").resolve()),
+    )  # fmt: skip
 
 
 OTHER_RUNS = [

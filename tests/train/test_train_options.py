@@ -158,14 +158,9 @@ def test_every_metric_keeps_its_budget(metric, tmp_path):
 
 def test_every_option_is_tested():
     elsewhere = {"model", "skip_closed", "teacher"}  # above
-    elsewhere |= {
-        "data",
-        "image_size",
-        "val_fraction",
-        "augment",
-        "shift",
-        "mirror",
-    }  # see tests/data
+    elsewhere |= {"data", "image_size", "val_fraction", "augment", "shift", "mirror"}  # tests/data
+    elsewhere |= {"data_dir"}  # tests/cli
     elsewhere |= {"precision"}  # has an effect on a GPU only
     elsewhere |= {"conv_algorithm"}  # see tests/cli/test_train.py
+    elsewhere |= {"checkpoint_minutes"}  # see test_interruption
     assert {f.name for f in dataclasses.fields(Config)} == CHANGES.keys() | elsewhere

@@ -38,7 +38,7 @@ def resume_toy(path):
     """As in another process: nothing is known but the folder."""
     folder = RunFolder.open(path)
     config = folder.load_config()
-    budget = check(Config(**{**vars(config), "teacher": None}), toy())
+    budget = check(config, toy(), folder)
     return folder, train(config, toy(), folder, lambda record: None, budget)
 
 

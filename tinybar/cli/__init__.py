@@ -13,6 +13,7 @@ import click
 
 from .. import __version__, keep_freed_memory
 from ..report.text import outputs, shown
+from ..runtime import signals
 from ..runtime.environment import is_on
 from . import audit, bench, eval, info, train
 from .options import INTERRUPTED
@@ -64,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int | None:
     """The exit code, None where a command returned without one."""
     try:
-        cli.main(arguments, prog_name="tinybar", standalone_mode=False)
+        with signals.raised():
+            cli.main(arguments, prog_name="tinybar", standalone_mode=False)
         return None
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -74,6 +76,9 @@ def _run(arguments: list[str] | None) -> int | None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except signals.Interrupted as stop:
+        click.echo("interrupted", err=True)
+        return stop.code
     except click.ClickException as error:
         return _fail(error.format_message(), 2)
     except (ValueError, TypeError) as error:

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 
 from .. import __version__
-from .options import (
-    INTERRUPTED,
-    ConfigCommand,
-    Flag,
-    data_dir_option,
-    device_option,
-    threads_option,
-)
+from ..report.text import shown
+from ..runtime.files import FileError
+from ..runtime.signals import Interrupted
+from .options import ConfigCommand, Flag, device_option, threads_option
 
 
 @click.command("train", cls=ConfigCommand, short_help="Train a network and prune it to a budget.")
-@data_dir_option
 @click.option("--out", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               show_default="in runs/, named for the options",
-              help="New folder for the run.")  # fmt: skip
+              help="Folder for the run: a new one, or an empty one.")  # fmt: skip
 @click.option("--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               help="Continue the interrupted run in DIR, with its own options.")  # fmt: skip
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
 @device_option
 @threads_option
-def command(preset, out, resume, memory, device, data_dir, **options):
+def command(preset, out, resume, memory, device, **options):
     """Train a network and prune it to a budget at the same time.
 
     First the full network, the teacher, is trained. Then a network of the same architecture, with
@@ -48,7 +44,6 @@ def command(preset, out, resume, memory, device, data_dir, **options):
     from ..autograd.conv import use_algorithm
     from ..report.tables import peak_memory, result_tables
     from ..report.terminal import Display, plain_console
-    from ..report.text import shown
     from ..runtime.arrays import device_name, use_device, use_precision
     from ..train.config import configure
     from ..train.folder import RunFolder, free_folder
@@ -57,35 +52,37 @@ def command(preset, out, resume, memory, device, data_dir, **options):
     from ..train.run import train as run
 
     given = {name: value for name, value in options.items() if value is not None}
-    if resume is None:
-        config = configure(given, preset)
-    else:
-        folder, config = _interrupted(resume, is_alone=not (given or preset or out))
-    use_device(device)
-    use_precision(config.precision)
-    use_algorithm(config.conv_algorithm)
-    dataset = config.dataset(data_dir)
-    for note in dataset.notes:
-        click.echo(shown(note), err=True)
-    budget = check(config, dataset)
-    if resume is None:
-        folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
+    with ExitStack() as stack:
+        if resume is None:
+            config, folder = configure(given, preset), None
+        else:
+            folder = RunFolder.open(
+                resume, lambda line: click.echo(f"tinybar: {shown(line)}", err=True)
+            )
+            stack.enter_context(folder.locked())
+            config = _interrupted(folder, out, given, preset)
+        use_device(device)
+        use_precision(config.precision)
+        use_algorithm(config.conv_algorithm)
+        dataset = _dataset(config, is_resumed=resume is not None)
+        for note in dataset.notes:
+            click.echo(shown(note), err=True)
+        budget = check(config, dataset, folder)
+        if folder is None:
+            folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
+            stack.enter_context(folder.locked())
 
-    console = plain_console()
-    console.print(
-        f"tinybar {__version__}: {config.model} on {dataset.name}, budget {budget:,} "
-        f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
-        soft_wrap=True,
-    )
-    console.print(f"training images are {dataset.augmentation.describe()}")
-    try:
-        with Display(console, config.metric, config.total_epochs) as display:
-            facts = run(config, dataset, folder, display, budget)
-        outcome = finish(config, dataset, folder, facts)
-    except KeyboardInterrupt:
-        message = f"interrupted; resume with `tinybar train --resume {folder.path}`"
-        click.echo(shown(message), err=True)
-        sys.exit(INTERRUPTED)
+        console = plain_console()
+        console.print(
+            f"tinybar {__version__}: {config.model} on {dataset.name}, budget {budget:,} "
+            f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
+            soft_wrap=True,
+        )
+        console.print(f"training images are {dataset.augmentation.describe()}")
+        with _resumable(folder):
+            with Display(console, config.metric, config.total_epochs) as display:
+                facts = run(config, dataset, folder, display, budget)
+            outcome = finish(config, dataset, folder, facts)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:
         console.print(peak_memory(outcome))
@@ -95,17 +92,39 @@ def command(preset, out, resume, memory, device, data_dir, **options):
     sys.exit(int(outcome["cost"] > budget))
 
 
-def _interrupted(path: Path, is_alone: bool):
-    """(folder, Config) of the run to resume. ValueError if it is complete, or not alone."""
-    from ..train.folder import RunFolder
+def _interrupted(folder, out: Path | None, given: dict, preset: str | None):
+    """The Config of the run to resume. ValueError if it is complete, or if options differ."""
+    from ..train.config import reconfigure
 
-    if not is_alone:
-        raise ValueError(
-            "--resume takes the run's own options: beside it, only --data-dir, --device, "
-            "--threads and --memory can be given"
-        )
-    folder = RunFolder.open(path)
-    config = folder.load_config()
     if folder.result.exists():
-        raise ValueError(f"the run in {path} is complete: see {folder.result}")
-    return folder, config
+        raise ValueError(f"the run in {folder.path} is complete: see {folder.result}")
+    if out is not None and out.resolve() != folder.path.resolve():
+        raise ValueError(f"--out is {out}, but the run to resume is in {folder.path}")
+    return reconfigure(folder.load_config(), given, preset)
+
+
+def _dataset(config, is_resumed: bool):
+    try:
+        return config.dataset()
+    except ValueError as error:
+        if not is_resumed:
+            raise
+        hint = "if the data has moved, give --data PATH or --data-dir DIR beside --resume"
+        raise ValueError(f"{error}; {hint}") from error
+
+
+@contextmanager
+def _resumable(folder):
+    """Say, where the block is interrupted or cannot write, how the run goes on."""
+    how = f"resume with `tinybar train --resume {folder.path}`"
+    try:
+        yield
+    except Interrupted as stop:
+        click.echo(shown(f"interrupted{stop.where}; {how}"), err=True)
+        sys.exit(stop.code)
+    except (OSError, FileError) as error:
+        if not folder.path.exists():
+            raise OSError(f"the run folder {folder.path} was removed") from error
+        if isinstance(error, FileError):  # of a file that is read
+            raise
+        raise OSError(f"{error}; once it can be written, {how}") from error

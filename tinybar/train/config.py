@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +11,11 @@ from pathlib import Path
 from .. import data, nn, pruning
 from ..autograd.conv import CHOICES as CONVOLUTIONS
 from ..data import DATASETS
+from ..data.registry import DATA_DIR
 from ..pruning.methods import METHODS
 from ..pruning.schedule import KINDS
 from ..runtime.arrays import PRECISIONS
+from ..runtime.files import FileError, reading
 from .options import option, options_of, read
 
 PRESETS = Path(__file__).with_name("presets")
@@ -21,6 +24,7 @@ _data = partial(option, group="Data and network")
 _pruning = partial(option, group="Pruning")
 _teacher = partial(option, group="Teacher and distillation")
 _training = partial(option, group="Training")
+_run = partial(option, group="Run")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,11 @@ class Config:
     data: str = _data(
         "digits", f"Data set: {', '.join(DATASETS)}, or the path of a folder, zip or tar archive "
         "with images in train/CLASS and test/CLASS.",
-        metavar="NAME|PATH", paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
+        metavar="NAME|PATH", may_change=True,
+        paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
+    data_dir: str = _data(
+        DATA_DIR.as_posix(), "Folder where data sets are looked for, downloaded to, and kept "
+        "decoded.", metavar="DIR", may_change=True)
     image_size: int | None = _data(
         None, "Scale the shorter side of images in files to N pixels and cut the central square "
         "out.",
@@ -71,7 +79,8 @@ class Config:
         unset="2/V_F", at_least=0, paper="Section 5.1: 1e-5")
     gate_lr: float | None = _pruning(
         None, "Learning rate of the gates.",
-        unset="max(lr, 32 / iterations of pruning)", above=0, paper="Section 5.1: 1e-3")
+        unset="max(lr, 32 / iterations of pruning)", above=0, at_most=1000,
+        paper="Section 5.1: 1e-3")
     init_from_teacher: bool = _pruning(
         False, "Start pruning with the teacher's weights instead of random ones.",
         paper="Section 5.1: on for MIO-TCD")
@@ -94,7 +103,7 @@ class Config:
         0.9, "Weight of the teacher's logits in the data loss; the labels have 1 - alpha.",
         at_least=0, at_most=1, paper="Section 5.1")
     temperature: float = _teacher(
-        4.0, "Temperature of the distillation.", at_least=1, paper="Section 5.1")
+        4.0, "Temperature of the distillation.", at_least=1, at_most=1000, paper="Section 5.1")
 
     epochs: tuple[int, int, int] = _training(
         (80, 40, 10), "Epochs of pruning (at least 1), of fine-tuning, and of fine-tuning with a "
@@ -112,6 +121,8 @@ class Config:
         "auto", "Algorithm of the convolutions: auto, the fastest for each shape; gather, a direct "
         "sum in the place of Winograd's algorithm.",
         choices=CONVOLUTIONS)
+    checkpoint_minutes: float = _run(
+        5.0, "Save a checkpoint after so many minutes at the latest.", above=0, may_change=True)
     # fmt: on
 
     def __post_init__(self):
@@ -129,14 +140,14 @@ class Config:
                 f"--teacher-slow-epochs must be at most --teacher-epochs ({most}), got {slow}"
             )
 
-    def dataset(self, cache_dir: Path) -> data.Dataset:
-        """The data set of the run, from files in `cache_dir` where it is not embedded.
+    def dataset(self, cache_dir: Path | None = None) -> data.Dataset:
+        """The data set of the run. cache_dir: takes the place of data_dir.
 
         Raises ValueError as `data.load`.
         """
         names = "image_size", "val_fraction", "augment", "shift", "mirror", "seed"
         options = {name: getattr(self, name) for name in names}
-        return data.load(self.data, cache_dir=cache_dir, **options)
+        return data.load(self.data, cache_dir=cache_dir or Path(self.data_dir), **options)
 
     @property
     def total_epochs(self) -> int:
@@ -166,14 +177,44 @@ def configure(given: dict, preset: str | None = None) -> Config:
     """
     if preset is None and given.get("data", Config.data) == "digits":
         preset = "digits"
-    values = read(options_of(Config), load_preset(preset), preset) if preset else {}
+    return Config(**_values({"data": Config.data, "data_dir": Config.data_dir}, given, preset))
+
+
+def reconfigure(config: Config, given: dict, preset: str | None = None) -> Config:
+    """The options of a run that goes on, with those given that may change.
+
+    Raises ValueError, with both values, if another option differs from the run's.
+    """
+    changed = Config(**vars(config) | _values({}, given, preset))
+    check_unchanged(config, changed)
+    return changed
+
+
+def check_unchanged(was: Config, now: Config) -> None:
+    """Raise ValueError if an option differs that may not change in the course of a run."""
+    changed = [
+        f"{entry.flag} is {getattr(was, entry.field)!r}, not {getattr(now, entry.field)!r}"
+        for entry in options_of(Config)
+        if not entry.may_change and getattr(was, entry.field) != getattr(now, entry.field)
+    ]
+    if changed:
+        may = ", ".join(entry.flag for entry in options_of(Config) if entry.may_change)
+        raise ValueError(
+            f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --threads and "
+            "--memory may change"
+        )
+
+
+def _values(values: dict, given: dict, preset: str | None) -> dict:
+    """The values, replaced by those of the preset and by those given; paths become absolute."""
+    values |= read(options_of(Config), load_preset(preset), preset) if preset else {}
     values |= read(options_of(Config), given)
-    data = values.get("data", Config.data)
-    if data and data not in DATASETS and Path(data).exists():
-        values["data"] = str(Path(data).resolve())
-    if values.get("teacher") is not None:
-        values["teacher"] = str(Path(values["teacher"]).resolve())
-    return Config(**values)
+    if values.get("data") not in {None, *DATASETS} and os.path.exists(values["data"]):
+        values["data"] = str(Path(values["data"]).resolve())
+    for name in ("data_dir", "teacher"):
+        if values.get(name) is not None:
+            values[name] = str(Path(values[name]).resolve())
+    return values
 
 
 def preset_names() -> list[str]:
@@ -191,10 +232,9 @@ def load_preset(name: str) -> dict:
 
 
 def read_toml(path: Path) -> dict:
-    """The table in a TOML file. Raises ValueError where it is missing or malformed."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid TOML: {error}") from error
+    """The table in a TOML file. Raises FileError where it is missing or malformed."""
+    with reading(path):
+        try:
+            return tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a mark
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FileError(f"{path} is not valid TOML: {error}") from error

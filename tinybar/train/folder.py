@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,38 +15,61 @@ import numpy as np
 import tomli_w
 
 from ..nn import Adam, Module
-from ..runtime.files import load_arrays, save_arrays, write_json, write_text
-from .config import Config, from_table, read_toml
+from ..runtime.files import (
+    FileError,
+    load_arrays,
+    save_arrays,
+    write_json,
+    write_text,
+    write_whole,
+)
+from ..runtime.locks import LockedError, locked
+from .config import Config, read_toml
+from .options import options_of, read
+
+TEMPORARY = ".*.tmp"  # what a process leaves that is killed while it writes
 
 
 @dataclass
 class Checkpoint:
-    """The state of a run after `epoch` epochs of `stage`.
+    """The state of a run in the middle of `stage`.
 
-    arrays: of the network and the optimizer. streams: the random streams. facts: what the run has
-    found out. metrics: lines of metrics.jsonl written by then.
+    arrays: of the network and the optimizer. progress: of the epoch, `loop.Progress.state`.
+    streams: the random streams. facts: what the run has found out. config, data: its options, and
+    the fingerprint of its data set. metrics: lines of metrics.jsonl written by then.
     """
 
     stage: str
-    epoch: int
     arrays: dict[str, np.ndarray]
+    progress: dict
     streams: dict
     facts: dict
+    config: dict
+    data: str
     metrics: int
 
     def restore(self, net: Module, optimizer: Adam) -> None:
-        """Overwrite the state of both with what was saved."""
-        net.load_state_dict(self._part("model/"))
-        optimizer.load_state_dict(self._part("optimizer/"))
+        """Overwrite the state of both with what was saved. FileError if it is of others."""
+        try:
+            net.load_state_dict(self._part("model/"))
+            optimizer.load_state_dict(self._part("optimizer/"))
+        except (KeyError, ValueError) as error:
+            raise FileError(
+                f"the checkpoint of stage {self.stage!r} does not fit: {error}"
+            ) from error
 
     def _part(self, prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): a for k, a in self.arrays.items() if k.startswith(prefix)}
 
 
 class RunFolder:
-    """A run's folder, and the names of what lies in it."""
+    """A run's folder, and the names of what lies in it.
 
-    def __init__(self, path: Path):
+    tell: is called with a line about what was lost; the run can do without.
+    """
+
+    def __init__(self, path: Path, tell: Callable[[str], None] = warnings.warn):
+        self.tell = tell
         self.path = Path(path)
         self.config = self.path / "config.toml"
         self.metrics = self.path / "metrics.jsonl"
@@ -51,78 +77,131 @@ class RunFolder:
         self.pruned = self.path / "pruned.safetensors"
         self.result = self.path / "result.json"
         self._checkpoint = self.path / "checkpoint.safetensors"
+        self._before = self.path / "checkpoint-before.safetensors"
         self._stages = self.path / "stages"
         self._lines = 0
 
     @classmethod
     def create(cls, path: Path, config: Config) -> RunFolder:
-        """A new folder. ValueError if there is one already, or none can be made."""
-        folder = cls(path)
+        """A new folder, or one that is empty. ValueError if it is not, or none can be made."""
+        folder, text = cls(path), tomli_w.dumps(config.as_table())
         try:
-            folder.path.mkdir(parents=True)
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder._check_empty()
+            with folder.locked():
+                folder._check_empty()
+                write_text(folder.config, text)
         except FileExistsError:
-            raise ValueError(
-                f"the run folder {path} exists: choose another --out, or resume it with "
-                f"--resume {path}"
-            ) from None
+            raise ValueError(f"{path} is a file: choose another --out") from None
         except OSError as error:
-            raise ValueError(f"cannot make the run folder {path}: {error.strerror}") from error
-        write_text(folder.config, tomli_w.dumps(config.as_table()))
+            reason = error.strerror or error
+            raise ValueError(f"cannot make the run folder {path}: {reason}") from error
         return folder
 
+    def _check_empty(self) -> None:
+        if self.config.exists():
+            raise ValueError(
+                f"the run folder {self.path} exists: choose another --out, or resume it with "
+                f"--resume {self.path}"
+            )
+        if not self._is_empty():
+            raise ValueError(f"the folder {self.path} is not empty: choose another --out")
+
+    def _is_empty(self) -> bool:
+        """Whether it is there, with nothing in it but what a killed process leaves."""
+        own = {self.path / "lock", *self.path.glob(TEMPORARY)}
+        return self.path.is_dir() and not set(self.path.iterdir()) - own
+
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path, tell: Callable[[str], None] = warnings.warn) -> RunFolder:
         """A folder that exists. ValueError if it holds no run."""
-        folder = cls(path)
+        folder = cls(path, tell)
         if not folder.config.is_file():
-            raise ValueError(f"{path} is not a run folder: it has no config.toml")
+            hint = f"; begin a run in it with --out {path}" if folder._is_empty() else ""
+            raise ValueError(f"{path} is not a run folder: it has no config.toml{hint}")
         return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from the run in the block. ValueError if one has it."""
+        try:
+            with locked(self.path / "lock"):
+                yield
+        except LockedError as error:
+            raise ValueError(
+                f"the run in {self.path} is in use by process {error.pid}: wait for its end, or "
+                "stop it"
+            ) from None
 
     def load_config(self) -> Config:
         """The options of the run. ValueError if they cannot be read."""
-        return from_table(read_toml(self.config), str(self.config))
+        values = read(options_of(Config), read_toml(self.config), str(self.config))
+        absent = [
+            entry.key
+            for entry in options_of(Config)
+            if entry.field not in values and entry.default is not None and not entry.may_change
+        ]
+        if absent:
+            raise FileError(f"{self.config} is truncated or damaged: it lacks {', '.join(absent)}")
+        return Config(**values)
+
+    def save_config(self, config: Config) -> None:
+        """Write the options, if they are not those in the folder."""
+        if config != self.load_config():
+            write_text(self.config, tomli_w.dumps(config.as_table()))
 
     def append_metrics(self, record: dict) -> None:
         """Write one more line of metrics.jsonl."""
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with open(self.metrics, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+                os.fsync(file.fileno())  # a checkpoint counts on it
+        except OSError as error:
+            raise OSError(f"cannot write {self.metrics}: {error.strerror or error}") from error
         self._lines += 1
 
     # --- what a run resumes from
 
-    def save_checkpoint(
-        self, stage: str, epoch: int, net: Module, optimizer: Adam, streams: dict, facts: Mapping
-    ) -> None:
-        """Replace the checkpoint by the state after `epoch` epochs of `stage`."""
+    def save_checkpoint(self, net: Module, optimizer: Adam, about: Mapping) -> None:
+        """Write a checkpoint; the last one is kept beside it.
+
+        about: the fields of `Checkpoint`, but for arrays and metrics.
+        """
         arrays = {f"model/{name}": array for name, array in net.state_dict().items()}
         arrays |= {f"optimizer/{name}": a for name, a in optimizer.state_dict().items()}
-        header = {"stage": stage, "epoch": epoch, "streams": streams, "facts": dict(facts)}
-        save_arrays(self._checkpoint, arrays, header | {"metrics": self._lines}, "checkpoint")
+        if self._checkpoint.exists():
+            os.replace(self._checkpoint, self._before)
+        save_arrays(self._checkpoint, arrays, {**about, "metrics": self._lines}, "checkpoint")
 
     def load_checkpoint(self) -> Checkpoint | None:
-        """The last checkpoint, or None if the run had not finished an epoch.
+        """The last checkpoint that is whole, or None if there was none yet.
 
-        Lines that metrics.jsonl got after that point are cut off: they will be written again.
-        Temporary files of a process that was killed while it wrote are removed.
+        A damaged one is told, and removed. Lines that metrics.jsonl got after that point
+        are cut off: they will be written again. Temporary files of a process that was killed while
+        it wrote are removed. Raises FileError if no checkpoint is whole.
         """
-        for leftover in self.path.rglob(".*.tmp"):
+        for leftover in self.path.rglob(TEMPORARY):
             leftover.unlink(missing_ok=True)
-        if not self._checkpoint.exists():
-            self._cut_metrics(0)
-            return None
-        arrays, header = load_arrays(self._checkpoint, "checkpoint")
         try:
-            checkpoint = Checkpoint(arrays=arrays, **header)
-        except TypeError as error:
-            raise ValueError(f"{self._checkpoint} is of another version: {error}") from error
-        self._cut_metrics(checkpoint.metrics)
+            checkpoint = _checkpoint_in(self._checkpoint) or _checkpoint_in(self._before)
+        except FileError as error:
+            if not self._before.exists() or not self._checkpoint.exists():
+                raise
+            checkpoint = _checkpoint_in(self._before)
+            self.tell(f"{error}; going on from the one before it")
+            self._checkpoint.unlink()  # it must not take the place of the one before
+        self._cut_metrics(checkpoint.metrics if checkpoint else 0)
         return checkpoint
 
     def _cut_metrics(self, lines: int) -> None:
-        if self.metrics.exists():
-            kept = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:lines]
-            write_text(self.metrics, "".join(kept))
-        self._lines = lines
+        there = self.metrics.read_bytes().splitlines(keepends=True) if self.metrics.exists() else []
+        if len(there) < lines:
+            self.tell(f"{self.metrics} has lost {lines - len(there)} of {lines} lines")
+        if len(there) > lines:
+            kept = b"".join(there[:lines])
+            write_whole(self.metrics, lambda temporary: temporary.write_bytes(kept))
+        self._lines = min(lines, len(there))
 
     def save_stage(self, stage: str, net: Module, streams: dict) -> None:
         """Keep what a stage has trained, until the run is finished."""
@@ -142,7 +221,18 @@ class RunFolder:
         """Write the result, and remove what only a resumed run needs."""
         write_json(self.result, result)
         self._checkpoint.unlink(missing_ok=True)
+        self._before.unlink(missing_ok=True)
         shutil.rmtree(self._stages, ignore_errors=True)
+
+
+def _checkpoint_in(path: Path) -> Checkpoint | None:
+    if not path.exists():
+        return None
+    arrays, header = load_arrays(path, "checkpoint")
+    try:
+        return Checkpoint(arrays=arrays, **header)
+    except TypeError as error:
+        raise FileError(f"{path} is of another version: {error}") from error
 
 
 def free_folder(root: Path, name: str) -> Path:

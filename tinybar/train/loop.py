@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -73,51 +73,65 @@ def batches_per_epoch(images: Images, batch_size: int) -> int:
     return max(1, len(images.train) // batch_size)
 
 
-def train_epoch(stage: Stage, images: Images, batch_size: int, cost: Cost, epoch: int) -> dict:
-    """Train for one epoch; its record is a line of metrics.jsonl."""
-    start = time.perf_counter()
-    lr = stage.optimizer.groups[0]["lr"] = stage.learning_rate(epoch)
+def train_epoch(
+    stage: Stage,
+    images: Images,
+    batch_size: int,
+    progress: Progress,
+    after_step: Callable[[Stage, Progress], None],
+) -> None:
+    """Train on the minibatches of an epoch that are left; call `after_step` after each."""
+    stage.optimizer.groups[0]["lr"] = stage.learning_rate(progress.epoch)
     stage.net.train()
-    sums, penalty = Sums(), None
-    iteration = epoch * batches_per_epoch(images, batch_size)
-    for batch in minibatches(images, batch_size):
-        logits, loss_data, penalty = train_step(
+    iteration = progress.epoch * batches_per_epoch(images, batch_size) + progress.done
+    for batch in minibatches(images, batch_size, progress.done):
+        step = train_step(
             stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration
         )
-        sums.add(batch, logits, loss_data, penalty)
+        progress.sums.add(batch, *step)
+        progress.done += 1
         iteration += 1
-    means = sums.means()
-    _check_finite(means["loss"], stage, epoch, lr)
+        after_step(stage, progress)
+
+
+def epoch_record(stage: Stage, images: Images, cost: Cost, progress: Progress) -> dict:
+    """The line of metrics.jsonl about an epoch that has been trained."""
+    sums, means = progress.sums, progress.sums.means()
     return {
         "stage": stage.name,
-        "epoch": epoch + 1,
-        "lr": lr,
+        "epoch": progress.epoch + 1,
+        "lr": stage.learning_rate(progress.epoch),
         **means,
         "cost": cost.exact(stage.net),
         "volume": pruning.volume(stage.net),
-        "b": penalty.b if penalty else None,
-        "f": means["f"] if penalty else None,
+        "b": sums.b,
+        "f": means["f"] if sums.b is not None else None,
         **images.epoch_accuracies(stage.net),
-        "seconds": time.perf_counter() - start,
-        "images_per_second": sums.images / (time.perf_counter() - start),
+        "seconds": progress.seconds,
+        "images_per_second": sums.images / progress.seconds,
     }
 
 
-def minibatches(images: Images, batch_size: int):
-    """One epoch of training minibatches, on the device, in random order."""
+def minibatches(images: Images, batch_size: int, first: int):
+    """The minibatches of an epoch from `first` on, on the device, in random order."""
     labels = to_device(images.dataset.train.labels)
     everything, augmentation = np.arange(len(labels)), images.dataset.augmentation
     stream = random.stream("data")
-    for x, index in batches(images.train, everything, batch_size, stream, augmentation):
+    minibatches = batches(images.train, everything, batch_size, stream, augmentation, first=first)
+    for x, index in minibatches:
         index = to_device(index)
         yield Minibatch(Tensor(to_device(x)), labels[index], index)
 
 
 class Sums:
-    """Sums over the images of an epoch. They stay on the device: nothing waits for them."""
+    """Sums over the images of an epoch. They stay on the device: nothing waits for them.
+
+    b: the budget at the last step, None without a penalty.
+    """
 
     def __init__(self):
         self.images, self.loss_data, self.loss_penalty, self.f, self.correct = 0, 0.0, 0.0, 0.0, 0.0
+        self.b: float | None = None
 
     def add(self, batch: Minibatch, logits, loss_data, penalty: Penalty | None) -> None:
         """Add what a step computed."""
@@ -127,6 +141,7 @@ class Sums:
         self.correct = self.correct + (logits.data.argmax(axis=1) == batch.labels).sum()
         if penalty is not None:
             self.f += penalty.f * n
+            self.b = penalty.b
             if penalty.loss is not None:
                 self.loss_penalty = self.loss_penalty + penalty.loss.data * n
 
@@ -144,10 +159,50 @@ class Sums:
             "accuracy_train": correct,
         }
 
+    def state(self) -> dict:
+        """It as JSON, exactly: a float holds any float32, and added to a float32 it gives one."""
+        numbers = vars(self).items()
+        return {name: None if value is None else float(value) for name, value in numbers}
 
-def _check_finite(loss: float, stage: Stage, epoch: int, lr: float) -> None:
-    if not math.isfinite(loss):
+
+@dataclass
+class Progress:
+    """How far an epoch has come, as a checkpoint holds it.
+
+    epoch: 0, 1, ... of the stage. done: its minibatches that were trained on. data: the state of
+    the stream "data" when it began, from which its minibatches are made again. started: by
+    `time.perf_counter`, as if nothing had interrupted it.
+    """
+
+    epoch: int
+    done: int = 0
+    sums: Sums = field(default_factory=Sums)
+    data: dict = field(default_factory=lambda: random.stream("data").bit_generator.state)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the epoch until now."""
+        return time.perf_counter() - self.started
+
+    def state(self) -> dict:
+        """It as JSON."""
+        about = {"epoch": self.epoch, "done": self.done, "data": self.data}
+        return about | {"seconds": self.seconds, "sums": self.sums.state()}
+
+    @classmethod
+    def restored(cls, state: dict) -> Progress:
+        """From what `state` returned."""
+        sums = Sums()
+        vars(sums).update(state["sums"])
+        started = time.perf_counter() - state["seconds"]
+        return cls(state["epoch"], state["done"], sums, state["data"], started)
+
+
+def check_finite(stage: Stage, progress: Progress) -> None:
+    """Raise TrainingError unless the loss of the epoch is finite so far."""
+    if progress.done and not math.isfinite(loss := progress.sums.means()["loss"]):
         raise TrainingError(
-            f"the loss is {loss} in epoch {epoch + 1} of stage {stage.name!r}: "
-            f"try a lower --lr than {lr:g}"
+            f"the loss is {loss} in epoch {progress.epoch + 1} of stage {stage.name!r}: "
+            f"try a lower --lr than {stage.learning_rate(progress.epoch):g}"
         )

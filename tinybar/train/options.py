@@ -21,6 +21,7 @@ from types import NoneType
 from typing import get_args, get_type_hints
 
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+LARGEST = 1e30  # of a number that is multiplied by a float32
 BOUNDS = {
     "at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt
 }  # fmt: skip
@@ -44,6 +45,7 @@ class Option:
     renamed: former names of choices, with the present ones.
     at_least, above, at_most, below: bounds of every value.
     alias: a former name of the option, still understood.
+    may_change: whether a run can go on with another value: the same networks come out.
     paper: the section of the paper that it is from, and the paper's value if it is another.
     """
 
@@ -62,6 +64,7 @@ class Option:
     at_most: float | None = None
     below: float | None = None
     alias: str | None = None
+    may_change: bool = False
     paper: str = ""
 
     @property
@@ -86,6 +89,8 @@ class Option:
             raise ValueError(f"{self.flag} must be {wanted}, got {value!r}")
         values = tuple(map(str, values)) if self.type is str else values
         for entry in values:
+            if isinstance(entry, str) and not _is_utf8(entry):
+                raise ValueError(f"{self.flag} {entry!a} is not UTF-8, as config.toml must be")
             if self.choices is not None and entry not in self.choices:
                 new = self.renamed.get(entry)
                 fault = f"is now called {new!r}" if new else "is unknown"
@@ -94,6 +99,8 @@ class Option:
             if not self._is_in_range(entry):
                 each = "" if self.count == 1 else "each "
                 raise ValueError(f"{self.flag} must {each}be {self.range or 'finite'}, got {entry}")
+            if isinstance(entry, float) and abs(entry) > LARGEST:
+                raise ValueError(f"{self.flag} must be within ±{LARGEST:g}, got {entry}")
         return values if self.count > 1 else values[0]
 
     def _has_type(self, value) -> bool:
@@ -110,10 +117,11 @@ class Option:
     @property
     def range(self) -> str:
         """The bounds in words; empty where there are none."""
+        low = f"[{self.at_least}" if self.above is None else f"({self.above}"
         if self.at_most is not None:
-            return f"in [{self.at_least}, {self.at_most}]"
+            return f"in {low}, {self.at_most}]"
         if self.below is not None:
-            return f"in [{self.at_least}, {self.below})"
+            return f"in {low}, {self.below})"
         if self.above is not None:
             return "positive" if self.above == 0 else f"above {self.above}"
         return "" if self.at_least is None else f"at least {self.at_least}"
@@ -134,6 +142,14 @@ class Option:
         elif self.type is bool:
             default = "on" if self.default else "off"
         return "; ".join(filter(None, (default, self.range)))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def flag_of(key: str) -> str:

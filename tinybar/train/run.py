@@ -1,10 +1,12 @@
 """A run: the teacher, then the recipe of a method, in stages that can be interrupted (Supp. 3).
 
-After every epoch a run can be interrupted, and resumes from there bit for bit.
+A run can be interrupted at any step, and resumes from there bit for bit; one that is killed resumes
+from its last checkpoint, which is at most `checkpoint_minutes` old.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,16 +21,19 @@ from ..nn.gates import GateFactory
 from ..nn.pretrained import load_weights
 from ..pruning import BudgetError, Cost
 from ..pruning.methods import METHODS, Penalty
-from ..runtime import memory, random
+from ..runtime import memory, random, signals
 from .budget import parse_budget
-from .config import Config
+from .config import Config, check_unchanged, from_table
 from .data_loss import DataLoss, Distillation, cross_entropy
 from .folder import Checkpoint, RunFolder
 from .images import Images
 from .loop import (
+    Progress,
     Stage,
     TrainingError,
     batches_per_epoch,
+    check_finite,
+    epoch_record,
     optimizer_of,
     reduced_for_last,
     train_epoch,
@@ -38,8 +43,11 @@ from .models import save_model
 Listener = Callable[[dict], None]  # is called with the record of every epoch; the display is one
 
 
-def check(config: Config, dataset: Dataset) -> int:
-    """The budget B. ValueError if the method cannot keep it, or the options do not fit."""
+def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> int:
+    """The budget B. ValueError if the method cannot keep it, or the options do not fit.
+
+    folder: of a run that is resumed. Once it holds the teacher, no other file of it is needed.
+    """
     random.seed(config.seed)  # as the run will draw
     model = nn.build(config.model, dataset.num_classes, dataset.image_shape, nn.HardConcrete)
     cost = pruning.COSTS[config.metric]
@@ -50,7 +58,7 @@ def check(config: Config, dataset: Dataset) -> int:
             f"budget {config.budget!r} is {budget:,}, but {config.model} cannot be pruned below "
             f"{smallest:,} by --method {config.method}"
         )
-    if config.teacher is not None:
+    if config.teacher is not None and not (folder and folder.teacher.exists()):
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
         load_weights(plain, Path(config.teacher), dataset.classes)
     if config.skip_closed:
@@ -66,10 +74,14 @@ def train(
     """Run all stages, or those that an interrupted run has left; write the networks.
 
     budget: B, as `check` returns it. Returns the facts of the run: counts, accuracies, seconds.
-    Raises TrainingError where the loss diverges or the budget cannot be reached.
+    Raises TrainingError where the loss diverges or the budget cannot be reached, ValueError if the
+    folder is of a run with other options or other data.
     """
     random.seed(config.seed)
     checkpoint = folder.load_checkpoint()
+    if checkpoint is not None:
+        check_same_run(checkpoint, config, dataset, folder)
+    folder.save_config(config)  # where the data lies now, say
     facts = checkpoint.facts if checkpoint else {}
     cost = pruning.COSTS[config.metric]
     run = Run(config, cost, budget, Images(dataset), folder, listen, checkpoint, facts)
@@ -85,6 +97,19 @@ def train(
     return run.facts
 
 
+def check_same_run(
+    checkpoint: Checkpoint, config: Config, dataset: Dataset, folder: RunFolder
+) -> None:
+    """Raise ValueError if the checkpoint is of other options, or was trained on other data."""
+    check_unchanged(from_table(checkpoint.config, str(folder.path)), config)
+    if checkpoint.data != dataset.fingerprint:
+        raise ValueError(
+            f"{config.data} is not what the run in {folder.path} was trained on: classes or images "
+            "were added, removed, renamed or changed; if the same data lies elsewhere, give --data "
+            "PATH beside --resume"
+        )
+
+
 @dataclass
 class Run:
     """What the recipe of a method works with: `pruning.methods.Run`."""
@@ -97,6 +122,9 @@ class Run:
     listen: Listener
     checkpoint: Checkpoint | None  # where an interrupted run stopped
     facts: dict = field(default_factory=dict)  # what was found out, for the result
+
+    def __post_init__(self):
+        self._save_at = self._next_save()
 
     # --- networks
 
@@ -158,32 +186,58 @@ class Run:
     def _train(
         self, name: str, net: Module, epochs: int, slow: int, data_loss: DataLoss, penalty=None
     ) -> None:
-        if (ended := self.folder.load_stage(name)) is not None:
+        is_here = self.checkpoint is not None and self.checkpoint.stage == name
+        if not is_here and (ended := self.folder.load_stage(name)) is not None:
             arrays, streams = ended
             net.load_state_dict(arrays)
             random.restore_streams(streams)
             return
         config, rate = self.config, reduced_for_last(slow, epochs, self.config.lr)
         optimizer = optimizer_of(net, config, self.iterations(epochs))
-        stage, first = Stage(name, epochs, net, optimizer, data_loss, rate, penalty), 0
-        if self.checkpoint is not None and self.checkpoint.stage == name:
+        stage = Stage(name, epochs, net, optimizer, data_loss, rate, penalty)
+        if is_here:
             self.checkpoint.restore(net, optimizer)
             random.restore_streams(self.checkpoint.streams)
-            first = self.checkpoint.epoch
+            progress, self.checkpoint = Progress.restored(self.checkpoint.progress), None
         else:
-            self._save(stage, 0)  # a full disk is noticed before the first epoch
-        for epoch in range(first, epochs):
-            record = train_epoch(stage, self.images, config.batch_size, self.cost, epoch)
+            progress = Progress(0)
+            self._save(stage, progress)  # a full disk is noticed before the first epoch
+        while progress.epoch < epochs:
+            with signals.held():
+                train_epoch(stage, self.images, config.batch_size, progress, self._after_step)
+                self._save(stage, progress)  # what follows can be computed again
+            record = epoch_record(stage, self.images, self.cost, progress)
             self.facts["seconds"] = self.facts.get("seconds", 0.0) + record["seconds"]
             self.folder.append_metrics(record)
-            self._save(stage, epoch + 1)
             self.listen(record | {"epochs": epochs})
+            progress = Progress(progress.epoch + 1)
+        self._save(stage, progress)
         self.folder.save_stage(name, net, random.streams_state())
 
-    def _save(self, stage: Stage, epoch: int) -> None:
+    def _after_step(self, stage: Stage, progress: Progress) -> None:
+        """Save what was reached if it is time to, and end the run if a signal asks for it."""
+        if signals.received() or time.monotonic() >= self._save_at:
+            self._save(stage, progress)
+            iteration = self.iterations(progress.epoch) + progress.done
+            signals.stop(f" at iteration {iteration:,} of stage {stage.name!r}")
+
+    def _save(self, stage: Stage, progress: Progress) -> None:
+        check_finite(stage, progress)
         self.facts |= memory.peaks(self.facts)
-        state = stage.net, stage.optimizer, random.streams_state(), self.facts
-        self.folder.save_checkpoint(stage.name, epoch, *state)
+        # The thread that makes minibatches draws ahead of the steps: its stream is saved as it was
+        # when the epoch began.
+        streams = random.streams_state()
+        streams["streams"]["data"] = progress.data
+        about = {
+            "stage": stage.name, "progress": progress.state(), "streams": streams,
+            "facts": self.facts, "config": self.config.as_table(),
+            "data": self.images.dataset.fingerprint,
+        }  # fmt: skip
+        self.folder.save_checkpoint(stage.net, stage.optimizer, about)
+        self._save_at = self._next_save()
+
+    def _next_save(self) -> float:
+        return time.monotonic() + 60 * self.config.checkpoint_minutes
 
     @cached_property
     def data_loss(self) -> DataLoss:
