@@ -160,3 +160,8 @@ except ValueError as error:
 def test_a_folder_that_cannot_be_made(folder, tmp_path):
     (tmp_path / "file").write_text("")
     refused(folder, "cannot cache images in", cache_dir=tmp_path / "file" / "cache")
+
+
+def test_a_folder_with_the_longest_of_names(tmp_path):
+    path = in_folder(tmp_path / ("\u20ac" * 85), tree(SHAPE, per_class=1))
+    assert same(load(path, cache_dir=tmp_path / "cache"), load(path))

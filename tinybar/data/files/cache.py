@@ -58,7 +58,7 @@ def load_images(
 def cache_name(source: Path) -> str:
     """The prefix of the cache files of a folder or archive: its name, and a hash of its path."""
     key = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:8]
-    return f"{source.resolve().name}-{key}"
+    return f"{source.resolve().name[:40]}-{key}"  # a name may have 255 bytes, with all its suffixes
 
 
 @contextmanager
