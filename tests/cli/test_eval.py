@@ -134,3 +134,12 @@ def test_a_single_file_does_not_know_where_its_images_are(run, capsys, tmp_path)
     save_model(tmp_path / "net", nn.build("wrn-10-1", 2, (8, 8, 1)), pets)
     fails_with_one_line(capsys, ["eval", "net"], 2, "trained on 'pets': say where", "--data PATH")
     assert evaluated(capsys, "net", "--data", "pets")["images"] == 4
+
+
+def test_grey_images_for_a_network_in_colour(run, capsys, tmp_path):
+    """Without a training split; for training, they would make a data set of one channel."""
+    in_folder(tmp_path / "pets", tree((8, 8, 3)))
+    save_model(tmp_path / "net", nn.build("wrn-10-1", 2, (8, 8, 3)), load("pets"))
+    grey = {name: c for name, c in tree((9, 7)).items() if name.startswith("test")}
+    in_folder(tmp_path / "grey", grey)
+    assert evaluated(capsys, "net", "--data", "grey")["images"] == 4

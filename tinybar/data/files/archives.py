@@ -25,7 +25,10 @@ BOUNDED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # zipfile reads the others w
 def is_archive(path: Path) -> bool:
     """Whether the file looks like a zip or tar archive, compressed or not."""
     try:
-        return path.is_file() and (zipfile.is_zipfile(path) or tarfile.is_tarfile(path))
+        if zipfile.is_zipfile(path):
+            return True
+        with open(path, "rb") as file, _Tar.open(fileobj=file):
+            return True
     except Exception:  # of many types, as in `reading`
         return False
 
