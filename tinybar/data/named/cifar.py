@@ -75,10 +75,10 @@ def _load(name: str, layout: Layout, data_dir: Path) -> Dataset:
     text = contents[layout.classes].decode("utf-8", "replace")
     classes = tuple(line.strip() for line in text.splitlines() if line.strip())
     train, test = (
-        _split(path, {file: contents[file] for file in files}, layout.label_bytes)
+        _split(path, {file: contents[file] for file in files}, layout.label_bytes, len(classes))
         for files in (layout.train, layout.test)
     )
-    with reading(path):
+    with reading(path / layout.classes):
         return Dataset(name, classes, train, test, STANDARD)
 
 
@@ -107,13 +107,16 @@ def _read(path: Path, wanted: set[str]) -> dict[str, bytes]:
     return contents
 
 
-def _split(path: Path, files: dict[str, bytes], label_bytes: int) -> Split:
+def _split(path: Path, files: dict[str, bytes], label_bytes: int, classes: int) -> Split:
     for name, content in files.items():
-        if not content or len(content) % (label_bytes + PIXELS):
+        record = label_bytes + PIXELS
+        if not content or len(content) % record:
             raise FileError(
                 f"{path}: {name} is truncated: {len(content):,} bytes, expected a multiple of "
-                f"{label_bytes + PIXELS:,}"
+                f"{record:,}"
             )
+        if (most := max(content[label_bytes - 1 :: record])) >= classes:
+            raise FileError(f"{path}: {name} has label {most}, and there are {classes} classes")
     records = np.frombuffer(b"".join(files.values()), np.uint8)
     records = records.reshape(-1, label_bytes + PIXELS)
     images = records[:, label_bytes:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
