@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,15 @@ def test_some_of_the_classes_are_enough(taught, capsys, tmp_path, monkeypatch):
     assert json.loads(out)["accuracy"] == pytest.approx(expected, abs=0.03)
     assert expected > 0.3
     assert err == "1 images in 'two' are passed over: 1 .webp\n"
+
+
+def test_the_folder_for_data_is_the_run_s(run, tmp_path):
+    text = (run / "config.toml").read_text()
+    kept = re.sub("(?m)^data_dir = .*$", f"data_dir = '{tmp_path / 'kept'}'", text)
+    (run / "config.toml").write_text(kept)
+    in_folder(tmp_path / "two", tree((8, 8), classes=("3", "7")))
+    assert main(["eval", "run", "--data", "two"]) == 0
+    assert len(list((tmp_path / "kept").glob("two-*.npy"))) == 1
 
 
 def test_classes_that_the_network_does_not_know(run, capsys, tmp_path):

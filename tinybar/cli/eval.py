@@ -9,7 +9,6 @@ import click
 
 from .options import (
     conv_algorithm_option,
-    data_dir_option,
     device_option,
     json_option,
     threads_option,
@@ -22,7 +21,10 @@ from .options import (
               help="Data set to test on, by name, or the path of a folder or archive with "
               "images in test/CLASS, which are made to the size and colours that the network takes."
               )  # fmt: skip
-@data_dir_option
+@click.option("--data-dir", metavar="DIR", type=click.Path(path_type=Path),
+              show_default="the run's, or data/cache",
+              help="Folder where data sets are looked for, downloaded to, and kept decoded."
+              )  # fmt: skip
 @click.option("--teacher", is_flag=True, help="Test the full network, not the pruned one.")
 @json_option
 @device_option

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import click
 
@@ -74,10 +73,6 @@ def _use_threads(context, option, n: int | None) -> None:
 
 # fmt: off
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-data_dir_option = click.option(
-    "--data-dir", cls=Flag, group="Data and network", metavar="DIR",
-    type=click.Path(path_type=Path), default=Path("data/cache"), show_default=True,
-    help="Folder where data sets are looked for, downloaded to, and kept decoded.")
 device_option = click.option(
     "--device", cls=Flag, default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
     help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import data, nn, pruning
 from ..nn import Module
+from .config import Config
 from .folder import RunFolder
 from .images import accuracy
 from .models import load_model
@@ -27,16 +28,19 @@ def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict]:
     return load_model(path)
 
 
-def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path) -> dict:
+def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path | None = None) -> dict:
     """Test accuracy and costs of a saved network, and the notes of its data set.
 
     name: of a data set whose classes the network knows; its image files are made to what the
-    network takes. None is the network's own. Raises ValueError for a data set that does not fit,
-    and as `saved_network` and `data.load`.
+    network takes. None is the network's own. data_dir: None is the run's. Raises ValueError for a
+    data set that does not fit, and as `saved_network` and `data.load`.
     """
     model, about = saved_network(path, teacher)
-    if name is None and Path(path).is_dir():
-        tested = RunFolder.open(path).load_config().dataset(data_dir)
+    is_run = Path(path).is_dir()
+    config = RunFolder.open(path).load_config() if is_run else Config()
+    data_dir = data_dir or Path(config.data_dir)
+    if name is None and is_run:
+        tested = config.dataset(data_dir)
     else:
         tested = data.load_test(_name(name, about), model.image_shape, data_dir)
     shape, known = tested.test.images.shape[1:], about["classes"]
