@@ -237,4 +237,4 @@ def test_what_is_done_to_the_images_is_told_at_the_start(tmp_path, monkeypatch, 
     assert main(["train", "--data", "pets", "--no-mirror", "--out", "run", *QUICK]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[1] == "training images are shifted by up to 4 pixels"
-    assert err == f"1 images in {str(tmp_path / 'pets')!r} are passed over: 1 .webp\n"
+    assert err == f"images passed over in {str(tmp_path / 'pets')!r}: 1 (1 .webp)\n"

@@ -109,9 +109,8 @@ def _notes(source: Path, listing: Listing, classes: tuple[str, ...]) -> tuple[st
     """What a user of these files should be told, a line each."""
     notes = []
     if listing.passed_over:
-        number = listing.passed_over.total()
-        what = f"{number:,} images in {str(source)!r} are passed over"
-        notes.append(f"{what}: {told(listing.passed_over)}")
+        number, why = listing.passed_over.total(), told(listing.passed_over)
+        notes.append(f"images passed over in {str(source)!r}: {number:,} ({why})")
     spellings = Counter(name.casefold() for name in classes)
     if alike := [name for name in classes if spellings[name.casefold()] > 1]:
         notes.append(f"classes that differ in upper and lower case alone: {', '.join(alike)}")
