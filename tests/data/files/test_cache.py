@@ -165,3 +165,18 @@ def test_a_folder_that_cannot_be_made(folder, tmp_path):
 def test_a_folder_with_the_longest_of_names(tmp_path):
     path = in_folder(tmp_path / ("\u20ac" * 85), tree(SHAPE, per_class=1))
     assert same(load(path, cache_dir=tmp_path / "cache"), load(path))
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(folder, tmp_path):
+    """And nothing else: the folder may be anyone's."""
+    cache = tmp_path / "cache"
+    load(folder, cache_dir=cache)
+    name = cache_file(cache).name
+    begun = [cache / f".{name}.98.tmp", cache / f".{name}.99.tmp", cache / ".theirs.npy.1.tmp"]
+    for path in begun:
+        path.touch()
+    for path in begun[1:]:
+        os.utime(path, (1, 1))
+    (folder / "train" / "cat" / "new.png").write_bytes(encoded(noise(*SHAPE)))
+    load(folder, cache_dir=cache)
+    assert [path.exists() for path in begun] == [True, False, True]

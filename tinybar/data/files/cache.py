@@ -10,8 +10,9 @@ import glob
 import hashlib
 import math
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from .images import Contents, decode
 
 FORMAT = 2  # of caches; it changes too when the same file is decoded to other pixels
 CHECKSUM = hashlib.sha256().digest_size
+DAY = 24 * 60 * 60  # seconds
 
 
 def load_images(
@@ -47,12 +49,21 @@ def load_images(
             if (images := _read(found, len(files))) is not None:
                 return images
         write_whole(path, lambda temporary: _write(temporary, files, fit, contents))
-        for outdated in set(cache_dir.glob(f"{glob.escape(name)}-*.npy")) - {path}:
-            outdated.unlink(missing_ok=True)
+        for outdated in (*cache_dir.glob(f"{glob.escape(name)}-*.npy"), *_leftovers(path, name)):
+            if outdated != path:
+                outdated.unlink(missing_ok=True)
         images = _read(path, len(files))
     if images is None:
         raise ValueError(f"the cache {str(path)!r} cannot be read back after writing it")
     return images
+
+
+def _leftovers(path: Path, name: str) -> Iterator[Path]:
+    """What killed processes had begun to write of this cache: nobody has gone on for a day."""
+    for begun in path.parent.glob(f".{glob.escape(name)}-*.npy.*.tmp"):
+        with suppress(FileNotFoundError):  # its process has just finished it
+            if time.time() - begun.stat().st_mtime > DAY:
+                yield begun
 
 
 def cache_name(source: Path) -> str:
