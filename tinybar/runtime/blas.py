@@ -33,6 +33,8 @@ import threading
 import warnings
 from typing import NamedTuple
 
+from .processors import processors
+
 AVX512 = frozenset({"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"})
 AVX512_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")  # as OpenBLAS calls them
 LATE = "NumPy was already loaded when tinybar was imported"
@@ -182,10 +184,13 @@ def set_threads(n: int) -> None:
 
 
 def threads() -> int:
-    """How many threads BLAS uses outside `one_thread`; 1 where nobody can tell."""
+    """How many threads BLAS uses outside `one_thread`, by its own choice at most `processors`.
+
+    1 where nobody can tell.
+    """
     global _threads
     if _threads is None:
-        _threads = 1 if _library() is None else _library().num_threads
+        _threads = 1 if _library() is None else min(_library().num_threads, processors())
     return _threads
 
 

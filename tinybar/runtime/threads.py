@@ -19,18 +19,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from . import blas
+from .processors import processors
 
 WORTH_A_CORE = 1 << 17  # numbers to read: fewer are worked on before another thread has woken up
 
 _pool: ThreadPoolExecutor | None = None
 _worker = threading.local()
-
-
-def processors() -> int:
-    """How many processors this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_threads(n: int) -> None:
@@ -43,7 +37,10 @@ def check_threads(n: int) -> None:
 
 
 def count() -> int:
-    """How many threads work on the parts: what was set, else as many as BLAS has at first."""
+    """How many threads work on the parts: what was set, else those that BLAS has at first.
+
+    No more, then, than there are processors.
+    """
     return blas.threads()
 
 
