@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from runtime.processes import in_a_fresh_process
 
 from tinybar.autograd.reduction import sum_per_channel
 from tinybar.runtime import arrays
@@ -27,6 +28,19 @@ def test_without_a_gpu():
     with pytest.raises(ValueError, match="needs CuPy and a CUDA GPU"):
         arrays.use_device("gpu")
     assert arrays.use_device("auto") == "cpu"
+
+
+def test_a_cupy_that_cannot_be_imported_is_done_without(tmp_path):
+    (tmp_path / "cupy.py").write_text("raise AttributeError('numpy has\\nno attribute')")
+    code = f"""
+import json, sys, warnings
+sys.path.insert(0, {str(tmp_path)!r})
+import tinybar
+with warnings.catch_warnings(record=True) as caught:
+    device = tinybar.use_device("auto")
+print(json.dumps([device, *(str(warning.message) for warning in caught)]))
+"""
+    assert in_a_fresh_process(code) == ["cpu", "no GPU is used: CuPy: numpy has no attribute"]
 
 
 @pytest.mark.gpu

@@ -49,6 +49,48 @@ def test_a_restored_state_continues_exactly(seed, before, after):
         np.testing.assert_array_equal(random.stream(name).random(after), values)
 
 
+def damaged(*keys, value):
+    """A state of the stream "a", with `value` under these keys."""
+    random.stream("a").random()
+    state = random.streams_state()
+    entry = state
+    for key in keys[:-1]:
+        entry = entry[key]
+    entry[keys[-1]] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        *((("seed",), wrong) for wrong in (-1, "0", 1.0, None)),
+        *((("streams",), wrong) for wrong in ([], None, {"a": None}, {"a": {}}, {"a": [1]})),
+        *((("streams", "a", "bit_generator"), wrong) for wrong in ("MT19937", None)),
+        *((("streams", "a", "state"), wrong) for wrong in ([1, 2], {"state": 1})),
+        *((("streams", "a", "state", "state"), wrong) for wrong in (-1, 2**128, 1.5, "1", None)),
+        (("streams", "a", "state", "inc"), 2),
+        (("streams", "a", "has_uint32"), 0.5),
+        (("streams", "a", "uinteger"), 2**32),
+        (("streams", "a", "more"), 1),
+    ],
+)
+def test_what_is_no_state_changes_nothing(keys, value):
+    state = damaged(*keys, value=value)
+    random.seed(5)
+    expected = random.stream("a").random(3)
+    random.seed(5)
+    random.stream("a").random()
+    with pytest.raises(ValueError, match="not the state of random streams"):
+        random.restore_streams(state)
+    np.testing.assert_array_equal(random.stream("a").random(2), expected[1:])
+
+
+@pytest.mark.parametrize("wrong", [None, [], "state", {}])
+def test_no_state_at_all(wrong):
+    with pytest.raises(ValueError, match="not the state of random streams"):
+        random.restore_streams(wrong)
+
+
 @pytest.mark.parametrize("wrong", [-1, 1.0, "1", None, True])
 def test_bad_seeds_are_refused(wrong):
     with pytest.raises(ValueError, match="integer >= 0"):

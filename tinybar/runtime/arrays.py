@@ -11,6 +11,7 @@ library. All are set explicitly: `use_device`, `use_precision`, `seed`.
 from __future__ import annotations
 
 import re
+import warnings
 from types import ModuleType
 
 import numpy as np
@@ -25,7 +26,11 @@ def _cupy() -> ModuleType | None:
     """CuPy, or None where it is not installed. Imported on first use: `import tinybar` is light."""
     try:
         import cupy
-    except ImportError:
+    except ModuleNotFoundError:
+        return None
+    except Exception as error:  # of any kind: it is not for this NumPy, Python or driver
+        reason = " ".join(str(error).split())
+        warnings.warn(f"no GPU is used: CuPy: {reason}", blas.PerformanceWarning, stacklevel=2)
         return None
     return cupy
 

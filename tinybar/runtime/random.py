@@ -17,10 +17,14 @@ _seed = 0
 def seed(value: int) -> None:
     """Restart every random stream from `value` (an integer, at least 0)."""
     global _seed
+    _seed = _checked(value)
+    _streams.clear()
+
+
+def _checked(value) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"a seed is an integer >= 0, got {value!r}")
-    _seed = value
-    _streams.clear()
+    return value
 
 
 def stream(name: str) -> np.random.Generator:
@@ -41,7 +45,24 @@ def streams_state() -> dict:
 
 
 def restore_streams(state: dict) -> None:
-    """Continue all random streams exactly where `streams_state` recorded them."""
-    seed(state["seed"])
-    for name, generator_state in state["streams"].items():
-        stream(name).bit_generator.state = generator_state
+    """Continue all random streams exactly where `streams_state` recorded them.
+
+    Raises ValueError for anything else, and then leaves the streams as they are.
+    """
+    try:
+        value = _checked(state["seed"])
+        streams = {name: _generator(recorded) for name, recorded in state["streams"].items()}
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"not the state of random streams: {error!r}") from error
+    seed(value)
+    _streams.update(streams)
+
+
+def _generator(recorded: dict) -> np.random.Generator:
+    """The generator in that state, exactly: NumPy rounds what is no integer."""
+    generator = np.random.Generator(np.random.PCG64(0))
+    generator.bit_generator.state = recorded
+    is_odd = recorded["state"]["inc"] % 2  # else it is no PCG64
+    if generator.bit_generator.state != recorded or not is_odd:
+        raise ValueError(f"no state of PCG64: {recorded}")
+    return generator
