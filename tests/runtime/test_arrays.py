@@ -93,6 +93,19 @@ def test_all_products_have_the_precision(precision, low, high):
     np.testing.assert_allclose(sums, a.sum((0, 1), "f8"), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i8"])
+@pytest.mark.parametrize("shape", [(0, 3), (4, 3)])
+def test_zero_where(dtype, shape):
+    rng = np.random.default_rng(0)
+    values = np.asarray(rng.integers(-5, 5, shape)).astype(dtype).T
+    if values.size and np.dtype(dtype).kind == "f":
+        values.flat[0] = np.nan
+    for mask in (np.asarray(rng.random(values.shape) < 0.5), np.isnan(values), ~np.isnan(values)):
+        found = arrays.zero_where(mask, values)
+        np.testing.assert_array_equal(found, np.where(mask, 0, values))
+        assert (found.dtype, found.shape) == (values.dtype, values.shape)
+
+
 def test_arrays_on_the_host_stay_where_they_are():
     array = np.arange(3)
     assert arrays.to_device(array) is array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, prod
 
 from ..kernels.dispatch import accelerated
-from ..runtime.arrays import array_module
+from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .reduction import sum_per_channel
 
@@ -83,7 +83,7 @@ def normalise_relu(x, mean, s, gamma, beta):
 @accelerated
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
     """(gx, ggamma, gbeta): those of normalise, for g = 0 where y <= 0, else gy."""
-    return normalise_pullback(array_module(y).where(y <= 0, 0, gy), x, mean, s, gamma, m)
+    return normalise_pullback(zero_where(y <= 0, gy), x, mean, s, gamma, m)
 
 
 @accelerated

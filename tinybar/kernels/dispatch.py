@@ -36,7 +36,8 @@ from ..runtime.environment import is_on
 from . import in_place
 
 ACCELERATED = {}  # name -> function; a kernel is found by the name of its reference
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, INDEX = np.dtype(np.float32), np.dtype(np.intp)
+NO_ARRAYS = (int, float, tuple)
 
 _is_enabled = is_on("TINYBAR_FAST", default=True)
 
@@ -89,27 +90,31 @@ def _compiled(name: str, arguments: tuple):
     """The compiled kernel for these arguments, or None."""
     if not _is_enabled or not _fits(arguments):
         return None
-    if array_module(arguments[0]) is np:
+    if type(arguments[0]) is np.ndarray or array_module(arguments[0]) is np:
         return _numba(name)
     arrays = filter(_is_array, arguments)  # CUDA's kernels count elements in 32 bits
     return _cuda(name) if all(a.size < 2**31 for a in arrays) else None
 
 
-def _fits(arguments) -> bool:
+def _fits(arguments: tuple) -> bool:
     """Whether the first array is float32 and has entries, and all others are float32 or indices."""
     if arguments[0].dtype != FLOAT32 or arguments[0].size == 0:
         return False
-    others = (argument.dtype for argument in arguments[1:] if _is_array(argument))
-    return all(dtype == FLOAT32 or dtype == np.intp for dtype in others)
+    for argument in arguments:  # no generator: hundreds of calls a step
+        if _is_array(argument) and argument.dtype != FLOAT32 and argument.dtype != INDEX:
+            return False
+    return True
 
 
 def _is_array(argument) -> bool:
+    if type(argument) in NO_ARRAYS:
+        return False
     return isinstance(argument, np.ndarray) or array_module(argument) is not np
 
 
 def _simple(argument):
     """Arrays one way only: Numba compiles anew for every other layout, CUDA has no other."""
-    if isinstance(argument, np.ndarray) and array_module(argument) is np:
+    if type(argument) is np.ndarray:
         return argument if argument.flags.carray else np.array(argument, order="C")
     return array_module(argument).ascontiguousarray(argument) if _is_array(argument) else argument
 

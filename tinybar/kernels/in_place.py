@@ -16,7 +16,7 @@ from operator import add
 import numpy as np
 
 from ..runtime import blas, threads
-from ..runtime.arrays import array_module
+from ..runtime.arrays import array_module, zero_where
 
 __all__ = [
     "adam_update",
@@ -81,8 +81,7 @@ def normalise_relu(x, mean, s, gamma, beta):
 
 def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
     """As normalise_pullback, for g = 0 where y <= 0, else gy; times 1/m, as compiled kernels."""
-    g = array_module(y).where(y <= 0, 0, gy)
-    return _pullback(g, x, mean, s, gamma, lambda sums: sums * (1 / m))
+    return _pullback(zero_where(y <= 0, gy), x, mean, s, gamma, lambda sums: sums * (1 / m))
 
 
 def _pullback(g, x, mean, s, gamma, divided_by_m):

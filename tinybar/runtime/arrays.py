@@ -4,8 +4,9 @@ Every array operation of tinybar is written once, against `xp`: NumPy on the CPU
 A function of arrays asks `array_module(x)`; one that makes arrays from nothing asks `xp()`, the
 module of the current device.
 
-The device, its precision and the random streams (`random.py`) are the only hidden state of the
-library. All are set explicitly: `use_device`, `use_precision`, `seed`.
+The device, its precision, the random streams (`random.py`) and the choice of convolutions
+(`autograd/conv`) are the only hidden state of what is computed. All are set explicitly:
+`use_device`, `use_precision`, `seed`, `use_algorithm`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from types import ModuleType
 import numpy as np
 
 from . import blas
+
+BITS, ONE = {size: np.dtype(f"i{size}") for size in (1, 2, 4, 8)}, np.int8(1)
 
 _device = "cpu"
 KEPT_SHARE = 0.25  # of a GPU's free memory for a data set; the rest is for training
@@ -128,6 +131,18 @@ def array_module(*arrays) -> ModuleType:
         if type(array).__module__.partition(".")[0] == "cupy":
             return _cupy()
     return np
+
+
+def zero_where(mask, values):
+    """values, but 0 where the booleans `mask` hold: also where NaN or infinity stood.
+
+    To multiply by 0 keeps those, and NumPy's `where` takes ten times as long as these bits.
+    """
+    xp = array_module(values)
+    if xp is not np:
+        return xp.where(mask, 0, values)
+    all_or_none = mask.view(np.int8) - ONE
+    return (values.view(BITS[values.itemsize]) & all_or_none).view(values.dtype)
 
 
 def to_numpy(array) -> np.ndarray:
