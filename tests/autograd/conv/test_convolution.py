@@ -149,6 +149,29 @@ def test_large_images_in_float32(algorithm):
 
 
 @pytest.mark.parametrize(
+    ("algorithm", "kernel", "stride", "padding"),
+    [("gather", 3, 1, 1), ("gather", 3, 2, 1), ("gather", 2, 3, 0), ("pointwise", 1, 2, 0)],
+)
+@given(seed=seeds, n=st.integers(1, 3))
+def test_what_is_not_finite_reaches_what_the_definition_says(
+    algorithm, kernel, stride, padding, seed, n
+):
+    """A pixel, or a gradient; of a weight the algorithms multiply different zeros."""
+    rng = np.random.default_rng(seed)
+    x, w = rng.standard_normal((n, 5, 6, 2)), rng.standard_normal((kernel, kernel, 2, 3))
+    edges, found = [np.nan, np.inf, -np.inf], []
+    x.flat[rng.integers(x.size, size=2)] = rng.choice(edges, 2)
+    with np.errstate(invalid="ignore"):
+        for name in (algorithm, "reference"):
+            y, pullback = ag.conv2d.function(x, w, None, stride, padding, algorithm=name)
+            gy = np.random.default_rng(seed).standard_normal(y.shape)
+            gy.flat[seed % gy.size] = edges[seed % 3]
+            found.append((y, *pullback(gy)[:2]))
+    for got, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)  # NaN and inf are equal
+
+
+@pytest.mark.parametrize(
     ("x", "w", "b", "options", "text"),
     [
         ((2, 3, 3), (1, 1, 3, 2), None, {}, r"x \(N, H, W, C_in\)"),
