@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 import tinybar as tb
 from tinybar import nn
-from tinybar.data import load
+from tinybar.data import Dataset, Split, load
 from tinybar.nn.pretrained import from_torch, load_weights
 from tinybar.train.models import save_model
 
@@ -160,7 +160,9 @@ def test_other_floating_point_numbers_are_converted(dtype, tmp_path):
     ],
 )
 def test_a_file_of_tinybar_s_that_does_not_fit(model, message, tmp_path):
-    save_model(tmp_path / "a.safetensors", model, load("digits"))
+    images = np.zeros((10, *model.image_shape), np.uint8)
+    split = Split(images, np.arange(10))
+    save_model(tmp_path / "a.safetensors", model, Dataset("ten", tuple("0123456789"), split, split))
     with pytest.raises(ValueError, match=message):
         load_weights(wide(), tmp_path / "a.safetensors")
 

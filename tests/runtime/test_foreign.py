@@ -1,6 +1,7 @@
 """Files of other programs are told what they are, and how to convert them."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -75,3 +76,11 @@ def test_a_damaged_zip_is_one_line(tmp_path):
 def test_a_folder(tmp_path):
     with pytest.raises(FileError, match=r"is a folder, a .safetensors file is needed"):
         read_safetensors(tmp_path, "network")
+
+
+def test_a_header_may_have_the_length_that_spells_a_zip_archive(tmp_path):
+    entries = {"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
+    length = int.from_bytes(b"PK", "little")
+    header = json.dumps(entries).encode().ljust(length)
+    (tmp_path / "net").write_bytes(length.to_bytes(8, "little") + header)
+    assert read_safetensors(tmp_path / "net", "network")[0]["a"].shape == (0,)

@@ -139,14 +139,23 @@ def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict
     if not path.is_file():
         raise FileError(f"no such file: {path}")
     with reading(path):
-        if (foreign := what_it_is(path)) is not None:
-            raise FileError(f"{path} is not safetensors but {foreign}")
+        _check_start(path)
         content = path.read_bytes()
         end = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:end]).get("__metadata__", {}).get("tinybar")
         about = None if header is None else _verified(path, content, end, json.loads(header), kind)
         arrays = {name: _array(path, name, **stored) for name, stored in deserialize(content)}
     return arrays, about
+
+
+def _check_start(path: Path) -> None:
+    """Raises FileError unless a header of safetensors begins where it should."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start[8:9] != b"{":
+        if foreign := what_it_is(path, start):
+            raise FileError(f"{path} is not safetensors but {foreign}")
+        raise FileError(f"{path} is truncated or damaged: it has no header of safetensors")
 
 
 def _verified(path: Path, content: bytes, end: int, header: dict, kind: str) -> dict:

@@ -23,10 +23,11 @@ KINDS = [
 ]  # fmt: skip
 
 
-def what_it_is(path: Path) -> str | None:
-    """What the file of another program is and how to convert it; None for an unknown one."""
-    with open(path, "rb") as file:
-        start = file.read(16)
+def what_it_is(path: Path, start: bytes) -> str | None:
+    """What the file of another program is and how to convert it; None for an unknown one.
+
+    start: its first 16 bytes.
+    """
     if start.startswith(b"PK"):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

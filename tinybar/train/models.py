@@ -15,9 +15,14 @@ from ..runtime.files import FileError, load_arrays, save_arrays
 
 
 def save_model(path: Path, model: Module, dataset: Dataset) -> None:
-    """Write the network with its structure, its classes and the normalisation of its images."""
-    header = {"network": structure(model), "data": about(dataset)}
-    save_arrays(path, model.state_dict(), header, "network")
+    """Write the network with its structure, its classes and the normalisation of its images.
+
+    Raises ValueError for what `load_model` would refuse.
+    """
+    arrays, header = model.state_dict(), {"network": structure(model), "data": about(dataset)}
+    _check_dtypes(arrays)
+    _check_data(header["data"], model)
+    save_arrays(path, arrays, header, "network")
 
 
 def load_model(path: Path) -> tuple[Module, dict]:
@@ -31,7 +36,7 @@ def load_model(path: Path) -> tuple[Module, dict]:
         with at_most(sum(array.size for array in arrays.values())):
             model = rebuild(header["network"])
         model.load_state_dict(arrays)
-        _check_dtypes(model, arrays)
+        _check_dtypes(arrays)
         _check_data(header["data"], model)
         return model.eval(), header["data"]
     except KeyError as error:
@@ -40,10 +45,10 @@ def load_model(path: Path) -> tuple[Module, dict]:
         raise FileError(f"{path} holds no network that tinybar can use: {error}") from error
 
 
-def _check_dtypes(model: Module, arrays: dict[str, np.ndarray]) -> None:
-    for name, own in (*model.named_parameters(), *model.named_buffers()):
-        if arrays[name].dtype != own.dtype:
-            raise ValueError(f"{name} is {arrays[name].dtype}, expected {own.dtype}")
+def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise ValueError(f"{name} is {array.dtype}, files of networks have float32")
 
 
 def _check_data(data: dict, model: ResidualNetwork) -> None:
