@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_network_is_told(tmp_path):
     folder = RunFolder.create(tmp_path / "run", Config())
     saved_checkpoint(folder)
     other = nn.wide_resnet(10, 2, 3, (4, 4, 1))
-    with pytest.raises(ValueError, match=r"checkpoint of stage 'prune' does not fit"):
+    with pytest.raises(ValueError, match=r"checkpoint.safetensors does not fit stage 'prune'"):
         folder.load_checkpoint().restore(other, nn.Adam(other.parameters()))
 
 
@@ -244,9 +244,13 @@ def test_checkpoints_that_cannot_be_used(both, tmp_path):
     if not both:
         path.write_bytes(whole)
         arrays, about = load_arrays(path, "checkpoint")
-        save_arrays(path, arrays, about | {"more": 1}, "checkpoint")
-        with pytest.raises(ValueError, match=r"checkpoint.safetensors is of another version"):
-            folder.load_checkpoint()
+        for change, fault in (
+            ({"more": 1}, "is of another version"),
+            ({"metrics": "1"}, "is truncated or damaged: metrics is '1'"),
+        ):
+            save_arrays(path, arrays, about | change, "checkpoint")
+            with pytest.raises(ValueError, match=f"checkpoint.safetensors {fault}"):
+                folder.load_checkpoint()
 
 
 def test_a_free_folder_has_the_next_number(tmp_path):

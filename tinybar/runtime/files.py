@@ -134,11 +134,11 @@ def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict
     """
     from safetensors import deserialize
 
-    if path.is_dir():
-        raise FileError(f"{path} is a folder, a .safetensors file is needed")
-    if not path.is_file():
-        raise FileError(f"no such file: {path}")
     with reading(path):
+        if path.is_dir():
+            raise FileError(f"{path} is a folder, a .safetensors file is needed")
+        if not path.is_file():
+            raise FileError(f"no such file: {path}")
         _check_start(path)
         content = path.read_bytes()
         end = 8 + int.from_bytes(content[:8], "little")
@@ -180,7 +180,7 @@ def _verified(path: Path, content: bytes, end: int, header: dict, kind: str) -> 
 
 def _array(path: Path, name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
     if dtype not in DTYPES:
-        raise FileError(f"{path} holds {name} in {dtype}, which NumPy lacks: convert it to F32")
+        raise FileError(f"{path} holds {name} in {dtype}: convert it to F32")
     array = np.frombuffer(data, DTYPES[dtype]).reshape(shape)
     if dtype == "BF16":  # the upper half of a float32
         array = (array.astype("<u4") << 16).view("<f4")

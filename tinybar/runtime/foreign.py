@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from pathlib import Path
 
 TORCH = (
@@ -29,6 +28,8 @@ def what_it_is(path: Path, start: bytes) -> str | None:
     start: its first 16 bytes.
     """
     if start.startswith(b"PK"):
+        import zipfile  # only here: it loads every compression
+
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any(name.endswith("data.pkl") for name in names):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import tomli_w
@@ -18,6 +19,7 @@ from ..nn import Adam, Module
 from ..runtime.files import (
     FileError,
     load_arrays,
+    reading,
     save_arrays,
     write_json,
     write_text,
@@ -32,13 +34,14 @@ TEMPORARY = ".*.tmp"  # what a process leaves that is killed while it writes
 
 @dataclass
 class Checkpoint:
-    """The state of a run in the middle of `stage`.
+    """The state of a run in the middle of `stage`, from the file `path`.
 
     arrays: of the network and the optimizer. progress: of the epoch, `loop.Progress.state`.
     streams: the random streams. facts: what the run has found out. config, data: its options, and
     the fingerprint of its data set. metrics: lines of metrics.jsonl written by then.
     """
 
+    path: Path
     stage: str
     arrays: dict[str, np.ndarray]
     progress: dict
@@ -54,9 +57,7 @@ class Checkpoint:
             net.load_state_dict(self._part("model/"))
             optimizer.load_state_dict(self._part("optimizer/"))
         except (KeyError, ValueError) as error:
-            raise FileError(
-                f"the checkpoint of stage {self.stage!r} does not fit: {error}"
-            ) from error
+            raise FileError(f"{self.path} does not fit stage {self.stage!r}: {error}") from error
 
     def _part(self, prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): a for k, a in self.arrays.items() if k.startswith(prefix)}
@@ -215,7 +216,8 @@ class RunFolder:
         if not path.exists():
             return None
         arrays, header = load_arrays(path, "stage")
-        return arrays, header["streams"]
+        with reading(path):
+            return arrays, header["streams"]
 
     def finish(self, result: dict) -> None:
         """Write the result, and remove what only a resumed run needs."""
@@ -229,8 +231,12 @@ def _checkpoint_in(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     arrays, header = load_arrays(path, "checkpoint")
+    types = get_type_hints(Checkpoint)
+    for name, value in header.items():
+        if not isinstance(value, types.get(name, object)):
+            raise FileError(f"{path} is truncated or damaged: {name} is {value!r:.60}")
     try:
-        return Checkpoint(arrays=arrays, **header)
+        return Checkpoint(path=path, arrays=arrays, **header)
     except TypeError as error:
         raise FileError(f"{path} is of another version: {error}") from error
 
