@@ -1,12 +1,15 @@
 """docs/format.md is true: its reader reads, and it names every field that a file has."""
 
+import hashlib
+import io
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
-from faults.samples import network, toy_data
+from faults.samples import cache, network, toy_data
 
 from tinybar.runtime.files import load_arrays
 from tinybar.train.folder import Checkpoint
@@ -45,6 +48,21 @@ def test_the_reader_without_tinybar_reads(written):
     written.write_bytes(content)
     with pytest.raises(AssertionError):
         exec(code, {})
+
+
+def test_a_cache_of_images_is_an_array_and_its_checksum(tmp_path):
+    content = cache("*.npy")(tmp_path, 0).read_bytes()
+    assert hashlib.sha256(content[:-32]).digest() == content[-32:]
+    assert np.load(io.BytesIO(content)).shape == (8, 6, 5, 3)
+
+
+def test_a_cached_list_is_a_checksum_and_rows(tmp_path):
+    checksum, _, rest = cache("*.json")(tmp_path, 0).read_bytes().partition(b"\n")
+    assert hashlib.sha256(rest).hexdigest().encode() == checksum
+    (_, size, _), rows = json.loads(rest)
+    assert size == (tmp_path / "photos.zip").stat().st_size
+    assert [row[:2] for row in rows[:3]] == [["train", "cat"], ["train", "cat"], ["train", "dog"]]
+    assert {len(row) for row in rows} == {6}
 
 
 def test_every_field_is_described(written, tmp_path):

@@ -271,6 +271,7 @@ KINDS = {
     "forged compact network": Kind(saved(compact=True), load_model, layer=SEAL),
     "forged checkpoint": Kind(checkpoint, read_checkpoint, layer=SEAL),
     "teacher": Kind(saved(compact=False), read_weights, sealed=True),
+    "forged teacher": Kind(saved(compact=False), read_weights, layer=SEAL),
     "PyTorch's weights": Kind(pytorch, read_weights),
     "config.toml": Kind(config, lambda path: RunFolder.open(path.parent).load_config()),
     "preset": Kind(preset, lambda path: load_preset(str(path))),

@@ -9,6 +9,7 @@ import tinybar as tb
 from tinybar import nn
 from tinybar.data import Dataset, Split, load
 from tinybar.nn.pretrained import from_torch, load_weights
+from tinybar.runtime.files import FileError, save_arrays
 from tinybar.train.models import save_model
 
 
@@ -173,6 +174,13 @@ def test_classes_in_another_order_are_refused(tmp_path):
     load_weights(wide(), path, digits.classes)
     with pytest.raises(ValueError, match="its classes are others, or in another order"):
         load_weights(wide(), path, digits.classes[::-1])
+
+
+@pytest.mark.parametrize("about", [{}, {"network": []}, {"network": {"kind": "full"}}])
+def test_a_file_of_tinybar_s_without_a_network(about, tmp_path):
+    save_arrays(tmp_path / "a", {}, about, "network")
+    with pytest.raises(FileError, match="a holds no network: "):
+        load_weights(wide(), tmp_path / "a")
 
 
 def test_a_file_that_is_none(tmp_path):

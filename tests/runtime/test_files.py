@@ -159,6 +159,7 @@ def test_saved_arrays_are_as_readable_as_other_files(tmp_path):
         (EOFError(), "f is truncated or damaged: EOFError"),
         (RuntimeError("bad\n  header"), "f is truncated or damaged: bad header"),
         (PermissionError(13, "Permission denied", "f"), "cannot read f: Permission denied"),
+        (MemoryError(), "cannot read f: there is not enough memory"),
         (FileError("g has no images"), "g has no images"),
     ],
 )

@@ -89,6 +89,8 @@ def test_options_that_are_refused(table, message):
 def test_the_file_is_named():
     with pytest.raises(ValueError, match=r"^old/config.toml: unknown option 'x'"):
         from_table({"x": 1}, "old/config.toml")
+    with pytest.raises(ValueError, match=r"^old/config.toml: --epochs must begin with at least 1"):
+        from_table({"epochs": [0, 1, 1]}, "old/config.toml")
 
 
 # --- presets -------------------------------------------------------------------------------------

@@ -57,8 +57,8 @@ def load_weights(model: ResidualNetwork, path: Path, classes: Sequence[str] | No
         elif classes is not None and about["data"]["classes"] != list(classes):
             raise ValueError("its classes are others, or in another order")
         model.load_state_dict(arrays)
-    except KeyError as error:
-        raise FileError(f"{path} holds no network: no {error}") from error
+    except (KeyError, TypeError) as error:  # in what the file says of itself
+        raise FileError(f"{path} holds no network: {error}") from error
     except ValueError as error:
         name, _, fault = str(error).partition(" ")
         fault = f"{names.get(name, name)} {fault}"

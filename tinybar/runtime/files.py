@@ -44,6 +44,8 @@ def reading(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:
             raise FileError(f"cannot read {path}: {error.strerror}") from error
+        if isinstance(error, MemoryError):
+            raise FileError(f"cannot read {path}: there is not enough memory") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"{path} is truncated or damaged: {reason}") from error
 

@@ -167,7 +167,11 @@ class Config:
 
 def from_table(table: dict, source: str = "") -> Config:
     """The Config of a table as in TOML, from the file `source`. Raises ValueError as `read`."""
-    return Config(**read(options_of(Config), table, source))
+    values = read(options_of(Config), table, source)
+    try:
+        return Config(**values)
+    except ValueError as error:  # two options that do not fit together
+        raise ValueError(f"{source}: {error}" if source else str(error)) from None
 
 
 def configure(given: dict, preset: str | None = None) -> Config:
