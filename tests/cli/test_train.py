@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 from cli.common import QUICK, fails_with_one_line
@@ -139,6 +140,22 @@ def test_options_beside_resume_that_agree_or_may_change(cut, tmp_path):
     assert (config.data_dir, config.checkpoint_minutes) == (str(tmp_path / "elsewhere"), 2.0)
 
 
+def test_eval_looks_for_the_data_where_the_run_has_it(run, monkeypatch, tmp_path):
+    looked = []
+    digits = DATASETS["digits"].load
+
+    def load(data_dir, options):
+        looked.append(data_dir)
+        return digits(data_dir, options)
+
+    monkeypatch.setitem(DATASETS, "digits", NamedDataset(load, resizable=False))
+    for options in ([], ["--data-dir", "here"], ["--data", "digits"]):
+        assert main(["eval", "run", *options]) == 0
+    own = Path(RunFolder.open(run).load_config().data_dir)
+    assert own.is_absolute()
+    assert looked == [own, Path("here"), Path("data/cache")]
+
+
 def signalled(number):
     """What a function does in which the signal arrives."""
     return lambda *arguments: signal.raise_signal(number)
@@ -196,7 +213,7 @@ def test_damaged_checkpoints(run, capsys, tmp_path):
         ("nope = 1", "unknown option 'nope'"),
         ("seed = = 1", "not valid TOML"),
         ("lr = 'x'", "--lr must be a number, got 'x'"),
-        ("", "is truncated or damaged: it lacks val_fraction"),
+        ("", "is truncated or damaged: its last line"),
     ],
 )
 def test_a_spoiled_config(line, word, capsys, tmp_path, monkeypatch):

@@ -97,6 +97,7 @@ def _interrupted(folder, out: Path | None, given: dict, preset: str | None):
     from ..train.config import reconfigure
 
     if folder.result.exists():
+        folder.clean()
         raise ValueError(f"the run in {folder.path} is complete: see {folder.result}")
     if out is not None and out.resolve() != folder.path.resolve():
         raise ValueError(f"--out is {out}, but the run to resume is in {folder.path}")

@@ -26,9 +26,9 @@ from ..runtime.files import (
     write_whole,
 )
 from ..runtime.locks import LockedError, locked
-from .config import Config, read_toml
-from .options import options_of, read
+from .config import Config, from_table, read_toml
 
+END = "# end of the options"  # the last line of config.toml: without it, some of them may be lost
 TEMPORARY = ".*.tmp"  # what a process leaves that is killed while it writes
 
 
@@ -85,13 +85,13 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, config: Config) -> RunFolder:
         """A new folder, or one that is empty. ValueError if it is not, or none can be made."""
-        folder, text = cls(path), tomli_w.dumps(config.as_table())
+        folder = cls(path)
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
             folder._check_empty()
             with folder.locked():
                 folder._check_empty()
-                write_text(folder.config, text)
+                folder._write_config(config)
         except FileExistsError:
             raise ValueError(f"{path} is a file: choose another --out") from None
         except OSError as error:
@@ -136,20 +136,20 @@ class RunFolder:
 
     def load_config(self) -> Config:
         """The options of the run. ValueError if they cannot be read."""
-        values = read(options_of(Config), read_toml(self.config), str(self.config))
-        absent = [
-            entry.key
-            for entry in options_of(Config)
-            if entry.field not in values and entry.default is not None and not entry.may_change
-        ]
-        if absent:
-            raise FileError(f"{self.config} is truncated or damaged: it lacks {', '.join(absent)}")
-        return Config(**values)
+        config = from_table(read_toml(self.config), str(self.config))
+        if not self.config.read_bytes().rstrip().endswith(END.encode()):
+            raise FileError(
+                f"{self.config} is truncated or damaged: its last line, {END!r}, is gone"
+            )
+        return config
 
     def save_config(self, config: Config) -> None:
         """Write the options, if they are not those in the folder."""
         if config != self.load_config():
-            write_text(self.config, tomli_w.dumps(config.as_table()))
+            self._write_config(config)
+
+    def _write_config(self, config: Config) -> None:
+        write_text(self.config, f"{tomli_w.dumps(config.as_table())}{END}\n")
 
     def append_metrics(self, record: dict) -> None:
         """Write one more line of metrics.jsonl."""
@@ -222,6 +222,10 @@ class RunFolder:
     def finish(self, result: dict) -> None:
         """Write the result, and remove what only a resumed run needs."""
         write_json(self.result, result)
+        self.clean()
+
+    def clean(self) -> None:
+        """Remove what only a resumed run needs, as a run that is killed at its end cannot."""
         self._checkpoint.unlink(missing_ok=True)
         self._before.unlink(missing_ok=True)
         shutil.rmtree(self._stages, ignore_errors=True)
