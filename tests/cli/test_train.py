@@ -181,6 +181,13 @@ def test_a_signal_while_the_data_is_loaded_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_while_the_data_of_a_resumed_run_is_loaded(cut, monkeypatch, capsys):
+    monkeypatch.setitem(DATASETS, "digits", NamedDataset(signalled(signal.SIGTERM), False))
+    assert main(["train", "--resume", "cut"]) == 143
+    assert capsys.readouterr().err == "interrupted; resume with `tinybar train --resume cut`\n"
+    assert [path.name for path in cut.path.iterdir()] == ["config.toml"]
+
+
 def test_a_signal_at_the_end_of_a_run_loses_nothing(cut, monkeypatch, capsys):
     """When everything is trained, and the latency is measured."""
     with monkeypatch.context() as patch:

@@ -172,6 +172,8 @@ class Case:
     def begin(self, **disturbance) -> subprocess.Popen:
         """Start it, and wait until it has begun."""
         process = start(self.home, "train", *OPTIONS, "--out", self.folder, **disturbance)
+        checkpoint = self.folder / "checkpoint.safetensors"
+        wait_until(process, checkpoint.exists, "checkpoint")
         return self.begun(process)
 
     def begun(self, process: subprocess.Popen) -> subprocess.Popen:
@@ -291,6 +293,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--each", type=int, default=30, metavar="N")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
+    parser.add_argument("--only", default="", metavar="REGEX", help="of the names of cases")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
@@ -308,6 +311,8 @@ def main() -> int:
             Case.with_another,
         )  # fmt: skip
         jobs += [(f"{f.__name__}-{k}", f) for f in others for k in range(-(-arguments.each // 3))]
+
+        jobs = [job for job in jobs if re.match(arguments.only, job[0])]
 
         def run(job) -> bool:
             name, case, *details = job

@@ -60,6 +60,7 @@ def command(preset, out, resume, memory, device, **options):
                 resume, lambda line: click.echo(f"tinybar: {shown(line)}", err=True)
             )
             stack.enter_context(folder.locked())
+            stack.enter_context(_resumable(folder))
             config = _interrupted(folder, out, given, preset)
         use_device(device)
         use_precision(config.precision)
@@ -71,6 +72,7 @@ def command(preset, out, resume, memory, device, **options):
         if folder is None:
             folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
             stack.enter_context(folder.locked())
+            stack.enter_context(_resumable(folder))
 
         console = plain_console()
         console.print(
@@ -79,10 +81,9 @@ def command(preset, out, resume, memory, device, **options):
             soft_wrap=True,
         )
         console.print(f"training images are {dataset.augmentation.describe()}")
-        with _resumable(folder):
-            with Display(console, config.metric, config.total_epochs) as display:
-                facts = run(config, dataset, folder, display, budget)
-            outcome = finish(config, dataset, folder, facts)
+        with Display(console, config.metric, config.total_epochs) as display:
+            facts = run(config, dataset, folder, display, budget)
+        outcome = finish(config, dataset, folder, facts)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:
         console.print(peak_memory(outcome))
@@ -128,4 +129,4 @@ def _resumable(folder):
             raise OSError(f"the run folder {folder.path} was removed") from error
         if isinstance(error, FileError):  # of a file that is read
             raise
-        raise OSError(f"{error}; once it can be written, {how}") from error
+        raise OSError(f"{error}; resolve this, then {how}") from error
