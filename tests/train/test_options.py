@@ -52,6 +52,7 @@ def test_values():
         ("any", math.inf, "--any must be finite, got inf"),
         ("share", 1.5, r"--share must be in \[0, 1\], got 1.5"),
         ("part", 0, r"--part must be in \(0, 1\], got 0"),
+        ("size", 10**400, r"--size must be within ±1e\+30, got 1000"),
         ("any", -1e31, r"--any must be within ±1e\+30, got -1e\+31"),
         ("rest", 1, r"--rest must be in \[0, 1\), got 1"),
         ("sizes", (0, 1), "--sizes must each be at least 1, got 0"),

@@ -21,7 +21,7 @@ from types import NoneType
 from typing import get_args, get_type_hints
 
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
-LARGEST = 1e30  # of a number that is multiplied by a float32
+LARGEST = 1e30  # of a number: it will be multiplied by a float32
 BOUNDS = {
     "at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt
 }  # fmt: skip
@@ -99,7 +99,7 @@ class Option:
             if not self._is_in_range(entry):
                 each = "" if self.count == 1 else "each "
                 raise ValueError(f"{self.flag} must {each}be {self.range or 'finite'}, got {entry}")
-            if isinstance(entry, float) and abs(entry) > LARGEST:
+            if not isinstance(entry, (str, bool)) and abs(entry) > LARGEST:
                 raise ValueError(f"{self.flag} must be within ±{LARGEST:g}, got {entry}")
         return values if self.count > 1 else values[0]
 
