@@ -282,3 +282,39 @@ def test_the_rate_is_reduced_for_the_last_epochs():
     rate = reduced_for_last(2, 5, 0.1)
     assert [rate(epoch) for epoch in range(5)] == [0.1, 0.1, 0.1, 0.01, 0.01]
     assert reduced_for_last(0, 2, 0.1)(1) == 0.1
+
+
+class Steps(list):
+    """A listener that keeps the arguments of `step`, and may end a run at one of them."""
+
+    def __init__(self, stop=None):
+        self.stop = stop
+
+    def __call__(self, record):
+        pass
+
+    def step(self, *place):
+        self.append(place)
+        if place == self.stop:
+            raise KeyboardInterrupt
+
+
+def test_a_listener_hears_of_every_step(tmp_path):
+    """48 images in minibatches of 16: when an epoch begins, and after each step."""
+    steps = Steps()
+    run_toy(tmp_path / "run", listen=steps)
+    assert steps == [
+        (stage, epoch, epochs, done, 3, 16 if done else 0)
+        for stage, epochs in (("teacher", 2), ("prune", 2), ("fine-tune", 2))
+        for epoch in range(1, epochs + 1)
+        for done in range(4)
+    ]
+
+
+def test_a_resumed_run_tells_what_is_done(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path / "run", listen=Steps(stop=("prune", 2, 2, 0, 3, 0)))
+    steps = Steps()
+    resume_toy(tmp_path / "run", steps)
+    saved = ("prune", 1, 2, 3, 3, 16)  # after the last step of the epoch before
+    assert steps[:2] == [("teacher", 2, 2, 1, 1, 0), saved]

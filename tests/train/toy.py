@@ -34,12 +34,12 @@ def run_toy(path, config=TINY, listen=lambda record: None):
     return folder, train(config, toy(), folder, listen, check(config, toy()))
 
 
-def resume_toy(path):
+def resume_toy(path, listen=lambda record: None):
     """As in another process: nothing is known but the folder."""
     folder = RunFolder.open(path)
     config = folder.load_config()
     budget = check(config, toy(), folder)
-    return folder, train(config, toy(), folder, lambda record: None, budget)
+    return folder, train(config, toy(), folder, listen, budget)
 
 
 def pruned_of(folder) -> bytes:

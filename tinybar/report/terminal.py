@@ -70,7 +70,8 @@ class Place(NamedTuple):
 
     def speed(self) -> str:
         """Images per second, evaluation included."""
-        return f"{_short(self.images / max(self.now - self.since, 1e-9), 3)} images/s"
+        seconds = self.now - self.since
+        return f"{_short(self.images / seconds, 3) if self.images and seconds else '-'} images/s"
 
     def left(self, epochs: int) -> str:
         """The time left of a run of so many epochs, if they take as long as those of this stage."""
@@ -138,11 +139,12 @@ class Display:
             self.numbers = self._numbers(record, ".1f", _short)
         elif epoch == 1 or epoch * PARTS // epochs > (epoch - 1) * PARTS // epochs:
             is_shown = True
+        if is_last:
+            self.before, self.place = self.before + epochs, None
+            self.live.refresh()  # or the line would be printed above what is shown of the stage
         if is_shown:
             *others, loss = self._numbers(record, "5.2f", "{:,.0f}".format)
             self._print(stage, epoch, epochs, " ".join((f"{loss:<11}", *others)))
-        if is_last:
-            self.before, self.place = self.before + epochs, None
 
     def frame(self) -> RenderableType:
         """The current stage in two lines of the terminal's width. Of the second, what fits."""

@@ -40,7 +40,9 @@ from .loop import (
 )
 from .models import save_model
 
-Listener = Callable[[dict], None]  # is called with the record of every epoch; the display is one
+# Called with the record of every epoch. If it has a method `step`, that is called when an epoch
+# begins and after every step; the display is one.
+Listener = Callable[[dict], None]
 
 
 def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> int:
@@ -125,6 +127,7 @@ class Run:
 
     def __post_init__(self):
         self._save_at = self._next_save()
+        self._tell = getattr(self.listen, "step", lambda *_: None)
 
     # --- networks
 
@@ -191,6 +194,7 @@ class Run:
             arrays, streams = ended
             net.load_state_dict(arrays)
             random.restore_streams(streams)
+            self._tell(name, epochs, epochs, 1, 1, 0)
             return
         config, rate = self.config, reduced_for_last(slow, epochs, self.config.lr)
         optimizer = optimizer_of(net, config, self.iterations(epochs))
@@ -203,6 +207,7 @@ class Run:
             progress = Progress(0)
             self._save(stage, progress)  # a full disk is noticed before the first epoch
         while progress.epoch < epochs:
+            self._tell_step(stage, progress)
             with signals.held():
                 train_epoch(stage, self.images, config.batch_size, progress, self._after_step)
                 self._save(stage, progress)  # what follows can be computed again
@@ -216,10 +221,16 @@ class Run:
 
     def _after_step(self, stage: Stage, progress: Progress) -> None:
         """Save what was reached if it is time to, and end the run if a signal asks for it."""
+        self._tell_step(stage, progress)
         if signals.received() or time.monotonic() >= self._save_at:
             self._save(stage, progress)
             iteration = self.iterations(progress.epoch) + progress.done
             signals.stop(f" at iteration {iteration:,} of stage {stage.name!r}")
+
+    def _tell_step(self, stage: Stage, progress: Progress) -> None:
+        steps = batches_per_epoch(self.images, self.config.batch_size)
+        images = min(self.config.batch_size, len(self.images.train)) if progress.done else 0
+        self._tell(stage.name, progress.epoch + 1, stage.epochs, progress.done, steps, images)
 
     def _save(self, stage: Stage, progress: Progress) -> None:
         check_finite(stage, progress)
