@@ -110,7 +110,7 @@ def test_some_of_the_classes_are_enough(taught, capsys, tmp_path, monkeypatch):
     expected = accuracy(model, images, digits.test.labels[chosen])
     assert json.loads(out)["accuracy"] == pytest.approx(expected, abs=0.03)
     assert expected > 0.3
-    assert err == "images passed over in 'two': 1 (1 .webp)\n"
+    assert err == "images skipped in 'two': 1 .webp\n"
 
 
 def test_the_folder_for_data_is_the_run_s(run, tmp_path):

@@ -9,7 +9,7 @@ from cli.common import QUICK, fails_with_one_line
 from data.making import in_folder, tree
 
 import tinybar
-from tinybar.cli import cli, main
+from tinybar.cli import _show_warning, cli, main
 
 BAD_ARGUMENTS = [
     (["frobnicate"], "No such command 'frobnicate'"),
@@ -143,6 +143,11 @@ def test_names_in_errors(arguments, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     error = fails_with_one_line(capsys, arguments, 2, "my[old][red] :cat:", "猫  2")
     assert error.strip().isprintable()
+
+
+def test_names_in_warnings(capsys):
+    _show_warning(UserWarning(f"cannot cache in {ODD}"), UserWarning, "file.py", 1)
+    assert capsys.readouterr().err == f"tinybar: warning: cannot cache in {SHOWN}\n"
 
 
 def test_a_name_that_is_not_unicode(capsys):

@@ -1,6 +1,7 @@
 """`tinybar train`."""
 
 import json
+import shlex
 import signal
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from data.making import in_folder, tree
 from train.test_config import FULL
 
 from tinybar.cli import main
-from tinybar.cli.train import command
+from tinybar.cli.train import _resumable, command
 from tinybar.data.registry import DATASETS, NamedDataset
+from tinybar.runtime.signals import Interrupted
 from tinybar.train.config import Config, configure
 from tinybar.train.folder import RunFolder
 from tinybar.train.options import options_of
@@ -261,4 +263,13 @@ def test_what_is_done_to_the_images_is_told_at_the_start(tmp_path, monkeypatch, 
     assert main(["train", "--data", "pets", "--no-mirror", "--out", "run", *QUICK]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[1] == "training images are shifted by up to 4 pixels"
-    assert err == f"images passed over in {str(tmp_path / 'pets')!r}: 1 (1 .webp)\n"
+    assert err == f"images skipped in {str(tmp_path / 'pets')!r}: 1 .webp\n"
+
+
+def test_the_command_that_resumes_can_be_pasted(tmp_path, capsys):
+    folder = RunFolder.create(tmp_path / "my [old] run", Config())
+    with pytest.raises(SystemExit), _resumable(folder):
+        raise Interrupted(signal.SIGINT)
+    line = capsys.readouterr().err
+    _, pasted, _ = line.split("`")
+    assert shlex.split(pasted) == ["tinybar", "train", "--resume", str(folder.path)]

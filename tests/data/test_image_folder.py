@@ -125,9 +125,9 @@ def test_images_that_are_passed_over_are_told_in_one_line(tmp_path, make):
         data = load(path, cache_dir=tmp_path / "cache")
         assert len(data.train) + len(data.test) == 8
         (note,) = data.notes
-        head, _, reasons = note.partition(" (")
-        assert head == f"images passed over in {str(path)!r}: {sum(PASSED_OVER.values())}"
-        assert sorted(reasons.removesuffix(")").split(", ")) == [
+        head, _, reasons = note.partition(": ")
+        assert head == f"images skipped in {str(path)!r}"
+        assert sorted(reasons.split(", ")) == [
             "1 .bmp", "1 .gif", "2 .webp", "2 hidden", "3 not directly in a class folder"
         ]  # fmt: skip
 
@@ -149,7 +149,7 @@ def test_links_that_lead_nowhere_or_in_a_circle(tmp_path):
     (tmp_path / "test" / "dog" / "linked.png").symlink_to("0.png")
     data = load(tmp_path)
     assert (len(data.train), len(data.test)) == (4, 5)
-    assert data.notes == (f"images passed over in {str(tmp_path)!r}: 2 (2 broken links)",)
+    assert data.notes == (f"images skipped in {str(tmp_path)!r}: 2 broken links",)
     shutil.rmtree(tmp_path / "train")
     (tmp_path / "train").symlink_to("train")
     refused(tmp_path, "has no folder 'train'")

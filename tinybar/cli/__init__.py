@@ -95,8 +95,12 @@ def _fail(error, code: int) -> int:
     return code
 
 
+def _show_warning(message, *_) -> None:
+    click.echo(f"tinybar: warning: {shown(str(message))}", err=True)
+
+
 def entry() -> None:
     """The `tinybar` script, in a process of its own."""
-    warnings.showwarning = lambda message, *_: click.echo(f"tinybar: warning: {message}", err=True)
+    warnings.showwarning = _show_warning
     keep_freed_memory()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from .options import ConfigCommand, Flag, device_option, threads_option
 @click.command("train", cls=ConfigCommand, short_help="Train a network and prune it to a budget.")
 @click.option("--out", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               show_default="in runs/, named for the options",
-              help="Folder for the run: a new one, or an empty one.")  # fmt: skip
+              help="Folder for the run; it must be new or empty.")  # fmt: skip
 @click.option("--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               help="Continue the interrupted run in DIR, with its own options.")  # fmt: skip
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
@@ -118,7 +119,7 @@ def _dataset(config, is_resumed: bool):
 @contextmanager
 def _resumable(folder):
     """Say, where the block is interrupted or cannot write, how the run goes on."""
-    how = f"resume with `tinybar train --resume {folder.path}`"
+    how = f"resume with `tinybar train --resume {shlex.quote(str(folder.path))}`"
     try:
         yield
     except Interrupted as stop:

@@ -109,8 +109,7 @@ def _notes(source: Path, listing: Listing, classes: tuple[str, ...]) -> tuple[st
     """What a user of these files should be told, a line each."""
     notes = []
     if listing.passed_over:
-        number, why = listing.passed_over.total(), told(listing.passed_over)
-        notes.append(f"images passed over in {str(source)!r}: {number:,} ({why})")
+        notes.append(f"images skipped in {str(source)!r}: {told(listing.passed_over)}")
     spellings = Counter(name.casefold() for name in classes)
     if alike := [name for name in classes if spellings[name.casefold()] > 1]:
         notes.append(f"classes that differ in upper and lower case alone: {', '.join(alike)}")
