@@ -18,8 +18,8 @@ from .options import (
 @click.command("eval", short_help="Measure the test accuracy of a saved network.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", metavar="NAME|PATH", show_default="the network's own",
-              help="Data set to test on, by name, or the path of a folder or archive with "
-              "images in test/CLASS, which are made to the size and colours that the network takes."
+              help="Data set to test on: a name, or the path of a folder or archive with images "
+              "in test/CLASS, which are converted to the size and colours that the network takes."
               )  # fmt: skip
 @click.option("--data-dir", metavar="DIR", type=click.Path(path_type=Path),
               show_default="the run's, or data/cache",

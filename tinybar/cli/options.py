@@ -78,7 +78,7 @@ device_option = click.option(
     help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.")
 conv_algorithm_option = click.option(
     "--conv-algorithm", default="auto", show_default=True, metavar="auto|gather",
-    help="Algorithm of the convolutions, as for `tinybar train`.")
+    help="Algorithm for convolutions, as for `tinybar train`.")
 threads_option = click.option(  # takes effect when it is parsed
     "--threads", cls=Flag, type=int, metavar="N", callback=_use_threads, expose_value=False,
     show_default="all processors", help="Number of threads to compute with.")

@@ -41,22 +41,22 @@ class Config:
         metavar="NAME|PATH", may_change=True,
         paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
     data_dir: str = _data(
-        DATA_DIR.as_posix(), "Folder where data sets are looked for, downloaded to, and kept "
-        "decoded.", metavar="DIR", may_change=True)
+        DATA_DIR.as_posix(), "Folder in which data sets are looked up, downloaded and cached.",
+        metavar="DIR", may_change=True)
     image_size: int | None = _data(
-        None, "Scale the shorter side of images in files to N pixels and cut the central square "
-        "out.",
+        None, "Resize image files so that their shorter side has N pixels, and crop the central "
+        "square.",
         unset="original size; 128 for mio-tcd", at_least=1, paper="Section 5.1: 128 for MIO-TCD")
     val_fraction: float = _data(
         0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1)
     augment: bool = _data(
-        True, "Augment the training images with random shifts and mirror images.",
+        True, "Augment the training images: random shifts and horizontal flips.",
         paper="Section 5.1: standard preprocessing")
     shift: bool | None = _data(
-        None, "Shift them by up to 4 pixels, and no more than a seventh of a side.",
+        None, "Shift training images by up to 4 pixels, small ones by up to a seventh of a side.",
         unset="on, for images of 28 pixels or more")
     mirror: bool | None = _data(
-        None, "Mirror every other one, left to right.",
+        None, "Flip training images horizontally, with probability 1/2.",
         unset="on, for images of 28 pixels or more; off for mnist")
     model: str = _data(
         "wrn-16-4", f"Network: {nn.MODELS}.",
@@ -66,13 +66,13 @@ class Config:
         "bar", f"Pruning method. {'; '.join(f'{k}: {m.title}' for k, m in METHODS.items())}.",
         choices=METHODS, renamed={"random": "scratch"}, paper="Section 3")
     budget: str = _pruning(
-        "8x", "Highest cost of the pruned network: a factor (8x) or fraction (0.125) of the full "
-        "network's, or an integer (200000).",
+        "8x", "Highest cost that the pruned network may have: a factor (8x: an eighth of the full "
+        "network's), a fraction (0.125), or an integer (200000).",
         metavar="B", paper="Supp. 6: 2x, 4x, 8x and 16x")
     metric: str = _pruning(
         "volume", "Cost that the budget limits.", choices=pruning.COSTS, paper="Section 3.3")
     schedule: str = _pruning(
-        "sigmoid", "Transition of the budget from the cost of the full network to B.",
+        "sigmoid", "How the budget falls from the cost of the full network to B.",
         choices=KINDS, paper="Section 3.4")
     lambda_: float | None = _pruning(
         None, "Weight of the penalty L_BAR; V_F is the cost of the full network.",
@@ -92,9 +92,9 @@ class Config:
         None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
         metavar="FILE", unset="train one")
     teacher_epochs: int = _teacher(
-        90, "Epochs of training the full network.", at_least=1, paper="Supp. 3.3")
+        90, "Epochs to train the full network for.", at_least=1, paper="Supp. 3.3")
     teacher_slow_epochs: int | None = _teacher(
-        None, "Number of final epochs of the teacher with a tenth of the learning rate.",
+        None, "How many of the teacher's last epochs use a tenth of the learning rate.",
         unset="a ninth of them", at_least=0, paper="Supp. 3.3")
     distill: bool = _teacher(
         True, "Train the pruned network on the teacher's logits as well as on the labels.",
@@ -118,11 +118,11 @@ class Config:
         "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.",
         choices=PRECISIONS)
     conv_algorithm: str = _training(
-        "auto", "Algorithm of the convolutions: auto, the fastest for each shape; gather, a direct "
-        "sum in the place of Winograd's algorithm.",
+        "auto", "Algorithm for convolutions: auto is the fastest one for each shape; gather "
+        "computes direct sums where auto uses Winograd's algorithm.",
         choices=CONVOLUTIONS)
     checkpoint_minutes: float = _run(
-        5.0, "Save a checkpoint after so many minutes at the latest.", above=0, may_change=True)
+        5.0, "Save a checkpoint at least every X minutes.", above=0, may_change=True)
     # fmt: on
 
     def __post_init__(self):
