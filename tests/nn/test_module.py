@@ -1,8 +1,12 @@
 """The tree of layers: names, modes, conversion, and states that fit or are refused whole."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
+import tinybar as tb
 from tinybar import autograd as ag
 from tinybar import nn
 
@@ -203,3 +207,68 @@ def test_gradients_arrive_at_the_parameters():
     module = Pair()
     ag.sum(module.scale * 3).backward()
     assert np.array_equal(module.scale.grad, [3, 3])
+
+
+def test_a_parameter_is_a_copy():
+    for array in (np.ones(2, np.float32), tb.Tensor(np.ones(2), requires_grad=True)):
+        parameter = nn.Parameter(array)
+        parameter.data[...] = 5
+        kept = array if isinstance(array, np.ndarray) else array.data
+        assert kept.tolist() == [1, 1]
+
+
+class Tied(nn.Module):
+    """One parameter under two names, and a module under two names."""
+
+    def __init__(self):
+        self.first, self.second = nn.Linear(2, 2), nn.Linear(2, 2)
+        self.second.weight = self.first.weight
+        self.again = self.first
+
+
+def test_tied_weights_are_one_parameter_that_is_saved_under_every_name():
+    module, other = Tied(), Tied()
+    assert len(module.parameters()) == 3
+    names = {"first.weight", "first.bias", "second.weight", "second.bias"}
+    assert set(module.state_dict()) == names | {"again.weight", "again.bias"}
+    optimizer = nn.Adam(module.parameters(), lr=0.5)
+    before = module.first.weight.data.copy()
+    ag.sum(module.first.weight * module.second.weight).backward()
+    np.testing.assert_allclose(module.first.weight.grad, 2 * before)
+    optimizer.step()  # once
+    np.testing.assert_allclose(module.first.weight.data, before - 0.5 * np.sign(before), rtol=1e-4)
+    other.load_state_dict(module.state_dict())
+    assert same(other.state_dict(), module.state_dict())
+    assert other.second.weight is other.first.weight
+    module.astype(np.float64)
+    assert {p.dtype for p in module.parameters()} == {np.dtype(float)}
+
+
+def test_two_values_for_tied_weights_are_refused():
+    module = Tied()
+    state = module.state_dict()
+    state["second.weight"] = state["second.weight"] + 1
+    with pytest.raises(ValueError, match=r"first.weight and second.weight are one array"):
+        module.load_state_dict(state)
+
+
+def test_a_module_is_not_converted_to_integers():
+    with pytest.raises(TypeError, match="floating dtype, not int64"):
+        Pair().astype(int)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_network_is_copied_after_it_has_computed(copied):
+    net = nn.wide_resnet(10, 1, 3, (8, 8, 1), nn.HardConcrete)
+    x = tb.Tensor(np.ones((2, 8, 8, 1), np.float32))
+    ag.sum(net(x)).backward()
+    other = copied(net)
+    assert same(other.state_dict(), net.state_dict())
+    kept = [None if p.grad is None else p.grad.copy() for p in net.parameters()]
+    ag.sum(other.eval()(x)).backward()
+    optimizer = nn.Adam(other.parameters())
+    optimizer.step()
+    for p, q, grad in zip(net.parameters(), other.parameters(), kept, strict=True):
+        assert not np.shares_memory(p.data, q.data)
+        np.testing.assert_array_equal(p.grad, grad)
+    assert not same(other.state_dict(), net.state_dict())

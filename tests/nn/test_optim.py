@@ -124,6 +124,7 @@ def test_it_resumes_from_its_state_bit_for_bit():
     [
         lambda state: state.pop("t"),
         lambda state: state.pop("v.2"),
+        lambda state: state.update({"t": np.zeros(2, int)}),
         lambda state: state.update({"m.3": np.zeros(1)}),
         lambda state: state.update({"m.1": np.zeros(5)}),
     ],
@@ -162,3 +163,25 @@ def test_other_errors():
         nn.Adam([np.zeros(3)])
     with pytest.raises(TypeError, match="floating-point Tensors"):
         nn.Adam([tb.Tensor(np.zeros(3, int))])
+
+
+def test_each_parameter_counts_its_own_steps():
+    """A first gradient after 1,000 steps of others: a first step, of the learning rate."""
+    early, late = (tb.Tensor(np.zeros(2), requires_grad=True) for _ in range(2))
+    optimizer = nn.Adam([early, late], lr=0.25)
+    for step in range(1001):
+        early.grad = np.ones(2)
+        late.grad = np.array([3.0, -1e-2]) if step == 1000 else None
+        optimizer.step()
+    np.testing.assert_allclose(late.data, [-0.25, 0.25], rtol=1e-5)
+    state = optimizer.state_dict()
+    assert state["t"].tolist() == [1001, 1]
+    other = nn.Adam([early, late], lr=0.25)
+    other.load_state_dict(state)
+    assert other.t == [1001, 1]
+
+
+def test_a_state_with_one_t_for_all_is_understood():
+    optimizer = nn.Adam(parameters())
+    optimizer.load_state_dict(optimizer.state_dict() | {"t": np.array(7)})
+    assert optimizer.t == [7, 7, 7]

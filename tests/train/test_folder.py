@@ -95,7 +95,7 @@ ABOUT = {
 def saved_checkpoint(folder, **about):
     model = nn.wide_resnet(10, 1, 3, (4, 4, 1))
     optimizer = nn.Adam(model.parameters())
-    optimizer.t = 5
+    optimizer.t = [5] * len(optimizer.t)
     folder.save_checkpoint(model, optimizer, ABOUT | about)
     return model, optimizer
 

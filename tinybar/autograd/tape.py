@@ -9,14 +9,14 @@ only where a pullback captured it.
 from __future__ import annotations
 
 import heapq
-import itertools
 import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from . import changes
+
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
-_clock = itertools.count()
 
 
 @contextmanager
@@ -54,10 +54,40 @@ class Node:
     ):
         self.name, self.parents, self.pullback = name, parents, pullback
         self.receive = None if receive is None else weakref.WeakMethod(receive)
-        self.order = next(_clock)  # larger than that of every parent
+        self.order = next(changes.clock)  # larger than that of every parent
 
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order  # heapq pops the latest node first
+
+    def pull(self, gy) -> list[tuple[Node, object]]:
+        """(parent, its gradient) for every parent that needs one. Frees the node.
+
+        Raises RuntimeError if that was done before, or where an array that the pullback captured
+        was changed in place since; TypeError where a gradient is missing.
+        """
+        pullback, parents = self.pullback, self.parents
+        if pullback is None:
+            raise RuntimeError(
+                f"the tape of {self.name!r} was already freed by an earlier backward(); "
+                "compute the result again"
+            )
+        self.pullback, self.parents = None, ()
+        if self.order < changes.latest and changes.holds_changed(pullback, self.order):
+            raise RuntimeError(
+                f"an array that the gradient of {self.name!r} needs was changed in place since (by "
+                "Adam.step, load_state_dict, ...): call backward() before, or compute it again"
+            )
+        gradients = pullback(gy)
+        if len(gradients) != len(parents):
+            found, needed = len(gradients), len(parents)
+            raise TypeError(f"the pullback of {self.name!r} gave {found} gradients of {needed}")
+        pairs = []
+        for k, (parent, gx) in enumerate(zip(parents, gradients, strict=True)):
+            if parent is not None:
+                if gx is None:
+                    raise TypeError(f"the pullback of {self.name!r} gave no gradient of input {k}")
+                pairs.append((parent, gx))
+        return pairs
 
 
 def backward(root: Node, gradient) -> None:
@@ -76,17 +106,8 @@ def backward(root: Node, gradient) -> None:
             if receive is not None:
                 receive(gy)
             continue
-        if node.pullback is None:
-            raise RuntimeError(
-                f"the tape of {node.name!r} was already freed by an earlier backward(); "
-                "compute the result again"
-            )
-        pullback, parents = node.pullback, node.parents
-        node.pullback, node.parents = None, ()
-        gradients, gx = pullback(gy), None
-        for parent, gx in zip(parents, gradients, strict=True):
-            if parent is None:
-                continue
+        pairs, gx = node.pull(gy), None
+        for parent, gx in pairs:
             if gx is gy:
                 gx = gy.view()  # so that an array without a base is nobody else's
             if parent in arrived:
@@ -96,4 +117,4 @@ def backward(root: Node, gradient) -> None:
             else:
                 arrived[parent] = gx
                 heapq.heappush(heap, parent)
-        del gy, pullback, gradients, gx  # what they hold is freed before the next step
+        del gy, pairs, gx  # what they hold is freed before the next step

@@ -5,34 +5,48 @@ Its arithmetic (`+ - * / ** @ []`, comparisons) is attached by `operators.py`, f
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
-from ..runtime.arrays import array_module, to_numpy, xp
+from ..runtime.arrays import array_module, to_device, to_numpy, xp
+from .changes import note_change
 from .tape import Node, backward
 
 
 class Tensor:
     """An array that remembers how it was computed.
 
-    data: anything NumPy makes an array of, or an array of the current device. The dtype is kept;
-    gradients need a floating dtype.
+    data: anything NumPy makes an array of, or an array of the current device. It is not copied, and
+    the dtype is kept; gradients need a floating dtype.
     .data: the array (NumPy or CuPy).   .grad: an array of the same shape and dtype, or None.
-    Raises TypeError for a non-numeric `data`, and for requires_grad with an integer dtype.
+    .requires_grad: whether operations on this tensor are recorded.
+    A copy (`copy.deepcopy`, `pickle`) is a leaf with a gradient of its own; only leaves have one.
+    Raises TypeError for a non-numeric or masked `data`, and for requires_grad with an integer
+    dtype.
     """
 
-    __slots__ = ("__weakref__", "_node", "data", "grad", "requires_grad")
+    __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
     __array_ufunc__ = None  # array + Tensor is Tensor.__radd__, and np.exp(Tensor) a TypeError:
     __array_priority__ = 1000  # neither leaves the tape unnoticed. (CuPy looks at the priority.)
 
     def __init__(self, data, requires_grad: bool = False):
         self.data = as_array(data)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(
-                f"only floating-point tensors have gradients, this one is {self.data.dtype}"
-            )
         self.requires_grad = requires_grad
         self.grad = None
         self._node = None
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self.data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point tensors have gradients, this one is {self.data.dtype}"
+            )
+        self._requires_grad = value
 
     # --- what the array is
 
@@ -52,9 +66,6 @@ class Tensor:
     def size(self) -> int:
         return self.data.size
 
-    def __len__(self) -> int:
-        return len(self.data)
-
     def numpy(self) -> np.ndarray:
         """The values on the host. On the CPU this is `.data` itself, not a copy."""
         return to_numpy(self.data)
@@ -67,19 +78,61 @@ class Tensor:
             )
         return self.data.item()
 
+    def overwrite(self, index, values) -> None:
+        """data[index] = values, in place. A tape that needs the former values will say so."""
+        self.data[index] = to_device(values)
+        note_change(self.data)
+
+    # --- how it meets NumPy and Python
+
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        host = to_numpy(self.data)
-        return np.array(host, dtype=dtype, copy=copy)
+        if self.requires_grad:
+            raise TypeError(
+                "a Tensor that requires a gradient would leave the tape as a NumPy array: use "
+                "tinybar.autograd (ag.mean for np.mean, ag.where for np.where, ag.concatenate for "
+                "a list of Tensors), or detach() it"
+            )
+        return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self):
+        return (self[k] for k in range(len(self)))  # TypeError here for a scalar
+
+    def __contains__(self, value) -> bool:
+        return bool((self == value).data.any())
 
     def __float__(self) -> float:
         return float(self.item())
 
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return operator.index(self.item())
+
     def __bool__(self) -> bool:
         return bool(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({np.array2string(self.numpy(), separator=', ')}, dtype={self.dtype}{grad})"
+
+    def __getstate__(self) -> tuple:
+        if self._node is not None and self._node.receive is None:
+            raise TypeError(
+                f"only leaves of a tape are copied, not the result of {self._node.name!r}: "
+                "detach() it"
+            )
+        return self.data, self.grad, self.requires_grad
+
+    def __setstate__(self, state: tuple) -> None:
+        self.data, self.grad, self.requires_grad = state
+        self._node = None
 
     # --- the tape
 
@@ -91,7 +144,8 @@ class Tensor:
         """Add d(self)/d(leaf), pulled back from `grad`, to `.grad` of every leaf behind self.
 
         grad: array of self's shape; may be left out for a single element (then it is 1).
-        Raises RuntimeError when nothing was recorded, or the tape was already freed.
+        Raises RuntimeError when nothing was recorded, the tape was already freed, or an array
+        that a gradient needs was changed in place since.
         """
         if not self.requires_grad:
             raise RuntimeError("backward() on a tensor that does not require gradients")
@@ -122,10 +176,18 @@ class Tensor:
 
 
 def as_array(data):
-    """The array behind `data`: of a Tensor, of an array, or made from numbers and lists."""
+    """The array behind `data`: of a Tensor, of an array, or made from numbers and lists.
+
+    A subclass of ndarray is taken for its entries alone. Raises TypeError for what holds no real
+    numbers, and for a masked array, whose masked entries must not count.
+    """
     if isinstance(data, Tensor):
         return data.data
-    if not isinstance(data, np.ndarray) and array_module(data) is np:
+    if isinstance(data, np.ndarray):
+        if hasattr(data, "mask"):
+            raise TypeError("a tensor has no mask: use ag.where, or masked_array.filled(value)")
+        data = np.asarray(data)
+    elif array_module(data) is np:
         data = xp().asarray(data)
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers, not {data.dtype}")

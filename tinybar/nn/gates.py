@@ -113,4 +113,4 @@ class HardConcrete(Gate):
 
     def set_score(self, channel: int, score: float) -> None:
         """Overwrite an entry of log_alpha."""
-        self.log_alpha.data[channel] = score
+        self.log_alpha.overwrite(channel, score)

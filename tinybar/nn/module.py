@@ -12,16 +12,18 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from ..autograd import Tensor
-from ..runtime.arrays import to_device, to_numpy
+from ..autograd.changes import note_change
+from ..autograd.tensor import as_array
+from ..runtime.arrays import to_device, to_numpy, xp
 
 
 class Parameter(Tensor):
-    """A Tensor that is learnt. It lives on the device that was current when it was made."""
+    """A Tensor that is learnt: a copy of `data`, on the device that is current when it is made."""
 
     __slots__ = ()
 
     def __init__(self, data):
-        super().__init__(to_device(data), requires_grad=True)
+        super().__init__(xp().array(to_device(as_array(data))), requires_grad=True)
 
 
 class Module:
@@ -65,7 +67,8 @@ class Module:
             yield from child.named_parameters(f"{prefix}{name}.")
 
     def parameters(self) -> list[Parameter]:
-        return [parameter for _, parameter in self.named_parameters()]
+        """Each parameter once, also one that has several names."""
+        return list({id(parameter): parameter for _, parameter in self.named_parameters()}.values())
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, np.ndarray]]:
         for name, value in vars(self).items():
@@ -87,7 +90,12 @@ class Module:
         return self.train(False)
 
     def astype(self, dtype) -> Module:
-        """Convert all parameters and floating-point buffers, in this module itself."""
+        """Convert all parameters and floating-point buffers, in this module itself.
+
+        Raises TypeError for a dtype that is not floating.
+        """
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"a module is converted to a floating dtype, not {np.dtype(dtype)}")
         for module in self.modules():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
@@ -111,7 +119,8 @@ class Module:
         """Copy `state` into the parameters and buffers; nothing is changed if something is wrong.
 
         Raises ValueError for a missing or unknown name, a wrong shape, integers for floating-point
-        numbers, a value that is not finite, and a negative variance.
+        numbers, a value that is not finite, a negative variance, and two values for one parameter
+        that has two names.
         """
         own = self._state()
         wrong = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
@@ -122,7 +131,7 @@ class Module:
         ]
         if texts:
             raise ValueError(f"state does not fit this module: {'; '.join(texts)}")
-        values = {}
+        values, names_of = {}, {}
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:
                 raise ValueError(
@@ -137,8 +146,12 @@ class Module:
                 raise ValueError(f"{name} holds values that are not finite in {array.dtype}")
             if name.endswith("running_var") and (values[name] < 0).any():
                 raise ValueError(f"{name} holds a negative variance: {values[name].min()}")
+            first = names_of.setdefault(id(array), name)
+            if not np.array_equal(values[first], values[name]):
+                raise ValueError(f"{first} and {name} are one array, the state holds two")
         for name, array in own.items():
             array[...] = to_device(values[name])
+            note_change(array)
 
 
 def _is_array(value) -> bool:

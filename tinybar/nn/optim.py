@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ..autograd import Tensor
+from ..autograd.changes import note_change
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, to_device, to_numpy
 
@@ -20,7 +21,8 @@ class Adam:
 
     The decay is added to the gradient, as the paper's framework does; it is not decoupled (AdamW).
     parameters: Tensors, or groups {"params": Tensors, "lr": ..., "weight_decay": ...} whose
-    missing options are the ones given here. A parameter without a gradient is left as it is.
+    missing options are the ones given here. A parameter without a gradient is left as it is; t
+    counts the steps of each by itself.
     Raises ValueError for an option out of range, an unknown option, or a parameter named twice.
     """
 
@@ -40,7 +42,7 @@ class Adam:
         everything = [p for group in self.groups for p in group["params"]]
         if len({id(p) for p in everything}) != len(everything):
             raise ValueError("Adam was given the same parameter twice")
-        self.t = 0
+        self.t = [0] * len(everything)
         self.m = [array_module(p.data).zeros_like(p.data) for p in everything]
         self.v = [array_module(p.data).zeros_like(p.data) for p in everything]
 
@@ -52,27 +54,35 @@ class Adam:
 
     def step(self) -> None:
         """One update of all parameters that have a gradient."""
-        self.t += 1
-        moments = zip(self.m, self.v, strict=True)
+        states = zip(range(len(self.t)), self.m, self.v, strict=True)
         for group in self.groups:
             for p in group["params"]:
-                m, v = next(moments)
+                k, m, v = next(states)
                 if p.grad is not None:
-                    _update(p, m, v, self.t, **{key: group[key] for key in _OPTIONS})
+                    self.t[k] += 1
+                    _update(p, m, v, self.t[k], **{key: group[key] for key in _OPTIONS})
+                    note_change(p.data)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Both moments of every parameter and the number of steps, on the host."""
+        """Both moments of every parameter and the number of its steps, on the host."""
         state = {"t": np.array(self.t)}
         for k, (m, v) in enumerate(zip(self.m, self.v, strict=True)):
             state[f"m.{k}"], state[f"v.{k}"] = (np.array(to_numpy(a)) for a in (m, v))
         return state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Continue from `state_dict`. Raises ValueError if it is of other parameters."""
+        """Continue from `state_dict`. Raises ValueError if it is of other parameters.
+
+        t may also be one number for all parameters.
+        """
         own = {f"{key}.{k}": a for key in "mv" for k, a in enumerate(getattr(self, key))}
-        if {*own, "t"} != set(state) or any(state[k].shape != a.shape for k, a in own.items()):
+        if (
+            {*own, "t"} != set(state)
+            or any(state[k].shape != a.shape for k, a in own.items())
+            or state["t"].shape not in ((), (len(self.t),))
+        ):
             raise ValueError("this optimizer state belongs to other parameters")
-        self.t = int(state["t"])
+        self.t = np.broadcast_to(state["t"], len(self.t)).astype(int).tolist()
         for name, array in own.items():
             array[...] = to_device(state[name])
 
