@@ -189,3 +189,103 @@ def test_a_whole_network():
     shapes = [(3, 6, 6, 2), (3, 3, 2, 3), (3,), (3,), (3, 4), (4,)]
     inputs = [rng.standard_normal(shape) for shape in shapes]
     assert tb.gradcheck(network, inputs) < 1e-6
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_inputs_that_are_not_finite_are_told(number):
+    with pytest.raises(ValueError, match="input 1 holds NaN or infinity"):
+        gradcheck(lambda a, b: a * b, [np.ones(2), np.array([1.0, number])])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_value_that_is_not_finite_is_told():
+    with pytest.raises(GradientError, match="fn gives NaN or infinity at the inputs"):
+        gradcheck(ag.log, [-np.ones(2)])
+
+
+def test_a_random_function_is_told():
+    rng = np.random.default_rng(0)
+    with pytest.raises(GradientError, match="other values when it is called again: is it random"):
+        gradcheck(lambda x: x * rng.random(3), [np.ones(3)])
+
+
+@pytest.mark.parametrize("offset", [0.0, 3e-6, -6e-6])
+@pytest.mark.parametrize("n", [3, 3000])
+def test_a_kink_is_told(offset, n):
+    x = points((n,))
+    x[1] = offset
+    with pytest.raises(GradientError, match=r"index \(1,\).*below and .* above: a kink\?"):
+        gradcheck(ag.relu, [x])
+
+
+@given(seed=seeds)
+def test_a_wrong_gradient_of_a_smooth_function_is_no_kink(seed):
+    with pytest.raises(GradientError) as caught:
+        gradcheck(cube(), [points(SMALL, seed)])
+    assert "kink" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_another_input_that_was_modified_is_named(where):
+    def greedy(a, b):
+        def pullback(gy):
+            if where == "backward":
+                b[0] = 9
+            return gy, 0 * gy
+
+        if where == "forward":
+            b += 1
+        return a * 1, pullback
+
+    with pytest.raises(GradientError, match="input 1 was modified"):
+        gradcheck(Primitive(greedy, 2), [np.ones(3), np.ones(3)])
+
+
+def test_too_few_gradients_are_told_with_the_name():
+    def pair(a, b):
+        return a * b, lambda gy: (gy * b,)
+
+    def product(a, b):
+        return a * b, (lambda gy: gy * b,)
+
+    def missing(a, b):
+        return a * b, lambda gy: (gy * b, None)
+
+    inputs = [np.ones(2), np.ones(2)]
+    with pytest.raises(TypeError, match="the pullback of 'pair' gave 1 gradients of 2"):
+        gradcheck(Primitive(pair, 2), inputs)
+    with pytest.raises(TypeError, match="'product' returned 1 pullbacks for 2 inputs"):
+        gradcheck(Primitive(product, 2), inputs)
+    with pytest.raises(TypeError, match="the pullback of 'missing' gave no gradient of input 1"):
+        gradcheck(Primitive(missing, 2), inputs)
+
+
+@pytest.mark.parametrize("shape", [(), SMALL, LARGE])
+def test_a_pullback_that_rounds_to_float32_is_found(shape):
+    def rounded(x):
+        return x**3, lambda gy: (gy * 3 * x**2).astype(np.float32).astype(float)
+
+    with pytest.raises(GradientError, match=r"not linear .* float32\?") as caught:
+        gradcheck(lambda x: 2.0 * Primitive(rounded, 1)(x), [points(shape)])
+    assert 1e-9 < caught.value.relative < 1e-6
+
+
+def test_what_is_not_found_as_the_documentation_says():
+    """One entry of 100,000 by less than 2 rtol |gx|; a gradient below atol. A smaller rtol does."""
+    x = np.random.default_rng(0).choice(
+        [-1.0, 1.0], 100_000
+    )  # |3 x^2| = 949: 0.06 % of one is 2e-6
+    for by, is_found in ((3e-4, False), (7e-4, True)):
+        assert raises(lambda by=by: gradcheck(lambda x: ag.sum(cube((7,), by)(x)), [x])) == is_found
+    assert raises(lambda: gradcheck(lambda x: ag.sum(cube((7,), 3e-4)(x)), [x], rtol=1e-7))
+    small = lambda x: 1e-10 * cube(by=1)(x)  # noqa: E731
+    assert not raises(lambda: gradcheck(small, [np.ones(3)]))
+    assert raises(lambda: gradcheck(lambda x: 1e10 * small(x), [np.ones(3)]))
+
+
+def raises(check) -> bool:
+    try:
+        check()
+    except GradientError:
+        return True
+    return False
