@@ -67,3 +67,10 @@ def test_a_is_below_b_at_all_times(t, kind, full, share):
 def test_margins_of_no_budget(target):
     with pytest.raises(ValueError, match="needs 0 < target <= full"):
         budget(0.5, 1000, target)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hardness", [1e-5, 0.99e-5, 1e-9, 1e-17, 1e-300])
+def test_the_limit_of_no_hardness_is_linear(kind, hardness):
+    for t in (0, 0.25, 1):
+        assert transition(t, kind, hardness) == pytest.approx(t, abs=2e-6)

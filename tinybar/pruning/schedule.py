@@ -25,11 +25,11 @@ def transition(t: float, kind: str = "sigmoid", hardness: float = 10.0) -> float
             f"hardness must be positive, got {hardness} (its limit 0 is kind='linear')"
         )
     d = hardness
+    if kind == "linear" or (kind == "sigmoid" and d < 1e-5):  # T(t) is t to 1e-12, delta 1/2
+        return float(t)
     if kind == "sigmoid":
         delta = _logistic(-0.5 * d)
         return (_logistic(d * (t - 0.5)) - delta) / (1 - 2 * delta)
-    if kind == "linear":
-        return float(t)
     if kind == "exponential":
         return math.expm1(-d * t) / math.expm1(-d)
     raise ValueError(f"unknown transition {kind!r}: use one of {', '.join(KINDS)}")
