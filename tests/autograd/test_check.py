@@ -256,7 +256,7 @@ def test_too_few_gradients_are_told_with_the_name():
         gradcheck(Primitive(pair, 2), inputs)
     with pytest.raises(TypeError, match="'product' returned 1 pullbacks for 2 inputs"):
         gradcheck(Primitive(product, 2), inputs)
-    with pytest.raises(TypeError, match="the pullback of 'missing' gave no gradient of input 1"):
+    with pytest.raises(TypeError, match="the pullback of 'missing' gave no gradient where one is"):
         gradcheck(Primitive(missing, 2), inputs)
 
 

@@ -108,3 +108,46 @@ def test_where_takes_conditions_of_every_type(condition):
 def test_log_of_zero_warns_as_numpys_does():
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         assert ag.log(np.zeros(1)).data[0] == -np.inf
+
+
+MASKS = [
+    (ag.relu, [-1.0, 0.0, 2.0], [0, 0, 1]),
+    (lambda x: ag.clip(x, -1, 1), [-2.0, 0.0, 2.0], [0, 1, 0]),
+    (lambda x: ag.maximum(x, 0.0), [-1.0, 2.0], [0, 1]),
+    (lambda x: ag.maximum(0.0, x), [-1.0, 2.0], [0, 1]),
+    (lambda x: ag.where(np.array([True, False]), x, 0.0), [1.0, 2.0], [1, 0]),
+    (lambda x: ag.where(np.array([True, False]), 0.0, x), [1.0, 2.0], [0, 1]),
+    (lambda x: ag.hard_concrete(x, 0.5), [-9.0, 9.0], [0, 0]),
+]
+
+
+@pytest.mark.parametrize(("fn", "x", "passes"), MASKS)
+@pytest.mark.parametrize("gy", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_masked_is_zero_whatever_it_is(fn, x, passes, gy):
+    """Not inf times 0."""
+    gx = gradient(fn, x, np.full(len(x), gy))
+    np.testing.assert_array_equal(gx, np.where(np.array(passes) == 1, gy, 0))
+
+
+def test_the_gradient_of_a_root_behind_a_relu():
+    x = Tensor([-1.0, 4.0], requires_grad=True)
+    with np.errstate(divide="ignore"):
+        ag.sum(ag.sqrt(ag.relu(x))).backward()
+    assert x.grad.tolist() == [0, 0.25]
+
+
+def test_nan_passes():
+    """As in PyTorch, and its gradient as there."""
+    nan = float("nan")
+    assert gradient(ag.relu, [nan, -1.0]).tolist() == [1, 0]
+    assert gradient(lambda x: ag.clip(x, -1, 1), [nan, 0.0]).tolist() == [0, 1]
+    assert gradient(lambda x: ag.maximum(x, 0.0), [nan]).tolist() == [1]
+    assert gradient(lambda x: ag.maximum(nan, x), [2.0]).tolist() == [1]
+    for fn in (ag.relu, lambda x: ag.clip(x, -1, 1), lambda x: ag.maximum(x, 0.0)):
+        assert np.isnan(fn(np.array([nan])).data)
+
+
+@pytest.mark.parametrize("bounds", [(float("nan"), 1), (0, float("nan"))])
+def test_clip_refuses_bounds_that_are_no_numbers(bounds):
+    with pytest.raises(ValueError, match="lo <= hi"):
+        ag.clip(np.ones(2), *bounds)

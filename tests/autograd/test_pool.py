@@ -78,3 +78,30 @@ def test_geometries_that_do_not_fit(fn):
 def test_a_global_average_needs_pixels(shape):
     with pytest.raises(ValueError, match="with pixels"):
         ag.global_avg_pool2d(np.ones(shape))
+
+
+@pytest.mark.parametrize("value", [-np.inf, 0.0, np.nan])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_no_gradient_is_lost_in_the_margin(value, stride):
+    """Where all are equal, also -inf as the margin is: to the first that lies in the image."""
+    x = np.full((1, 4, 5, 1), value)
+    y, (gx,), gy = forward_backward(lambda x: ag.max_pool2d(x, 3, stride, 1), [x])
+    np.testing.assert_array_equal(y, np.full(y.shape, value))
+    np.testing.assert_allclose(gx.sum(), gy.sum(), rtol=1e-12)
+    if np.isnan(value):
+        return  # the last of a window, as in PyTorch
+    expected = np.zeros(x.shape)
+    for p, q in np.ndindex(*gy.shape[1:3]):
+        expected[0, max(0, p * stride - 1), max(0, q * stride - 1), 0] += gy[0, p, q, 0]
+    np.testing.assert_allclose(gx, expected, rtol=1e-12)
+
+
+def test_a_pixel_that_is_nan_is_the_largest_and_gets_the_gradient():
+    x = np.array([[1.0, np.nan], [2.0, 3.0]]).reshape(1, 2, 2, 1)
+    assert gradient(lambda x: ag.max_pool2d(x, 2), x).reshape(-1).tolist() == [0, 1, 0, 0]
+
+
+def test_an_infinite_gradient_stays_with_its_pixel():
+    x = np.array([[1.0, 4.0], [2.0, 3.0]]).reshape(1, 2, 2, 1)
+    gx = gradient(lambda x: ag.max_pool2d(x, 2), x, np.full((1, 1, 1, 1), np.inf))
+    assert gx.reshape(-1).tolist() == [0, np.inf, 0, 0]

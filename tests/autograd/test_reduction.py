@@ -80,3 +80,9 @@ def test_sum_per_channel(shape, seed):
     leading = tuple(range(a.ndim - 1))
     np.testing.assert_allclose(sum_per_channel(a), a.sum(axis=leading), atol=1e-12)
     assert sum_per_channel(a.astype(np.float32)).dtype == np.float32
+
+
+def test_the_maximum_of_nan_and_an_infinite_gradient():
+    assert gradient(ag.max, [1.0, np.nan, 2.0]).tolist() == [0, 1, 0]
+    gx = gradient(lambda x: ag.max(x, 0), [1.0, 3.0], np.array(np.inf))
+    assert gx.tolist() == [0, np.inf]

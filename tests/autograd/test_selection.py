@@ -101,3 +101,13 @@ def test_a_delta_of_the_wrong_shape():
 def test_an_axis_that_does_not_exist():
     with pytest.raises(ValueError, match="does not fit"):
         ag.take(np.ones((2, 3)), [0], axis=2)
+
+
+def test_an_index_has_one_axis():
+    for index in ([[0, 1], [1, 0]], np.zeros((1, 2), int)):
+        with pytest.raises(
+            ValueError, match=r"sequence of integers, not an array of shape \(., 2\)"
+        ):
+            ag.take(np.ones((2, 3)), index)
+        with pytest.raises(ValueError, match="sequence of integers"):
+            ag.scatter_add(np.ones((2, 3)), np.ones((2, 2)), index)

@@ -117,3 +117,32 @@ def test_targets_of_every_type(labels):
 def test_targets_that_do_not_fit(logits, target, error, text):
     with pytest.raises(error, match=text):
         ag.cross_entropy(logits, target)
+
+
+@pytest.mark.parametrize("shift", [0, 1e4, 1e6, -1e6])
+def test_only_differences_count_however_large_the_logits(shift):
+    """In float32 the logarithm of the sum was rounded to the precision of the largest logit."""
+    x = np.float32([[0, 0, -1]]) + np.float32(shift)
+    log_q = [-0.8619948, -0.8619948, -1.8619948]
+    np.testing.assert_allclose(ag.cross_entropy(x, np.array([0])).data, 0.8619948, rtol=3e-7)
+    np.testing.assert_allclose(ag.log_softmax(x).data, [log_q], rtol=3e-7)
+    np.testing.assert_allclose(ag.softmax(x).data, np.exp([log_q]), rtol=3e-7)
+    soft = ag.cross_entropy(x, np.float32([[0.5, 0.25, 0.25]])).data
+    np.testing.assert_allclose(soft, 0.8619948 + 0.25, rtol=3e-7)
+
+
+@pytest.mark.parametrize("x", [[np.inf, 1, 2], [np.inf, np.inf], [-np.inf, -np.inf], [np.nan, 1]])
+def test_what_is_not_defined_is_nan_in_every_class(x):
+    for fn in (ag.softmax, ag.log_softmax):
+        y, (gx,), _ = forward_backward(fn, [np.array(x, float)])
+        assert np.isnan(y).all()
+        assert np.isnan(gx).all()
+
+
+@pytest.mark.parametrize("axis", [None, (0, 1), (1,), (-1, 0), ()])
+def test_logsumexp_over_several_axes(axis):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4))
+    y, (gx,), gy = forward_backward(lambda x: ag.logsumexp(x, axis), [x])
+    total = np.exp(x).sum(axis=axis, keepdims=True)
+    np.testing.assert_allclose(y, np.log(np.exp(x).sum(axis=axis)), atol=1e-14)
+    np.testing.assert_allclose(gx, gy.reshape(total.shape) * np.exp(x) / total, atol=1e-14)

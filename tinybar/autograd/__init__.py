@@ -1,6 +1,7 @@
 """A small reverse-mode autograd engine: Tensor, the tape, the primitives, the gradient checker."""
 
 from . import operators as _operators
+from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, gradcheck
 from .conv import conv2d
 from .elementwise import (

@@ -31,7 +31,7 @@ def multiply(a, b):
     return a * b, (lambda gy: gy * b, lambda gy: gy * a)
 
 
-@primitive(inputs=2)
+@primitive(inputs=2, floating=True)
 def divide(a, b):
     """y = a / b.   ga = gy / b;  gb = -gy / b y."""
     y = a / b
@@ -59,27 +59,27 @@ def power(x, exponent):
     return x**p, lambda gy: gy * p * x ** (p - 1)
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def exp(x):
     """y = e^x.   gx = gy y."""
     y = array_module(x).exp(x)
     return y, lambda gy: gy * y
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def log(x):
     """y = ln x.   gx = gy / x."""
     return array_module(x).log(x), lambda gy: gy / x
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def sqrt(x):
     """y = sqrt(x).   gx = gy / (2 y)."""
     y = array_module(x).sqrt(x)
     return y, lambda gy: gy / (2 * y)
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def sigmoid(x):
     """y = 1 / (1 + e^-x).   gx = gy y (1 - y).
 
@@ -93,38 +93,52 @@ def sigmoid(x):
 
 @primitive(inputs=1)
 def relu(x):
-    """y = max(x, 0).   gx = gy where x > 0, else 0 (also at the kink x = 0)."""
+    """y = max(x, 0).   gx = 0 where x <= 0 (also at the kink x = 0), else gy.
+
+    NaN stays NaN, and passes its gradient on.
+    """
     xp = array_module(x)
     y = xp.maximum(x, 0)
-    return y, lambda gy: gy * (y > 0)  # y > 0 iff x > 0, and y is kept by the next layer anyway
+    return y, lambda gy: xp.where(y <= 0, 0, gy)  # y, not x: the next layer keeps it anyway
 
 
 @primitive(inputs=1)
 def clip(x, lo, hi):
     """y = min(max(x, lo), hi).   gx = gy where lo <= x <= hi, else 0.
 
-    lo, hi: numbers. Raises ValueError if lo > hi.
+    lo, hi: numbers. Raises ValueError unless lo <= hi.
     """
-    if lo > hi:
+    if not lo <= hi:
         raise ValueError(f"clip needs lo <= hi, got lo={lo}, hi={hi}")
     lo, hi = float(lo), float(hi)  # plain numbers: x keeps its precision
-    y = array_module(x).clip(x, lo, hi)
-    return y, lambda gy: gy * ((x >= lo) & (x <= hi))
+    xp = array_module(x)
+    return xp.clip(x, lo, hi), lambda gy: xp.where((x >= lo) & (x <= hi), gy, 0)
 
 
 @primitive(inputs=2)
 def maximum(a, b):
-    """y = max(a, b).   ga = gy where a > b, gb = gy where b > a, half each where a = b."""
-    y = array_module(a, b).maximum(a, b)
-    share = ((a > b) + (a == b) * 0.5).astype(y.dtype)
-    return y, (lambda gy: gy * share, lambda gy: gy - gy * share)
+    """y = max(a, b).   ga = gy where a > b, gb = gy where b > a, half each where a = b; else 0.
+
+    NaN where a or b is; then both get gy.
+    """
+    xp = array_module(a, b)
+    less, more = a < b, a > b
+    equal = a == b
+
+    def to(loser):
+        return lambda gy: xp.where(loser, 0, xp.where(equal, gy * 0.5, gy))
+
+    return xp.maximum(a, b), (to(less), to(more))
 
 
 @primitive(inputs=2)
 def _select(a, b, condition):
-    """y = a where condition, else b.   ga = gy where condition; gb = gy elsewhere."""
-    y = array_module(a, b).where(condition, a, b)
-    return y, (lambda gy: gy * condition, lambda gy: gy * ~condition)
+    """y = a where condition, else b.   ga = gy where condition, else 0; gb = gy elsewhere."""
+    xp = array_module(a, b)
+    return xp.where(condition, a, b), (
+        lambda gy: xp.where(condition, gy, 0),
+        lambda gy: xp.where(condition, 0, gy),
+    )
 
 
 def where(condition, a, b):

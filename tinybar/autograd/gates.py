@@ -22,7 +22,7 @@ def _sigmoid(x):
     return sigmoid.function(x)[0]
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def hard_concrete(log_alpha, epsilon):
     """z = clamp_{0,1}(s (zeta - gamma) + gamma), the inverse of the hard-concrete distribution.
 
@@ -44,12 +44,12 @@ def hard_concrete(log_alpha, epsilon):
 
     def pullback(gz):
         inside = (stretched > 0) & (stretched < 1)
-        return gz * inside * ((ZETA - GAMMA) / BETA) * s * (1 - s)
+        return xp.where(inside, gz, 0) * ((ZETA - GAMMA) / BETA) * s * (1 - s)
 
     return xp.clip(stretched, 0, 1), pullback
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def probability_open(log_alpha):
     """p = P(z > 0) = sigmoid(log_alpha - beta ln(-gamma / zeta)).   glog_alpha = gp p (1 - p).
 

@@ -10,7 +10,7 @@ from .primitive import primitive
 from .reduction import sum_per_channel
 
 
-@primitive(inputs=3)
+@primitive(inputs=3, floating=True)
 def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     """y = gamma xh + beta,  xh = (x - mean) / s,  s^2 = var + eps, per channel.
 
@@ -34,7 +34,7 @@ def batch_norm(x, gamma, beta, running_mean, running_var, training, momentum=0.1
     )
 
 
-@primitive(inputs=3)
+@primitive(inputs=3, floating=True)
 def batch_norm_relu(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
     """y = max(0, batch_norm(x)).   As batch_norm, for g in place of gy: 0 where y <= 0, else gy.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from ..runtime.arrays import array_module
 from .primitive import primitive
+from .sums import total
 from .windows import Geometry, crop_image, pad_image, shifted
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def max_pool2d(x, kernel, stride=None, padding=0):
     """y = the largest pixel of each window, per channel.   gx: gy to that pixel (ties: the first).
 
-    x: (N, H, W, C), y: (N, OH, OW, C); stride defaults to the kernel; the margin counts as -inf.
+    x: (N, H, W, C), y: (N, OH, OW, C); stride defaults to the kernel; the margin counts as -inf,
+    but no gradient goes there. NaN is larger than every number.
     Raises ValueError for a padding of more than half the kernel (a window might read nothing).
     """
     xp, geometry = array_module(x), _geometry(x, kernel, stride, padding)
@@ -20,10 +22,16 @@ def max_pool2d(x, kernel, stride=None, padding=0):
     offsets = [(i, j) for i in range(geometry.kernel[0]) for j in range(geometry.kernel[1])]
 
     y = shifted(padded, *offsets[0], geometry.stride, size).copy()
-    winner = xp.zeros(y.shape, xp.int16)  # which offset holds the largest pixel
+    # Which offset holds the largest pixel; at first the first one that lies in the image.
+    top, left = (
+        xp.maximum(p - s * xp.arange(n), 0)
+        for p, s, n in zip(geometry.padding, geometry.stride, size, strict=True)
+    )
+    winner = xp.empty(y.shape, xp.int16)
+    winner[...] = (top[:, None] * geometry.kernel[1] + left)[:, :, None]
     for k, (i, j) in enumerate(offsets[1:], start=1):
         pixel = shifted(padded, i, j, geometry.stride, size)
-        xp.copyto(winner, k, where=pixel > y)
+        xp.copyto(winner, k, where=(pixel > y) | (pixel != pixel))
         xp.maximum(y, pixel, out=y)
 
     shape = padded.shape
@@ -31,13 +39,13 @@ def max_pool2d(x, kernel, stride=None, padding=0):
     def pullback(gy):
         gpadded = xp.zeros(shape, gy.dtype)
         for k, (i, j) in enumerate(offsets):
-            shifted(gpadded, i, j, geometry.stride, size)[...] += gy * (winner == k)
+            shifted(gpadded, i, j, geometry.stride, size)[...] += xp.where(winner == k, gy, 0)
         return crop_image(gpadded, geometry.padding)
 
     return y, pullback
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def avg_pool2d(x, kernel, stride=None, padding=0):
     """y = the mean over each window, per channel.   gx: gy / (KH KW) to every pixel of it.
 
@@ -75,7 +83,7 @@ def global_avg_pool2d(x):
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"global_avg_pool2d needs x (N, H, W, C) with pixels, got {x.shape}")
     xp, (n, h, w, c) = array_module(x), x.shape
-    return x.mean(axis=(1, 2)), lambda gy: xp.broadcast_to(
+    return total(x, (1, 2)).reshape(n, c) / (h * w), lambda gy: xp.broadcast_to(
         (gy / (h * w)).reshape(n, 1, 1, c), (n, h, w, c)
     )
 

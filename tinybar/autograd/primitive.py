@@ -14,6 +14,8 @@ sums over what was repeated. Where the gradients share work, as those of a convo
 norm do, one pullback gives all of them as a tuple. A function with the keyword `needs` receives a
 boolean for each input: whether its gradient will be asked for, or may be None.
 
+The inputs are brought to one dtype before, by the rule in `dtypes.py`.
+
 `inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
 given for one stands for its array). The decorated name is then a function of Tensors that records
 itself on the tape; the function of arrays is its attribute `function`. `PRIMITIVES` lists them all.
@@ -28,9 +30,11 @@ import inspect
 
 import numpy as np
 
-from ..runtime.arrays import array_module
+from . import anomaly
+from .dtypes import FLOAT64, arrays_of, common_dtype, computed_in, converting, is_simple
+from .sums import total
 from .tape import Node, is_recording
-from .tensor import Tensor, as_array
+from .tensor import Tensor
 
 PRIMITIVES: dict[str, Primitive] = {}
 
@@ -39,14 +43,18 @@ class Primitive:
     """A differentiable function of arrays, callable with Tensors.
 
     inputs: how many leading parameters are differentiable; None: all positional ones (variadic).
+    floating: whether integers alone become float64. alike: how many of the inputs are brought to
+    one dtype; None: all.
     """
 
-    def __init__(self, function, inputs: int | None):
+    def __init__(
+        self, function, inputs: int | None, floating: bool = False, alike: int | None = None
+    ):
         functools.update_wrapper(self, function)
         parameters = inspect.signature(function).parameters
         self.name = function.__name__
         self.function = function
-        self.inputs = inputs
+        self.inputs, self.floating, self.alike = inputs, floating, alike
         self.input_names = tuple(parameters)[:inputs] if inputs is not None else ()
         self.optional = {n for n in self.input_names if parameters[n].default is None}
         self.wants_needs = "needs" in parameters
@@ -54,18 +62,25 @@ class Primitive:
 
     def __call__(self, *args, **options) -> Tensor:
         operands, args = self._split(args, options)
-        arrays = _arrays(operands, self.name)
+        given, arrays, dtype = self._in_one_dtype(operands)
         args = tuple(_untracked(value) for value in args)
         options = {name: _untracked(value) for name, value in options.items()}
         records = is_recording()
-        needs = tuple(records and isinstance(t, Tensor) and t.requires_grad for t in operands)
+        needs = tuple([records and isinstance(t, Tensor) and t.requires_grad for t in operands])
         if self.wants_needs:
             options["needs"] = needs
         y, closures = self.function(*arrays, *args, **options)
-        out = Tensor(y)
+        out = Tensor(y if dtype is None else y.astype(dtype, copy=False))
+        if anomaly.is_detecting:
+            anomaly.check_output(self.name, self._named(arrays), out.data)
         if any(needs):
-            parents = tuple(t.node() if n else None for t, n in zip(operands, needs, strict=True))
-            out._node = Node(self.name, parents, self.pullback(closures, arrays, needs))
+            pullback = self.pullback(closures, arrays, needs)
+            if dtype is not None:
+                pullback = converting(pullback, y.dtype, given)
+            if anomaly.is_detecting:
+                pullback = anomaly.checked(self.name, self._named(arrays), pullback)
+            parents = tuple([t.node() if n else None for t, n in zip(operands, needs, strict=True)])
+            out._node = Node(self.name, parents, pullback)
             out.requires_grad = True
         return out
 
@@ -77,6 +92,10 @@ class Primitive:
         if callable(closures) and self.inputs != 1:
             return closures  # one pullback for all inputs
         closures = (closures,) if callable(closures) else closures
+        if len(closures) != len(arrays):
+            raise TypeError(
+                f"{self.name!r} returned {len(closures)} pullbacks for {len(arrays)} inputs"
+            )
         kept = [
             (closure, array.shape) if need else (None, None)
             for closure, array, need in zip(closures, arrays, needs, strict=True)
@@ -94,6 +113,24 @@ class Primitive:
         self.draw_problems = draw
         return draw
 
+    def _in_one_dtype(self, operands: list) -> tuple[list, list, np.dtype | None]:
+        """(arrays as given, arrays to compute with, dtype of the result; None: as it comes)."""
+        if is_simple(operands):  # so are most, and this is a cost of every operation
+            arrays = [t if t is None else t.data for t in operands]
+            return arrays, arrays, None
+        given = arrays_of(self.name, operands)
+        alike = given[: self.alike]
+        dtype = common_dtype(alike)
+        if dtype is None and self.floating:
+            dtype = FLOAT64
+        if dtype is None or (arrays := computed_in(dtype, alike)) is alike:
+            return given, given, None
+        return given, arrays + given[len(alike) :], dtype
+
+    def _named(self, arrays: list) -> dict:
+        names = self.input_names or [f"input {k}" for k in range(len(arrays))]
+        return dict(zip(names, arrays, strict=True))
+
     def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
         """The differentiable operands, wherever they were passed, and the other positionals."""
         if self.inputs is None:
@@ -110,38 +147,17 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(inputs: int | None):
-    """Register the decorated function of arrays as a primitive, `inputs` of them differentiable."""
+def primitive(inputs: int | None, **options):
+    """Register the decorated function of arrays as a primitive.   The arguments: of `Primitive`."""
 
     def register(function) -> Primitive:
         if function.__name__ in PRIMITIVES:
             raise ValueError(f"a primitive called {function.__name__!r} exists already")
-        made = Primitive(function, inputs)
+        made = Primitive(function, inputs, **options)
         PRIMITIVES[made.name] = made
         return made
 
     return register
-
-
-def _arrays(operands: list, name: str) -> list:
-    """Arrays of all operands. Plain numbers take the dtype of the first array beside them.
-
-    NumPy's scalars are numbers too, else np.int64(2) * x would turn float32 into float64.
-    """
-    number = (int, float, np.generic)
-    like = next((t for t in operands if hasattr(t, "dtype") and not isinstance(t, number)), None)
-    arrays = []
-    for operand in operands:
-        if operand is None or isinstance(operand, Tensor):
-            arrays.append(operand if operand is None else operand.data)
-        elif isinstance(operand, number) and like is not None and like.dtype.kind == "f":
-            arrays.append(array_module(as_array(like)).asarray(operand, like.dtype))
-        else:
-            arrays.append(as_array(operand))
-    modules = {array_module(array) for array in arrays if array is not None}
-    if len(modules) > 1:
-        raise TypeError(f"{name} was given arrays of two devices: move them with use_device first")
-    return arrays
 
 
 def _untracked(option):
@@ -160,5 +176,5 @@ def unbroadcast(gradient, shape: tuple[int, ...]):
     extra = gradient.ndim - len(shape)
     pairs = zip(shape, gradient.shape[extra:], strict=False)
     stretched = (extra + axis for axis, (n, repeated) in enumerate(pairs) if n == 1 != repeated)
-    summed = gradient.sum(axis=(*range(extra), *stretched), keepdims=True)
+    summed = total(gradient, (*range(extra), *stretched))
     return summed.reshape(summed.shape[extra:])

@@ -8,6 +8,7 @@ from numbers import Integral
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module
 from .primitive import primitive
+from .sums import total
 
 
 def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
@@ -30,17 +31,17 @@ def sum_per_channel(a):
     return a.reshape(prod(a.shape[:-1]), a.shape[-1]).sum(axis=0)
 
 
-def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(1 if a in axes else n for a, n in enumerate(shape))
+def _squeezed(y, axes: tuple[int, ...], keepdims: bool):
+    return y if keepdims else y.reshape([n for a, n in enumerate(y.shape) if a not in axes])
 
 
 @primitive(inputs=1)
 def sum(x, axis=None, keepdims=False):
     """y = sum of x over `axis`.   gx = gy, repeated along `axis`."""
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
-    y = x.sum(axis=axes, keepdims=keepdims)
-    shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: xp.broadcast_to(gy.reshape(kept), shape)
+    y = total(x, axes)
+    shape, kept = x.shape, y.shape
+    return _squeezed(y, axes, keepdims), lambda gy: xp.broadcast_to(gy.reshape(kept), shape)
 
 
 @primitive(inputs=1)
@@ -53,21 +54,24 @@ def mean(x, axis=None, keepdims=False):
     m = prod(x.shape[a] for a in axes)
     if m == 0:
         raise ValueError(f"mean over no elements: shape {x.shape}, axis {axis}")
-    y = x.mean(axis=axes, keepdims=keepdims)
-    shape, kept = x.shape, _kept(x.shape, axes)
-    return y, lambda gy: xp.broadcast_to(gy.reshape(kept) / m, shape)
+    y = total(x, axes) / m
+    shape, kept = x.shape, y.shape
+    return _squeezed(y, axes, keepdims), lambda gy: xp.broadcast_to(gy.reshape(kept) / m, shape)
 
 
 @primitive(inputs=1)
 def max(x, axis=None, keepdims=False):
-    """y = largest x along `axis`.   gx = gy where x = y, shared equally among ties."""
-    axes = normalise_axes(axis, x.ndim)
+    """y = largest x along `axis`.   gx = gy where x = y, shared equally among ties, else 0.
+
+    NaN is larger than every number: then y is NaN, and its gradient goes to the NaNs.
+    """
+    xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     y = x.max(axis=axes, keepdims=True)
     kept = y.shape
 
     def pullback(gy):
-        largest = (x == y).astype(gy.dtype)
-        return gy.reshape(kept) * largest / largest.sum(axis=axes, keepdims=True)
+        largest = (x == y) | (x != x)
+        share = gy.reshape(kept) / largest.sum(axis=axes, keepdims=True, dtype=gy.dtype)
+        return xp.where(largest, share, 0)
 
-    left = tuple(n for a, n in enumerate(x.shape) if a not in axes)
-    return (y if keepdims else y.reshape(left)), pullback
+    return _squeezed(y, axes, keepdims), pullback

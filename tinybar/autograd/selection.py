@@ -65,9 +65,13 @@ def add_channels(x, delta, index):
 def _along(x, index, axis: int) -> tuple:
     """`index` along `axis` as an indexing tuple; a run of neighbours becomes a slice (a view).
 
-    Raises TypeError for booleans and fractions, which NumPy would round to 0 and 1.
+    Raises TypeError for booleans and fractions, which NumPy would round to 0 and 1; ValueError for
+    an index with axes of its own.
     """
-    index = np.asarray(to_numpy(index)).reshape(-1)
+    index = np.asarray(to_numpy(index))
+    if index.ndim > 1:
+        raise ValueError(f"an index is a sequence of integers, not an array of shape {index.shape}")
+    index = index.reshape(-1)
     if index.size and index.dtype.kind not in "iu":
         raise TypeError(f"an index holds integers, not {index.dtype}")
     index, n = index.astype(np.intp), x.shape[axis]

@@ -1,7 +1,8 @@
 """Softmax and its relatives, and the cross-entropy built on them.
 
-All subtract the largest logit first: nothing overflows, whatever the logits. A logit of -inf is
-a class of probability 0; where all are -inf, or one is +inf, softmax is not defined (nan).
+All subtract the largest logit first, and take the logarithm of the sum of what is left: nothing
+overflows, and only the differences of the logits matter, however large they are. A logit of -inf is
+a class of probability 0; where all are -inf, or one is +inf or NaN, softmax is not defined (NaN).
 """
 
 from __future__ import annotations
@@ -10,42 +11,51 @@ import numpy as np
 
 from ..runtime.arrays import array_module
 from .primitive import primitive
+from .reduction import normalise_axes
+from .sums import total
 
 
-def _shifted_logsumexp(x, axis):
-    """ln sum e^x along `axis`, kept as an axis of one."""
-    xp = array_module(x)
-    largest = x.max(axis=axis, keepdims=True)
+def _shifted(x, axes):
+    """x minus its largest along the axes."""
+    with np.errstate(invalid="ignore"):  # inf - inf
+        return x - x.max(axis=axes, keepdims=True)
+
+
+def _log_softmax(x, axes):
+    xp, shifted = array_module(x), _shifted(x, axes)
+    return shifted - xp.log(total(xp.exp(shifted), axes))
+
+
+@primitive(inputs=1, floating=True)
+def logsumexp(x, axis=-1):
+    """y = ln sum_j e^x_j along `axis` (an axis, several, or None: all).   gx_j = gy e^(x_j - y)."""
+    xp, axes = array_module(x), normalise_axes(axis, x.ndim)
+    largest = x.max(axis=axes, keepdims=True)
     largest = xp.where(xp.isfinite(largest), largest, 0)  # all -inf: ln 0 = -inf, not nan
     with np.errstate(divide="ignore", over="ignore"):
-        return largest + xp.log(xp.exp(x - largest).sum(axis=axis, keepdims=True))
+        kept = largest + xp.log(total(xp.exp(x - largest), axes))
+    shape = kept.shape
+    return kept.squeeze(axes), lambda gy: gy.reshape(shape) * xp.exp(x - kept)
 
 
-@primitive(inputs=1)
-def logsumexp(x, axis=-1):
-    """y = ln sum_j e^x_j along `axis`.   gx_j = gy e^(x_j - y)."""
-    xp = array_module(x)
-    kept = _shifted_logsumexp(x, axis)
-    return kept.squeeze(axis), lambda gy: xp.expand_dims(gy, axis) * xp.exp(x - kept)
-
-
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def log_softmax(x, axis=-1):
     """y_j = x_j - ln sum_k e^x_k along `axis`.   gx_j = gy_j - e^y_j sum_k gy_k."""
-    xp = array_module(x)
-    y = x - _shifted_logsumexp(x, axis)
-    return y, lambda gy: gy - xp.exp(y) * gy.sum(axis=axis, keepdims=True)
+    xp, axes = array_module(x), normalise_axes(axis, x.ndim)
+    y = _log_softmax(x, axes)
+    return y, lambda gy: gy - xp.exp(y) * total(gy, axes)
 
 
-@primitive(inputs=1)
+@primitive(inputs=1, floating=True)
 def softmax(x, axis=-1):
     """y_j = e^x_j / sum_k e^x_k along `axis`.   gx_j = y_j (gy_j - sum_k gy_k y_k)."""
-    xp = array_module(x)
-    y = xp.exp(x - _shifted_logsumexp(x, axis))
-    return y, lambda gy: y * (gy - (gy * y).sum(axis=axis, keepdims=True))
+    axes = normalise_axes(axis, x.ndim)
+    e = array_module(x).exp(_shifted(x, axes))
+    y = e / total(e, axes)
+    return y, lambda gy: y * (gy - total(gy * y, axes))
 
 
-@primitive(inputs=2)
+@primitive(inputs=2, floating=True, alike=1)
 def cross_entropy(logits, target):
     """y = -(1/N) sum_n sum_k p_nk ln softmax(logits)_nk, the mean over the batch.
 
@@ -57,7 +67,7 @@ def cross_entropy(logits, target):
     data sets check theirs when they are loaded).
     """
     xp, n = array_module(logits), _check(logits, target)
-    logp = logits - _shifted_logsumexp(logits, -1)
+    logp = _log_softmax(logits, (1,))
     if target.ndim == 1:
         rows = xp.arange(n)
 

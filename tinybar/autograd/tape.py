@@ -59,11 +59,11 @@ class Node:
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order  # heapq pops the latest node first
 
-    def pull(self, gy) -> list[tuple[Node, object]]:
-        """(parent, its gradient) for every parent that needs one. Frees the node.
+    def pull(self, gy) -> tuple[tuple, list]:
+        """The parents and the gradient of each. Frees the node.
 
         Raises RuntimeError if that was done before, or where an array that the pullback captured
-        was changed in place since; TypeError where a gradient is missing.
+        was changed in place since; TypeError for another number of gradients than of inputs.
         """
         pullback, parents = self.pullback, self.parents
         if pullback is None:
@@ -81,13 +81,7 @@ class Node:
         if len(gradients) != len(parents):
             found, needed = len(gradients), len(parents)
             raise TypeError(f"the pullback of {self.name!r} gave {found} gradients of {needed}")
-        pairs = []
-        for k, (parent, gx) in enumerate(zip(parents, gradients, strict=True)):
-            if parent is not None:
-                if gx is None:
-                    raise TypeError(f"the pullback of {self.name!r} gave no gradient of input {k}")
-                pairs.append((parent, gx))
-        return pairs
+        return parents, gradients
 
 
 def backward(root: Node, gradient) -> None:
@@ -106,8 +100,14 @@ def backward(root: Node, gradient) -> None:
             if receive is not None:
                 receive(gy)
             continue
-        pairs, gx = node.pull(gy), None
-        for parent, gx in pairs:
+        (parents, gradients), gx = node.pull(gy), None
+        for parent, gx in zip(parents, gradients, strict=True):
+            if parent is None:
+                continue
+            if gx is None:
+                raise TypeError(
+                    f"the pullback of {node.name!r} gave no gradient where one is needed"
+                )
             if gx is gy:
                 gx = gy.view()  # so that an array without a base is nobody else's
             if parent in arrived:
@@ -117,4 +117,4 @@ def backward(root: Node, gradient) -> None:
             else:
                 arrived[parent] = gx
                 heapq.heappush(heap, parent)
-        del gy, pairs, gx  # what they hold is freed before the next step
+        del gy, gradients, gx  # what they hold is freed before the next step

@@ -32,9 +32,10 @@ class Tensor:
 
     def __init__(self, data, requires_grad: bool = False):
         self.data = as_array(data)
-        self.requires_grad = requires_grad
-        self.grad = None
-        self._node = None
+        self.grad = self._node = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad = True
 
     @property
     def requires_grad(self) -> bool:
@@ -184,9 +185,10 @@ def as_array(data):
     if isinstance(data, Tensor):
         return data.data
     if isinstance(data, np.ndarray):
-        if hasattr(data, "mask"):
-            raise TypeError("a tensor has no mask: use ag.where, or masked_array.filled(value)")
-        data = np.asarray(data)
+        if type(data) is not np.ndarray:
+            if hasattr(data, "mask"):
+                raise TypeError("a tensor has no mask: use ag.where, or masked_array.filled(value)")
+            data = np.asarray(data)
     elif array_module(data) is np:
         data = xp().asarray(data)
     if data.dtype.kind not in "fiub":

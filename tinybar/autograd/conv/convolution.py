@@ -45,7 +45,7 @@ def use_algorithm(name: str) -> None:
     _choice = name
 
 
-@primitive(inputs=3)
+@primitive(inputs=3, floating=True)
 def conv2d(
     x, weight, bias=None, stride=1, padding=0, *, algorithm="auto", needs=(True, True, True)
 ):
