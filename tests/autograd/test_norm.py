@@ -123,6 +123,16 @@ def test_no_channel_at_all(norm, training):
     assert y.shape == gx.shape == (2, 3, 3, 0)
 
 
+@pytest.mark.parametrize("running", [[0.0, 0.0, 0.0], np.zeros(3, int)])
+def test_running_statistics_are_arrays_that_can_be_updated(running):
+    x, one = np.ones((2, 3)), np.ones(3)
+    for arrays, name in (((running, one), "running_mean"), ((one, running), "running_var")):
+        with pytest.raises(
+            ValueError, match=f"{name} has shape .* array of floating-point numbers"
+        ):
+            ag.batch_norm(x, one, one, *arrays, training=True)
+
+
 def test_shapes_that_do_not_fit():
     x, one = np.ones((2, 3)), np.ones(3)
     for i, name in enumerate(["gamma", "beta", "running_mean", "running_var"]):

@@ -185,3 +185,15 @@ def test_a_state_with_one_t_for_all_is_understood():
     optimizer = nn.Adam(parameters())
     optimizer.load_state_dict(optimizer.state_dict() | {"t": np.array(7)})
     assert optimizer.t == [7, 7, 7]
+
+
+@pytest.mark.parametrize("shapes", [((3,), (4,)), ((4,), (3,)), ((), (4,))])
+def test_a_gradient_or_parameter_of_another_shape_is_refused(shapes):
+    """A compiled kernel would read beyond its end."""
+    tensor = tb.Tensor(np.ones(4, np.float32), requires_grad=True)
+    optimizer = nn.Adam([tensor])
+    tensor.grad, tensor.data = (np.ones(shape, np.float32) for shape in shapes)
+    with pytest.raises(
+        ValueError, match=r"parameter 0 has shape .*, its gradient .* moments \(4,\)"
+    ):
+        optimizer.step()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import inf, prod
 
+import numpy as np
+
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
@@ -132,9 +134,10 @@ def _check(x, gamma, beta, running_mean, running_var, training) -> None:
         ("running_mean", running_mean),
         ("running_var", running_var),
     ):
-        if array.shape != channels:
+        if getattr(array, "shape", None) != channels or array.dtype.kind != "f":
             raise ValueError(
-                f"batch_norm: {name} has shape {array.shape}, x {x.shape} needs {channels}"
+                f"batch_norm: {name} has shape {np.shape(array)}, x {x.shape} needs {channels}, "
+                "in an array of floating-point numbers"
             )
     if training and _values_per_channel(x) < 2:
         raise ValueError(f"batch_norm in training needs two values per channel, got x {x.shape}")

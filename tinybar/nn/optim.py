@@ -53,12 +53,20 @@ class Adam:
                 p.grad = None
 
     def step(self) -> None:
-        """One update of all parameters that have a gradient."""
+        """One update of all parameters that have a gradient.
+
+        Raises ValueError for a gradient, or a parameter, that has another shape than at first.
+        """
         states = zip(range(len(self.t)), self.m, self.v, strict=True)
         for group in self.groups:
             for p in group["params"]:
                 k, m, v = next(states)
                 if p.grad is not None:
+                    if not p.grad.shape == p.data.shape == m.shape:
+                        raise ValueError(
+                            f"Adam: parameter {k} has shape {p.shape}, its gradient {p.grad.shape} "
+                            f"and its moments {m.shape}"
+                        )
                     self.t[k] += 1
                     _update(p, m, v, self.t[k], **{key: group[key] for key in _OPTIONS})
                     note_change(p.data)
