@@ -205,7 +205,7 @@ FIGURES = {
         transition(0.51, 1000),
     ],
     "A8": [1e-4 * WRN.volume, 32**2, 16**2, 8**2],
-    "A9": [budget_excess(80 * 782), budget_excess(100)],
+    "A9": [budget_excess(80 * (50_000 // 64)), 50_000 // 64, budget_excess(100)],
     "B1": [
         *SHORTCUTS,
         sum(SHORTCUTS),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties.networks import gated, random_gates
 
+import tinybar as tb
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
 from tinybar.pruning import COSTS, BudgetError
@@ -188,3 +189,37 @@ def test_channels_of_a_dead_block_stay_closed():
     spent = COSTS["volume"].exact(model)
     assert pruning.use_budget(model, COSTS["volume"], spent) == 0
     assert not block.gate1.alive().any()
+
+
+@pytest.mark.parametrize("best", [-3.0, THRESHOLD + 0.05])
+def test_the_channel_that_keep_one_raises_stays_as_it_is_when_others_reopen(best):
+    """Where a better channel opens beside it, keep_one would raise that one, and this one close."""
+    model, _ = random_model(0)
+    for gate in pruning.gates_of(model):
+        gate.log_alpha.data[...] = 1.0
+    gate = model.stem_gate
+    gate.log_alpha.data[...] = -5
+    gate.log_alpha.data[3] = best
+    z = gate.mean().data[3]
+    assert pruning.use_budget(model, VOLUME, VOLUME.full(model)) == 15
+    assert VOLUME.exact(model) == VOLUME.full(model)
+    assert gate.mean().data[3] == z
+
+
+def test_a_reopened_channel_of_the_signal_changes_the_function():
+    """z is 0.015, but the batch norm that reads the signal undoes its scale."""
+    rng = np.random.default_rng(0)
+    model = open_model()
+    x = tb.Tensor(rng.standard_normal((16, 4, 4, 1)))
+    for gate in (model.stem_gate, model.blocks[0].gate1):
+        gate.set_score(2, gate.closed)
+    nn.recompute_statistics(model, [x])
+    before, changes = model(x).data, []
+    for gate in (model.blocks[0].gate1, model.stem_gate):
+        gate.set_score(2, gate.reopened)
+        nn.recompute_statistics(model, [x])
+        changes.append(abs(model(x).data - before).max() / abs(before).max())
+        gate.set_score(2, gate.closed)
+    inside, on_the_signal = changes
+    assert inside < 0.01
+    assert on_the_signal > 0.05

@@ -1,5 +1,6 @@
 """Transitions and the budget at their edges; `tinybar audit` derives their values."""
 
+import decimal
 import math
 
 import pytest
@@ -11,7 +12,7 @@ from tinybar.pruning.schedule import KINDS
 
 T = st.floats(0, 1)
 KIND = st.sampled_from(KINDS)
-HARDNESS = st.floats(1e-3, 500)
+HARDNESS = st.floats(-323, 300).map(lambda exponent: 10.0**exponent)  # all there are
 
 
 @given(KIND, HARDNESS, T, T)
@@ -26,6 +27,19 @@ def test_monotone_and_within_0_and_1(kind, hardness, first, second):
 def test_the_sigmoid_is_symmetric_about_its_middle(t, hardness):
     pair = transition(t, hardness=hardness) + transition(1 - t, hardness=hardness)
     assert pair == pytest.approx(1, abs=1e-11)
+
+
+@given(T, st.floats(-323, -6).map(lambda exponent: 10.0**exponent), KIND)
+def test_without_hardness_it_is_linear(t, hardness, kind):
+    assert transition(t, kind, hardness) == pytest.approx(t, abs=1e-6)
+
+
+@pytest.mark.parametrize("hardness", [1e-4, 0.01, 0.5, 1 - 1e-9])
+def test_a_soft_sigmoid_keeps_its_digits(hardness):
+    with decimal.localcontext(prec=40):
+        delta, s = (1 / (1 + (x * decimal.Decimal(hardness) / 10).exp()) for x in (5, 3))
+        expected = float((s - delta) / (1 - 2 * delta))
+    assert transition(0.2, hardness=hardness) == pytest.approx(expected, rel=1e-14)
 
 
 def test_hard_limits():
@@ -74,3 +88,8 @@ def test_margins_of_no_budget(target):
 def test_the_limit_of_no_hardness_is_linear(kind, hardness):
     for t in (0, 0.25, 1):
         assert transition(t, kind, hardness) == pytest.approx(t, abs=2e-6)
+
+
+def test_margins_of_an_infinite_network():
+    with pytest.raises(ValueError, match="full=inf"):
+        budget(1, math.inf, 1000)

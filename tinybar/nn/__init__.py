@@ -14,3 +14,4 @@ from .networks.resnet import CompactResNet, ResNet, resnet50, small_resnet
 from .networks.wide_resnet import CompactWideResNet, WideResNet, wide_resnet
 from .optim import Adam
 from .skipping import skip_closed
+from .statistics import recompute_statistics, statistics_of

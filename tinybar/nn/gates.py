@@ -64,7 +64,7 @@ class Gate(Module, ABC):
 
     @abstractmethod
     def scores(self) -> np.ndarray:
-        """A copy of the scores (C,), on the host: pruning closes the lowest first."""
+        """A copy of the scores (C,), on the host, after `keep_best`: the lowest close first."""
 
     @abstractmethod
     def set_score(self, channel: int, score: float) -> None:
@@ -108,8 +108,8 @@ class HardConcrete(Gate):
         return ag.probability_open(self.location())
 
     def scores(self) -> np.ndarray:
-        """log_alpha."""
-        return np.array(to_numpy(self.log_alpha.data))
+        """The location: log_alpha, of which `keep_one` raises the highest."""
+        return np.array(to_numpy(self.location().data))
 
     def set_score(self, channel: int, score: float) -> None:
         """Overwrite an entry of log_alpha."""

@@ -24,12 +24,14 @@ def transition(t: float, kind: str = "sigmoid", hardness: float = 10.0) -> float
         raise ValueError(
             f"hardness must be positive, got {hardness} (its limit 0 is kind='linear')"
         )
-    d = hardness
-    if kind == "linear" or (kind == "sigmoid" and d < 1e-5):  # T(t) is t to 1e-12, delta 1/2
-        return float(t)
+    d = max(hardness, 1e-300)  # a smaller product with t is 0
+    if kind == "sigmoid" and d < 1:  # S(x) = (1 + tanh(x/2)) / 2: 1 - 2 delta would cancel
+        return 0.5 + 0.5 * math.tanh(0.5 * d * (t - 0.5)) / math.tanh(0.25 * d)
     if kind == "sigmoid":
         delta = _logistic(-0.5 * d)
         return (_logistic(d * (t - 0.5)) - delta) / (1 - 2 * delta)
+    if kind == "linear":
+        return float(t)
     if kind == "exponential":
         return math.expm1(-d * t) / math.expm1(-d)
     raise ValueError(f"unknown transition {kind!r}: use one of {', '.join(KINDS)}")
@@ -43,9 +45,9 @@ def budget(t: float, full: float, target: float, kind: str = "sigmoid") -> tuple
     """(a, b):  b = (1 - T(t)) V_F + T(t) B   (Eq. 7),  a = B - 10^-4 V_F.
 
     t: iteration index / (iterations - 1). full: V_F; target: B.
-    Raises ValueError unless 0 < B <= V_F, and as `transition`.
+    Raises ValueError unless 0 < B <= V_F < inf, and as `transition`.
     """
-    if not 0 < target <= full:
+    if not 0 < target <= full < math.inf:
         raise ValueError(f"a budget needs 0 < target <= full, got target={target}, full={full}")
     progress = transition(t, kind)
     return target - MARGIN * full, (1 - progress) * full + progress * target

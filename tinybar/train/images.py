@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +12,10 @@ from .. import nn
 from ..autograd import Tensor
 from ..data import Dataset, Normalised, in_order
 from ..nn import Module
-from ..runtime.arrays import keep_on_device, to_device
+from ..pruning import gates_of
+from ..runtime.arrays import array_module, keep_on_device, to_device
+
+STATISTICS = 1024  # training images at most, for the statistics that a gated network is judged with
 
 
 @dataclass
@@ -40,11 +45,24 @@ class Images:
         """The accuracies that are logged after an epoch.
 
         Where images are held out for validation, these are used and the test images are not.
+        A network with gates has the statistics of its gates at their mean noise.
         """
-        if self.val is None:
-            return {"accuracy_test": self.test_accuracy(net)}
-        held_out = accuracy(net, self.val, self.dataset.val.labels)
-        return {"accuracy_val": held_out, "accuracy_test": None}
+        with self.own_statistics(net) if gates_of(net) else nullcontext():
+            if self.val is None:
+                return {"accuracy_test": self.test_accuracy(net)}
+            held_out = accuracy(net, self.val, self.dataset.val.labels)
+            return {"accuracy_val": held_out, "accuracy_test": None}
+
+    def own_statistics(self, net: Module):
+        """A context in which batch norm has the statistics of this network on training images."""
+        return nn.statistics_of(net, self.for_statistics())
+
+    def for_statistics(self, batch_size: int = 256) -> Iterator[Tensor]:
+        """Some training images, not augmented; the same at every call."""
+        n = len(self.train)
+        chosen = np.random.default_rng(0).permutation(n)[:STATISTICS]
+        for part in np.array_split(chosen, -(-len(chosen) // batch_size)):
+            yield Tensor(to_device(self.train[array_module(self.train.images).asarray(part)]))
 
 
 def accuracy(net: Module, images, labels: np.ndarray, batch_size: int = 256) -> float:

@@ -183,7 +183,10 @@ class Run:
         penalty: Callable[[int], Penalty] | None = None,
     ) -> Module:
         """Train `net` on L_D and the penalty, or hand back what the stage had trained."""
-        self._train(stage, net, epochs, slow, self.data_loss, penalty)
+        if epochs:
+            self._train(stage, net, epochs, slow, self.data_loss, penalty)
+        else:  # no training will find the statistics
+            nn.recompute_statistics(net, self.images.for_statistics())
         return net
 
     def _train(
@@ -262,6 +265,8 @@ class Run:
 
     def report(self, net: ResidualNetwork, small: CompactNetwork, **counts: int) -> None:
         """Record what hard pruning made of `net`: sizes, accuracy, and further counts."""
+        with self.images.own_statistics(small):
+            accuracy_hard = self.images.test_accuracy(small)
         self.facts |= {
             "dropped": 0,
             "reopened": 0,
@@ -273,7 +278,7 @@ class Run:
             "flops_regular": pruning.flops(net, "regular"),
             "params": nn.count_parameters(small),
             "channels": channels_left(net),
-            "accuracy_hard": self.images.test_accuracy(small),
+            "accuracy_hard": accuracy_hard,
         }
 
 

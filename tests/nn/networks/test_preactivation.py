@@ -9,6 +9,7 @@ from properties.networks import images, randomise, set_gate
 import tinybar as tb
 from tinybar import autograd as ag
 from tinybar import nn, pruning
+from tinybar.autograd import Tensor
 from tinybar.nn.networks.preactivation import Signal
 from tinybar.nn.networks.residual import scatter_channels
 
@@ -268,3 +269,22 @@ def test_a_mixed_pooling_block_sums_shortcut_and_delta():
     np.testing.assert_allclose(out[..., [0, 2]], made.shortcut(x).data)
     np.testing.assert_allclose(out[..., [1]], delta)
     assert delta.any()
+
+
+def test_the_data_have_no_say_in_the_common_scale_of_the_gates_that_write_a_channel():
+    """Batch norm undoes it: sum_k z_k dL/dz_k = 0 over the writers k of a residual channel."""
+    rng = np.random.default_rng(0)
+    net = nn.wide_resnet(16, 1, 4, (8, 8, 3), nn.HardConcrete).astype(np.float64)
+    z = {}
+    for gate in pruning.gates_of(net):  # all open
+        z[gate] = Tensor(rng.uniform(0.3, 1, gate.log_alpha.shape), requires_grad=True)
+        gate.sample = lambda gate=gate: z[gate]
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 1e-12
+    x = Tensor(rng.standard_normal((6, 8, 8, 3)))
+    ag.cross_entropy(net(x), np.arange(6) % 4).backward()
+    writers = net.stem_gate, net.blocks[0].gate2, net.blocks[1].gate2
+    terms = [z[gate].data * z[gate].grad for gate in writers]
+    assert abs(sum(terms)).max() < 1e-6 * abs(terms[1]).max()
+    assert abs(z[net.blocks[0].gate1].grad).max() > 1e-3

@@ -140,3 +140,14 @@ def test_the_budget_of_the_whole_network():
     made = penalty_of(all_open(), factor=1)
     assert made(0).b == pytest.approx(made.full * (1 + TOLERANCE))
     assert made(99).f <= CAP
+
+
+@pytest.mark.parametrize(("width", "size"), [(1, 8), (2, 8), (4, 8), (1, 16)])
+def test_the_default_pressure_on_a_gate_does_not_depend_on_resolution_but_on_width(width, size):
+    """The figures of docs/audit.md."""
+    model = gated(10, width, image_shape=(size, size, 1))
+    gate = model.blocks[0].gate1
+    gate.log_alpha.data[...] = 0
+    (PRESSURE / VOLUME.full(model) * pruning.expected_volume(model)).backward()
+    expected = {1: 3.3e-3, 2: 1.5e-3, 4: 7.9e-4}[width]
+    np.testing.assert_allclose(gate.log_alpha.grad, expected, rtol=0.02)

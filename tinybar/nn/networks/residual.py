@@ -32,10 +32,15 @@ class GatedConv(NamedTuple):
 
 
 def make_gate(gate: GateFactory | None, channels: int, keep_one: bool = False) -> Gate | None:
-    """The gates of `channels` channels, or None for a network without gates."""
+    """The gates of `channels` channels, or None for a network without gates.
+
+    Raises TypeError for what is not a `Gate`: no count would see it.
+    """
     if gate is None:
         return None
     made = gate(channels)
+    if not isinstance(made, Gate):
+        raise TypeError(f"a gate is a subclass of nn.Gate, {type(made).__name__} is not")
     made.keep_one = keep_one
     return made
 
