@@ -188,6 +188,7 @@ def largest(array) -> float:
 
 def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
     """For each result the size of what is added up, where the sum may come out much smaller."""
+    arguments = [np.where(np.isfinite(a), a, 0) if np.ndim(a) else a for a in arguments]
     if name == "sum_per_channel":
         return (2 * largest(abs(arguments[0]).sum(axis=(0, 1, 2))),)  # BLAS adds rows in order
     if name == "moments":
@@ -219,5 +220,6 @@ def hold(name: str, got: list[np.ndarray], arguments) -> None:
         if name in COPIES:
             np.testing.assert_array_equal(low, high)
             np.testing.assert_array_equal(np.signbit(low), np.signbit(high))
-        atol = 2e-6 * max(largest(abs(high)), scale) + SMALLEST
+        smallest = SMALLEST * (1e7 if name == "adam_update" else 1)  # m lr / eps, at t = 1
+        atol = 2e-6 * max(largest(abs(high)), scale) + smallest
         np.testing.assert_allclose(low, high, rtol=0, atol=atol)
