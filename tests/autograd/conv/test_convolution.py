@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tinybar import autograd as ag
 from tinybar.audit.problems import GEOMETRIES
+from tinybar.autograd.conv import algorithm as module
 from tinybar.autograd.conv import choose_algorithm
 from tinybar.autograd.windows import Geometry
 
@@ -146,6 +147,53 @@ def test_large_images_in_float32(algorithm):
     low, gradients32, _ = forward_backward(run, [x.astype("f4"), w.astype("f4")], gy)
     for expected, got in zip([high, *gradients], [low, *gradients32], strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5 * abs(expected).max())
+
+
+DTYPES = {  # of x, weight and bias: those of y
+    ("f4", "i8", None): "f4",
+    ("u1", "f4", "f4"): "f4",
+    ("u1", "f8", None): "f8",
+    ("i4", "i8", None): "f8",
+    ("?", "u1", "i8"): "f8",
+    ("f4", "f8", None): "f8",
+    ("f8", "f4", "f4"): "f8",
+    ("f4", "f4", "f8"): "f8",
+    ("f2", "f2", "f2"): "f2",
+    ("f2", "f4", None): "f4",
+    ("u1", "f2", None): "f2",
+    (">f4", ">f4", ">f4"): "f4",
+    ("f4", "f4", "f4"): "f4",
+}
+
+
+@pytest.mark.parametrize("dtypes", DTYPES, ids=str)
+@pytest.mark.parametrize("algorithm", ["auto", "reference", "gather", "winograd"])
+@pytest.mark.parametrize("scratch", [1, module.SCRATCH])  # part by part, and in one
+def test_one_rule_for_dtypes_whatever_the_algorithm(algorithm, dtypes, scratch, monkeypatch):
+    """Entries are small integers, which every dtype holds; sums beyond 2048 are rounded in f2."""
+    monkeypatch.setattr(module, "SCRATCH", scratch)
+    rng = np.random.default_rng(0)
+    shapes = [(4, 8, 8, 2), (3, 3, 2, 3), (3,)]
+    x, w, b = (
+        None if dtype is None else rng.integers(0, 6, shape).astype(dtype)
+        for shape, dtype in zip(shapes, dtypes, strict=True)
+    )
+    exact = naive(x.astype("f8"), w.astype("f8"), 0 if b is None else b, (1, 1), (1, 1))
+    close = {"rtol": 0, "atol": (1e-3 if DTYPES[dtypes] == "f2" else 1e-5) * exact.max()}
+    x, w = (ag.Tensor(a, requires_grad=a.dtype.kind == "f") for a in (x, w))
+    y = ag.conv2d(x, w, b, padding=1, algorithm=algorithm)
+    assert y.dtype == DTYPES[dtypes]
+    np.testing.assert_allclose(y.data, exact, **close)
+    if y.requires_grad:
+        y.backward(np.ones(y.shape))
+    if x.requires_grad:  # at a pixel that nine windows read
+        expected = w.data.astype("f8").sum(axis=(0, 1, 3))
+        np.testing.assert_allclose(x.grad[:, 3, 3], np.tile(expected, (4, 1)), **close)
+        assert x.grad.dtype == x.dtype
+    if w.requires_grad:  # in the middle, which reads every pixel
+        expected = x.data.astype("f8").sum(axis=(0, 1, 2))
+        np.testing.assert_allclose(w.grad[1, 1], np.tile(expected, (3, 1)).T, rtol=1e-3)
+        assert w.grad.dtype == w.dtype
 
 
 @pytest.mark.parametrize(
