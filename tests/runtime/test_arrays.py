@@ -93,7 +93,7 @@ def test_all_products_have_the_precision(precision, low, high):
     np.testing.assert_allclose(sums, a.sum((0, 1), "f8"), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i8"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "g", "i8"])
 @pytest.mark.parametrize("shape", [(0, 3), (4, 3)])
 def test_zero_where(dtype, shape):
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numbers import Real
 
-from ..runtime.arrays import array_module
+from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .tensor import as_array
 
@@ -97,9 +97,8 @@ def relu(x):
 
     NaN stays NaN, and passes its gradient on.
     """
-    xp = array_module(x)
-    y = xp.maximum(x, 0)
-    return y, lambda gy: xp.where(y <= 0, 0, gy)  # y, not x: the next layer keeps it anyway
+    y = array_module(x).maximum(x, 0)
+    return y, lambda gy: zero_where(y <= 0, gy)  # y, not x: the next layer keeps it anyway
 
 
 @primitive(inputs=1)
@@ -111,8 +110,8 @@ def clip(x, lo, hi):
     if not lo <= hi:
         raise ValueError(f"clip needs lo <= hi, got lo={lo}, hi={hi}")
     lo, hi = float(lo), float(hi)  # plain numbers: x keeps its precision
-    xp = array_module(x)
-    return xp.clip(x, lo, hi), lambda gy: xp.where((x >= lo) & (x <= hi), gy, 0)
+    y = array_module(x).clip(x, lo, hi)
+    return y, lambda gy: zero_where(~((x >= lo) & (x <= hi)), gy)
 
 
 @primitive(inputs=2)
@@ -134,10 +133,9 @@ def maximum(a, b):
 @primitive(inputs=2)
 def _select(a, b, condition):
     """y = a where condition, else b.   ga = gy where condition, else 0; gb = gy elsewhere."""
-    xp = array_module(a, b)
-    return xp.where(condition, a, b), (
-        lambda gy: xp.where(condition, gy, 0),
-        lambda gy: xp.where(condition, 0, gy),
+    return array_module(a, b).where(condition, a, b), (
+        lambda gy: zero_where(~condition, gy),
+        lambda gy: zero_where(condition, gy),
     )
 
 

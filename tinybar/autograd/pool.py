@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runtime.arrays import array_module
+from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .sums import total
 from .windows import Geometry, crop_image, pad_image, shifted
@@ -39,7 +39,7 @@ def max_pool2d(x, kernel, stride=None, padding=0):
     def pullback(gy):
         gpadded = xp.zeros(shape, gy.dtype)
         for k, (i, j) in enumerate(offsets):
-            shifted(gpadded, i, j, geometry.stride, size)[...] += xp.where(winner == k, gy, 0)
+            shifted(gpadded, i, j, geometry.stride, size)[...] += zero_where(winner != k, gy)
         return crop_image(gpadded, geometry.padding)
 
     return y, pullback

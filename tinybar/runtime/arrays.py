@@ -139,7 +139,7 @@ def zero_where(mask, values):
     To multiply by 0 keeps those, and NumPy's `where` takes ten times as long as these bits.
     """
     xp = array_module(values)
-    if xp is not np:
+    if xp is not np or values.itemsize not in BITS:
         return xp.where(mask, 0, values)
     all_or_none = mask.view(np.int8) - ONE
     return (values.view(BITS[values.itemsize]) & all_or_none).view(values.dtype)
