@@ -111,8 +111,9 @@ def serve(seed: int, cases: list[tuple[int, str]], root: Path) -> None:
             samples[name] = Sample(name, root)
         content, change = samples[name].changed(np.random.default_rng([seed, number]))
         verdict, why = samples[name].judge(content)
+        if number == cases[-1][0]:
+            samples[name].path.write_bytes(content)
         print(json.dumps([number, verdict, f"{change}: {why}"]), flush=True)
-    samples[name].path.write_bytes(content)
 
 
 # --- in the process that watches -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from data.making import flipped, outcome_of, same
 from tinybar.data import NO_AUGMENTATION, load
 from tinybar.data.named import digits as module
 from tinybar.data.named.digits import find_archive
+from tinybar.runtime.files import FileError
 
 SHA256 = "13a785eb7d2a25e1132ceea283c0eaa840684c927f6a7d5bb175f360112390d8"  # of digits.npz
 TRAIN = [142, 145, 142, 146, 145, 146, 145, 143, 139, 144]  # per class, as in data/README.md
@@ -55,3 +56,12 @@ def test_flipped_bits(tmp_path, monkeypatch):
     ]
     assert all(found is None or same(found, expected) for found in outcomes)
     assert outcomes.count(None) > 40
+
+
+def test_an_array_that_is_not_read_to_its_end_is_checked_to_its_end(tmp_path, monkeypatch):
+    """NumPy reads as much as the array's header says; zipfile compares the CRC at the end."""
+    path, whole = tmp_path / "digits.npz", find_archive().read_bytes()
+    path.write_bytes(whole.replace(b"(1797, 8, 8)", b"(1797, 8, 4)"))
+    monkeypatch.setattr(module, "find_archive", lambda: path)
+    with pytest.raises(FileError, match=r"digits.npz is truncated or damaged: Bad CRC"):
+        load("digits")
