@@ -118,5 +118,7 @@ def test_a_data_set(add, tmp_path):
     assert np.array_equal(data.test.images[..., 0], arrays["images"])
     assert np.array_equal(data.test.labels, arrays["labels"])
     assert (len(data.train), len(data.val)) == (26, 26)
+    (tmp_path / "letters.npz").write_bytes(b"damaged")
+    refused("letters", "letters.npz is truncated or damaged", cache_dir=tmp_path)
     refused("letters", "--image-size is for image files", cache_dir=tmp_path, image_size=8)
     refused("numbers", "expected a name ( ... , letters)")
