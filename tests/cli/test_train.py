@@ -3,7 +3,6 @@
 import json
 import shlex
 import signal
-from pathlib import Path
 
 import pytest
 from cli.common import QUICK, fails_with_one_line
@@ -140,22 +139,6 @@ def test_options_beside_resume_that_agree_or_may_change(cut, tmp_path):
     assert main(["train", "--resume", "cut", *same, *may_change]) == 0
     config = cut.load_config()
     assert (config.data_dir, config.checkpoint_minutes) == (str(tmp_path / "elsewhere"), 2.0)
-
-
-def test_eval_looks_for_the_data_where_the_run_has_it(run, monkeypatch, tmp_path):
-    looked = []
-    digits = DATASETS["digits"].load
-
-    def load(data_dir, options):
-        looked.append(data_dir)
-        return digits(data_dir, options)
-
-    monkeypatch.setitem(DATASETS, "digits", NamedDataset(load, resizable=False))
-    for options in ([], ["--data-dir", "here"], ["--data", "digits"]):
-        assert main(["eval", "run", *options]) == 0
-    own = Path(RunFolder.open(run).load_config().data_dir)
-    assert own.is_absolute()
-    assert looked == [own, Path("here"), Path("data/cache")]
 
 
 def signalled(number):
