@@ -18,7 +18,7 @@ from tinybar.runtime import random
 from tinybar.runtime.files import load_arrays
 from tinybar.train.config import Config
 from tinybar.train.folder import RunFolder
-from tinybar.train.loop import TrainingError, reduced_for_last
+from tinybar.train.loop import reduced_for_last
 from tinybar.train.models import load_model
 from tinybar.train.run import check
 
@@ -266,10 +266,18 @@ def test_a_budget_that_the_method_cannot_reach_is_refused_before_training(metric
     assert facts["cost"] == int(smallest)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
-    config = Config(**{**vars(TINY), "lr": 1e30})
-    with pytest.raises(TrainingError, match=r"the loss is (nan|inf) in epoch .* --lr than 1e\+30"):
-        run_toy(tmp_path / "run", config)
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, capsys):
+    """With exit code 3; the last checkpoint is kept."""
+    options = "--teacher-epochs", "1", "--epochs", "1", "0", "0", "--lr", "1e30"
+    folder = tmp_path / "run"
+    assert main(["train", "--model", "wrn-10-1", *options, "--out", str(folder)]) == 3
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(
+        r"is not finite in epoch 1, iteration \d+ of stage 'teacher' \(data loss", line
+    )
+    assert line.endswith("try a lower --lr than 1e+30")
+    arrays, _ = load_arrays(folder / "checkpoint.safetensors", "checkpoint")
+    assert all(np.isfinite(array).all() for array in arrays.values())
 
 
 def test_labels_out_of_range_are_refused():

@@ -1,6 +1,7 @@
 """The command line, a file for each command.
 
-An error is one line on stderr, with exit code 2 for bad input and 1 for a failed run or check.
+An error is one line on stderr, with exit code 2 for bad input, 3 for a run that diverged and 1 for
+another failure.
 Modules that take long to import are imported inside the commands: `tinybar --help` answers at once.
 """
 
@@ -84,7 +85,7 @@ def _run(arguments: list[str] | None) -> int | None:
     except (ValueError, TypeError) as error:
         return _fail(error, 2)
     except (RuntimeError, OSError, MemoryError) as error:
-        return _fail(error, 1)
+        return _fail(error, getattr(error, "exit_code", 1))
 
 
 def _fail(error, code: int) -> int:

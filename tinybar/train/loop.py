@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,17 +16,15 @@ from ..nn import Adam, Module
 from ..pruning import Cost
 from ..pruning.methods import Penalty
 from ..runtime import random
-from ..runtime.arrays import to_device
+from ..runtime.arrays import array_module, to_device
 from .config import Config
 from .data_loss import DataLoss, Minibatch
+from .errors import DivergenceError
+from .finite import Watch, advice, check_state
 from .images import Images
 from .step import train_step
 
 GATE_TRAVEL = 32.0  # how far log alpha can move in a stage: a step of Adam is about its rate
-
-
-class TrainingError(RuntimeError):
-    """The run cannot continue, or did not reach what was asked of it."""
 
 
 @dataclass
@@ -84,9 +82,11 @@ def train_epoch(
     stage.optimizer.groups[0]["lr"] = stage.learning_rate(progress.epoch)
     stage.net.train()
     iteration = progress.epoch * batches_per_epoch(images, batch_size) + progress.done
+    watch = Watch(stage.net, stage.optimizer, getattr(stage.data_loss, "teacher", None))
     for batch in minibatches(images, batch_size, progress.done):
+        check = partial(watch.check, batch, place(stage, progress))
         step = train_step(
-            stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration
+            stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check
         )
         progress.sums.add(batch, *step)
         progress.done += 1
@@ -131,6 +131,7 @@ class Sums:
 
     def __init__(self):
         self.images, self.loss_data, self.loss_penalty, self.f, self.correct = 0, 0.0, 0.0, 0.0, 0.0
+        self.finite = 0.0  # steps until a loss was not
         self.b: float | None = None
 
     def add(self, batch: Minibatch, logits, loss_data, penalty: Penalty | None) -> None:
@@ -144,6 +145,8 @@ class Sums:
             self.b = penalty.b
             if penalty.loss is not None:
                 self.loss_penalty = self.loss_penalty + penalty.loss.data * n
+        losses = self.loss_data + self.loss_penalty
+        self.finite = self.finite + array_module(losses).isfinite(losses)
 
     def means(self) -> dict[str, float]:
         """The means over the images. On a GPU this is where the host waits."""
@@ -199,10 +202,18 @@ class Progress:
         return cls(state["epoch"], state["done"], sums, state["data"], started)
 
 
+def place(stage: Stage, progress: Progress) -> str:
+    """Where a stage is, in words."""
+    return f"in epoch {progress.epoch + 1}, iteration {progress.done + 1} of stage {stage.name!r}"
+
+
 def check_finite(stage: Stage, progress: Progress) -> None:
-    """Raise TrainingError unless the loss of the epoch is finite so far."""
-    if progress.done and not math.isfinite(loss := progress.sums.means()["loss"]):
-        raise TrainingError(
-            f"the loss is {loss} in epoch {progress.epoch + 1} of stage {stage.name!r}: "
-            f"try a lower --lr than {stage.learning_rate(progress.epoch):g}"
+    """Raise DivergenceError unless the losses of the epoch are finite, and all that is saved."""
+    net, optimizer, sums = stage.net, stage.optimizer, progress.sums
+    if progress.done and sums.finite < progress.done:  # on a GPU, where `Watch` does not look
+        progress = replace(progress, done=int(sums.finite))
+        raise DivergenceError(
+            f"the loss is not finite {place(stage, progress)}: {advice(net, optimizer)}; "
+            "--detect-anomaly names the operation"
         )
+    check_state(net, optimizer, place(stage, progress))

@@ -25,12 +25,12 @@ from ..runtime import memory, random, signals
 from .budget import parse_budget
 from .config import Config, check_unchanged, from_table
 from .data_loss import DataLoss, Distillation, cross_entropy
+from .errors import TrainingError
 from .folder import Checkpoint, RunFolder
 from .images import Images
 from .loop import (
     Progress,
     Stage,
-    TrainingError,
     batches_per_epoch,
     check_finite,
     epoch_record,

@@ -26,8 +26,12 @@ def train_step(
     penalty: Callable[[int], Penalty] | None,
     batch: Minibatch,
     iteration: int,
+    check: Callable[[Step], None] = lambda step: None,
 ) -> Step:
-    """Minimise L = L_D + lambda L_S   (Eq. 3) by one step; for BAR the second term is L_BAR."""
+    """Minimise L = L_D + lambda L_S   (Eq. 3) by one step; for BAR the second term is L_BAR.
+
+    check: is called before the weights change, and may raise.
+    """
     logits = net(batch.x)
     loss = loss_data = data_loss(logits, batch)
     term = None if penalty is None else penalty(iteration)
@@ -35,5 +39,7 @@ def train_step(
         loss = loss_data + term.loss
     optimizer.zero_grad()
     loss.backward()
+    step = Step(logits, loss_data, term)
+    check(step)
     optimizer.step()
-    return Step(logits, loss_data, term)
+    return step
