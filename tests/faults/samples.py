@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import dataclasses
 import gzip
 import hashlib
@@ -243,11 +244,15 @@ def read_idx_pair(path: Path) -> Split:
     return read_split(path, path.with_name(path.name.replace("images", "labels")))
 
 
-def cifar(folder: Path, seed: int) -> Path:
+def cifar_files(seed: int) -> dict[str, bytes]:
     records = b"".join(bytes([k]) + noise(3072, seed=k + seed).tobytes() for k in range(10))
     names = "\n".join(f"class {k}" for k in range(10)).encode()
     files = dict.fromkeys(CIFAR10.train + CIFAR10.test, records) | {CIFAR10.classes: names}
-    in_folder(folder / "cifar10" / CIFAR10.folder, files)
+    return {f"{CIFAR10.folder}/{name}": content for name, content in files.items()}
+
+
+def cifar(folder: Path, seed: int) -> Path:
+    in_folder(folder / "cifar10", cifar_files(seed))
     return folder / "cifar10" / CIFAR10.folder / CIFAR10.train[0]
 
 
@@ -255,10 +260,15 @@ def read_cifar(path: Path) -> Dataset:
     return load("cifar10", cache_dir=path.parents[2])
 
 
+def cifar_archive(folder: Path, seed: int) -> Path:
+    return in_tar(folder / CIFAR10.archive, cifar_files(seed))
+
+
 def tar(mode: str):
     return lambda path, contents: in_tar(path, contents, mode)
 
 
+GZIP = gzip.decompress, gzip.compress
 KINDS = {
     "network": Kind(saved(compact=False), load_model, sealed=True),
     "compact network": Kind(saved(compact=True), load_model, sealed=True),
@@ -280,15 +290,19 @@ KINDS = {
     "PNG": Kind(images("png"), lambda path: load(path.parents[2]), layer=(bytes, with_right_sums)),
     "JPEG": Kind(images("jpg"), lambda path: load(path.parents[2])),
     "idx": Kind(idx_pair(""), read_idx_pair),
-    "idx.gz": Kind(idx_pair(".gz"), read_idx_pair, layer=(gzip.decompress, gzip.compress)),
+    "idx.gz": Kind(idx_pair(".gz"), read_idx_pair, layer=GZIP),
     "CIFAR": Kind(cifar, read_cifar),
+    "CIFAR's archive": Kind(
+        cifar_archive, lambda path: load("cifar10", cache_dir=path.parent), layer=GZIP
+    ),
     "zip": Kind(archive("photos.zip", in_zip), load),
     "tar": Kind(archive("photos.tar", tar("w")), load),
-    "tar.gz": Kind(
-        archive("photos.tar.gz", tar("w:gz")), load, layer=(gzip.decompress, gzip.compress)
-    ),
+    "tar.gz": Kind(archive("photos.tar.gz", tar("w:gz")), load, layer=GZIP),
     "tar.xz": Kind(
         archive("photos.tar.xz", tar("w:xz")), load, layer=(lzma.decompress, lzma.compress)
+    ),
+    "tar.bz2": Kind(
+        archive("photos.tar.bz2", tar("w:bz2")), load, layer=(bz2.decompress, bz2.compress)
     ),
 }
 
