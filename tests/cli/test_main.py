@@ -84,9 +84,10 @@ def test_debugging_shows_the_traceback():
 
 def test_a_diverging_loss_is_one_line(tmp_path):
     failed = python("train", *QUICK, "--lr", "1e30", "--out", str(tmp_path / "run"))
-    assert failed.returncode == 1
+    assert failed.returncode == 3
     assert failed.stderr.count("\n") == 1
-    assert failed.stderr.startswith("tinybar: error: the loss is ")
+    assert failed.stderr.startswith("tinybar: error: ")
+    assert "not finite in epoch 1" in failed.stderr
     assert "--lr" in failed.stderr
 
 
