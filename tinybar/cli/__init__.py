@@ -1,7 +1,7 @@
 """The command line, a file for each command.
 
 An error is one line on stderr, with exit code 2 for bad input, 3 for a run that diverged and 1 for
-another failure.
+another failure; 128 + n for one that signal n ended (130 Ctrl-C, 143 SIGTERM).
 Modules that take long to import are imported inside the commands: `tinybar --help` answers at once.
 """
 
