@@ -261,9 +261,11 @@ class Case:
         """The run's folder is removed."""
         process = self.begin()
         time.sleep(self.rng.uniform(0, 0.7 * self.seconds))
+        is_complete = (self.folder / "result.json").exists()  # on a machine that was slower before
         self.folder.rename(self.folder.with_suffix(".gone"))
         shutil.rmtree(self.folder.with_suffix(".gone"))
-        assert_failed_in_one_line(process, str(self.folder), "removed")
+        if not is_complete:
+            assert_failed_in_one_line(process, str(self.folder), "removed")
 
     def with_another(self) -> None:
         """A second process is refused; the first goes on."""
