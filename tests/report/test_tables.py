@@ -16,7 +16,7 @@ OUTCOME = {
     "volume_full": 8000, "volume": 900, "flops_full": 10**9, "flops": 10**7, "params_full": 5000,
     "volume_regular": 1500, "flops_regular": 2 * 10**7,
     "params": 50, "dropped": 2, "reopened": 1, "accuracy_teacher": 0.9, "accuracy": 0.875,
-    "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64,
+    "latency_full_ms": 4.0, "latency_ms": 0.5, "latency_batch": 64, "warnings": [],
 }  # fmt: skip
 CHANNELS = [
     ("stem", 3, 16, 64),

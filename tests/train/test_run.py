@@ -278,6 +278,9 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path, capsys):
     assert line.endswith("try a lower --lr than 1e+30")
     arrays, _ = load_arrays(folder / "checkpoint.safetensors", "checkpoint")
     assert all(np.isfinite(array).all() for array in arrays.values())
+    assert main(["train", "--resume", str(folder), "--detect-anomaly"]) == 3
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"in epoch 1, iteration \d+ of stage 'teacher': \w+, forward: ", line)
 
 
 def test_labels_out_of_range_are_refused():

@@ -84,7 +84,7 @@ def _run(arguments: list[str] | None) -> int | None:
         return _fail(error.format_message(), 2)
     except (ValueError, TypeError) as error:
         return _fail(error, 2)
-    except (RuntimeError, OSError, MemoryError) as error:
+    except (RuntimeError, ArithmeticError, OSError, MemoryError) as error:
         return _fail(error, getattr(error, "exit_code", 1))
 
 

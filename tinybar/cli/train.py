@@ -23,9 +23,11 @@ from .options import ConfigCommand, Flag, device_option, threads_option
 @click.option("--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               help="Continue the interrupted run in DIR, with its own options.")  # fmt: skip
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
+@click.option("--detect-anomaly", cls=Flag, is_flag=True,
+              help="Name the operation that first gives NaN or infinity; slower.")  # fmt: skip
 @device_option
 @threads_option
-def command(preset, out, resume, memory, device, **options):
+def command(preset, out, resume, memory, detect_anomaly, device, **options):
     """Train a network and prune it to a budget at the same time.
 
     First the full network, the teacher, is trained. Then a network of the same architecture, with
@@ -42,6 +44,7 @@ def command(preset, out, resume, memory, device, **options):
       tinybar train --data photos --model wrn-16-4 --budget 0.25 --metric flops
       tinybar train --resume runs/tiny
     """
+    from .. import autograd as ag
     from ..autograd.conv import use_algorithm
     from ..report.tables import peak_memory, result_tables
     from ..report.terminal import Display, plain_console
@@ -54,6 +57,8 @@ def command(preset, out, resume, memory, device, **options):
 
     given = {name: value for name, value in options.items() if value is not None}
     with ExitStack() as stack:
+        if detect_anomaly:
+            stack.enter_context(ag.detect_anomaly())
         if resume is None:
             config, folder = configure(given, preset), None
         else:

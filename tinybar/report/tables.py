@@ -36,9 +36,9 @@ def result_tables(outcome: dict, channels: list) -> Group:
         f"hard pruning closed {outcome['dropped']:,} more channels to keep the budget "
         f"and reopened {outcome['reopened']:,} to use it up"
     )
-    return Group(
-        comparison(outcome), channels_table(channels), saving(outcome), corrections, verdict
-    )
+    warnings = [Text(f"warning: {line}", "bold red") for line in outcome["warnings"]]
+    tables = comparison(outcome), channels_table(channels), saving(outcome)
+    return Group(*tables, corrections, verdict, *warnings)
 
 
 def comparison(outcome: dict) -> Table:

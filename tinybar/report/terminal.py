@@ -131,6 +131,10 @@ class Display:
             numbers = f"iteration {iteration} of {iterations}, {speed}, {left}"
             self._print(stage, epoch, epochs, numbers)
 
+    def warn(self, line: str) -> None:
+        """Print a warning, above what is live."""
+        self.console.print(Text(shown(f"warning: {line}"), "bold red"))
+
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
         self._move(stage, epoch, epochs, 1, 1, 0)

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from .. import pruning
-from ..autograd import Tensor
+from ..autograd import AnomalyError, Tensor
 from ..data import batches
 from ..nn import Adam, Module
 from ..pruning import Cost
@@ -85,9 +85,12 @@ def train_epoch(
     watch = Watch(stage.net, stage.optimizer, getattr(stage.data_loss, "teacher", None))
     for batch in minibatches(images, batch_size, progress.done):
         check = partial(watch.check, batch, place(stage, progress))
-        step = train_step(
-            stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check
-        )
+        try:
+            step = train_step(
+                stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check
+            )
+        except AnomalyError as error:
+            raise DivergenceError(f"{place(stage, progress)}: {error}") from error
         progress.sums.add(batch, *step)
         progress.done += 1
         iteration += 1

@@ -57,6 +57,7 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "accuracy_hard": facts["accuracy_hard"],
         "accuracy": facts["accuracy"],
         **({"accuracy_val": facts["accuracy_val"]} if "accuracy_val" in facts else {}),
+        "warnings": facts["warnings"],
         "seconds": facts["seconds"],
         "peak_bytes": facts["peak_bytes"],
         "peak_device_bytes": facts["peak_device_bytes"],

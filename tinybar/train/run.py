@@ -22,6 +22,7 @@ from ..nn.pretrained import load_weights
 from ..pruning import BudgetError, Cost
 from ..pruning.methods import METHODS, Penalty
 from ..runtime import memory, random, signals
+from . import doubts
 from .budget import parse_budget
 from .config import Config, check_unchanged, from_table
 from .data_loss import DataLoss, Distillation, cross_entropy
@@ -41,7 +42,8 @@ from .loop import (
 from .models import save_model
 
 # Called with the record of every epoch. If it has a method `step`, that is called when an epoch
-# begins and after every step; the display is one.
+# begins and after every step, and if it has a method `warn`, that with each warning; the display is
+# one.
 Listener = Callable[[dict], None]
 
 
@@ -87,7 +89,8 @@ def train(
     facts = checkpoint.facts if checkpoint else {}
     cost = pruning.COSTS[config.metric]
     run = Run(config, cost, budget, Images(dataset), folder, listen, checkpoint, facts)
-    with np.errstate(over="ignore", invalid="ignore"):  # the loss of the epoch is checked
+    with np.errstate(over="ignore", invalid="ignore"):  # each step is checked
+        run.warn(*doubts.of_rates(config.lr, config.gate_lr, run.iterations(config.epochs[0])))
         run.train_teacher()
         try:
             small = METHODS[config.method].recipe(run)
@@ -95,6 +98,7 @@ def train(
             raise TrainingError(str(error)) from error
     run.facts |= {"budget": budget, "accuracy": run.images.test_accuracy(small)}
     run.facts |= run.images.epoch_accuracies(small)
+    run.warn_of_accuracy("the pruned network", run.facts["accuracy"])
     save_model(folder.pruned, small, dataset)
     return run.facts
 
@@ -128,6 +132,18 @@ class Run:
     def __post_init__(self):
         self._save_at = self._next_save()
         self._tell = getattr(self.listen, "step", lambda *_: None)
+
+    def warn(self, *lines: str | None) -> None:
+        """Say each line now, and at the end; None is nothing, and what was said is not repeated."""
+        said = self.facts.setdefault("warnings", [])
+        for line in filter(None, lines):
+            if line not in said:
+                said.append(line)
+                getattr(self.listen, "warn", lambda line: None)(line)
+
+    def warn_of_accuracy(self, who: str, accuracy: float) -> None:
+        """Say so if it is at chance."""
+        self.warn(doubts.of_accuracy(who, accuracy, self.images.dataset.test.labels))
 
     # --- networks
 
@@ -166,6 +182,7 @@ class Run:
             "volume_full": pruning.volume(net),
             "flops_full": pruning.flops(net),
         }
+        self.warn_of_accuracy("the teacher", self.facts["accuracy_teacher"])
         save_model(self.folder.teacher, net, self.images.dataset)
 
     # --- stages
@@ -187,6 +204,9 @@ class Run:
             self._train(stage, net, epochs, slow, self.data_loss, penalty)
         else:  # no training will find the statistics
             nn.recompute_statistics(net, self.images.for_statistics())
+        if penalty is not None:
+            costs = self.cost.full(net), self.cost.exact(net), self.budget
+            self.warn(doubts.of_pruning(self.config.metric, *costs))
         return net
 
     def _train(
@@ -216,6 +236,8 @@ class Run:
                 self._save(stage, progress)  # what follows can be computed again
             record = epoch_record(stage, self.images, self.cost, progress)
             self.facts["seconds"] = self.facts.get("seconds", 0.0) + record["seconds"]
+            if name == "teacher" and progress.epoch == 0:
+                self.warn(doubts.of_loss(name, record["loss"], self.images.dataset.num_classes))
             self.folder.append_metrics(record)
             self.listen(record | {"epochs": epochs})
             progress = Progress(progress.epoch + 1)
