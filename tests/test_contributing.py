@@ -1,15 +1,18 @@
 """The worked examples of CONTRIBUTING.md, executed as they are printed there."""
 
 import importlib
+import math
 import re
 import sys
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from data.making import noise, refused
 from properties.networks import images
-from train.toy import TINY, run_toy
+from rich.console import Console
+from train.toy import TINY, run_toy, toy
 
 import tinybar as tb
 from tinybar import autograd as ag
@@ -17,10 +20,13 @@ from tinybar import nn, pruning
 from tinybar.audit.gradients import audit_primitives
 from tinybar.autograd import PRIMITIVES
 from tinybar.data import DATASETS, load
-from tinybar.pruning import COSTS
+from tinybar.pruning import COSTS, Cost
 from tinybar.pruning.methods import METHODS
+from tinybar.report.tables import result_tables
 from tinybar.train.config import Config
 from tinybar.train.folder import RunFolder
+from tinybar.train.result import finish
+from tinybar.train.run import check
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = re.split(r"\n### … an? ", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))[1:]
@@ -100,6 +106,24 @@ def test_a_cost(add, tmp_path):
     folder, facts = run_toy(tmp_path / "run", config)
     assert facts["cost"] <= facts["budget"]
     assert RunFolder.open(folder.path).load_config() == config
+    outcome = finish(config, toy(), folder, facts)
+    console = Console(file=StringIO())
+    console.print(result_tables(outcome, facts["channels"]))
+    assert f"traffic {facts['cost']:,} of {facts['budget']:,}" in console.file.getvalue()
+
+
+def test_a_cost_whose_expectation_has_no_gradient_is_told_before_anything_is_trained(monkeypatch):
+    def eights(site, reads, writes):  # the ceiling of a Tensor is a number
+        return math.ceil(writes / 8) * site.area
+
+    monkeypatch.setitem(COSTS, "eights", Cost(eights, eights))
+    with pytest.raises(TypeError, match="'eights' of expected numbers of channels is no Tensor"):
+        check(Config(**{**vars(TINY), "metric": "eights"}), toy())
+
+
+def test_what_is_no_gate_is_refused():
+    with pytest.raises(TypeError, match=r"a subclass of nn\.Gate, Conv2d is not"):
+        nn.wide_resnet(10, 1, 3, (6, 6, 1), lambda channels: nn.Conv2d(1, channels, 1))
 
 
 def test_a_method(add, tmp_path):

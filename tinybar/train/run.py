@@ -67,6 +67,11 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
         load_weights(plain, Path(config.teacher), dataset.classes)
     if config.skip_closed:
         nn.skip_closed(model)
+    if not getattr(cost.expected(model), "requires_grad", False):
+        raise TypeError(
+            f"the cost {config.metric!r} of expected numbers of channels is no Tensor with a "
+            "gradient: give it a differentiable `expected`"
+        )
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
     return budget
