@@ -11,9 +11,7 @@ import numpy as np
 
 from ..autograd.gates import THRESHOLD
 
-HIGH = (
-    0.3  # a learning rate: a weight is drawn from about N(0, 0.1^2), and a step of Adam is a rate
-)
+HIGH = 0.3  # a learning rate: a step of Adam, where weights are drawn from about N(0, 0.1^2)
 FAR = 10.0  # times the loss of guessing
 
 
