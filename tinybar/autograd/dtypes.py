@@ -21,18 +21,27 @@ NUMBER = (int, float, np.integer, np.floating, np.bool_)
 FLOAT16, FLOAT32, FLOAT64 = (np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
-def is_simple(operands: list) -> bool:
-    """Whether all are Tensors (or None) in float32, on one device."""
-    kind = None
-    for t in operands:
-        if t is not None:
-            if not isinstance(t, Tensor) or t.data.dtype is not FLOAT32:
-                return False
-            if kind is not type(t.data):
-                if kind is not None:
-                    return False
-                kind = type(t.data)
-    return True
+def float32_arrays(operands: list) -> list | None:
+    """The arrays, if all are Tensors in float32 on one device, or None, or numbers beside them.
+
+    None if not. So are most operands, and the general rule takes longer.
+    """
+    arrays, kind = [], None
+    for x in operands:
+        if isinstance(x, Tensor):
+            if x.data.dtype is not FLOAT32 or kind not in (None, type(x.data)):
+                return None
+            kind = type(x.data)
+            x = x.data
+        elif x is not None and type(x) not in (float, int):
+            return None
+        arrays.append(x)
+    for k, x in enumerate(arrays):
+        if type(x) in (float, int):
+            if kind is not np.ndarray:
+                return None
+            arrays[k] = np.asarray(x, FLOAT32)
+    return None if kind is None else arrays
 
 
 def arrays_of(name: str, operands: list) -> list:

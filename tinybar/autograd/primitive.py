@@ -31,7 +31,7 @@ import inspect
 import numpy as np
 
 from . import anomaly
-from .dtypes import FLOAT64, arrays_of, common_dtype, computed_in, converting, is_simple
+from .dtypes import FLOAT64, arrays_of, common_dtype, computed_in, converting, float32_arrays
 from .sums import total
 from .tape import Node, is_recording
 from .tensor import Tensor
@@ -63,8 +63,9 @@ class Primitive:
     def __call__(self, *args, **options) -> Tensor:
         operands, args = self._split(args, options)
         given, arrays, dtype = self._in_one_dtype(operands)
-        args = tuple(_untracked(value) for value in args)
-        options = {name: _untracked(value) for name, value in options.items()}
+        if args or options:
+            args = tuple([_untracked(value) for value in args])
+            options = {name: _untracked(value) for name, value in options.items()}
         records = is_recording()
         needs = tuple([records and isinstance(t, Tensor) and t.requires_grad for t in operands])
         if self.wants_needs:
@@ -115,8 +116,7 @@ class Primitive:
 
     def _in_one_dtype(self, operands: list) -> tuple[list, list, np.dtype | None]:
         """(arrays as given, arrays to compute with, dtype of the result; None: as it comes)."""
-        if is_simple(operands):  # so are most, and this is a cost of every operation
-            arrays = [t if t is None else t.data for t in operands]
+        if (arrays := float32_arrays(operands)) is not None:
             return arrays, arrays, None
         given = arrays_of(self.name, operands)
         alike = given[: self.alike]

@@ -19,18 +19,22 @@ def total(a, axes: tuple[int, ...]):
     in float32 the third digit may be wrong. Here rows are added by blocks, and so are the sums of
     blocks; as products with a row of ones that is no slower. (On a GPU every sum is a tree.)
     """
-    if array_module(a) is np and a.dtype.kind == "f":
-        a, last = np.asarray(a, order="C"), a.ndim - 1
-        rows = [k for k in axes if k != last]
-        m = prod([a.shape[k] for k in rows])
-        if m > BLOCK and len(axes) < a.ndim:
-            if last in axes:
-                a = a.sum(axis=last, keepdims=True)
-            kept = [k for k in range(last) if k not in axes]
-            n = prod([a.shape[k] for k in kept])
-            sums = _of_rows(a.transpose(*kept, *rows, last).reshape(n, m, a.shape[last]))
-            return sums.reshape([1 if k in axes else size for k, size in enumerate(a.shape)])
-    return a.sum(axis=axes, keepdims=True)
+    if array_module(a) is not np or a.dtype.kind != "f" or a.size <= BLOCK:
+        return a.sum(axis=axes, keepdims=True)
+    a = np.asarray(a, order="C")
+    if len(axes) in (0, a.ndim):
+        return a.sum(axis=axes, keepdims=True)
+    for k in sorted(axes, reverse=True):
+        is_fine = k == a.ndim - 1 or a.shape[k] <= BLOCK
+        a = a.sum(axis=k, keepdims=True) if is_fine else _along(a, k)
+    return a
+
+
+def _along(a, axis: int):
+    """The sum along an axis that is not the last one, kept as an axis of one."""
+    shape = a.shape
+    n, m, c = prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])
+    return _of_rows(a.reshape(n, m, c)).reshape(*shape[:axis], 1, *shape[axis + 1 :])
 
 
 @blas.one_thread()

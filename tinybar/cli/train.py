@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import gc
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path

@@ -59,6 +59,7 @@ class Adam:
         """
         states = zip(range(len(self.t)), self.m, self.v, strict=True)
         for group in self.groups:
+            options = {key: group[key] for key in _OPTIONS}
             for p in group["params"]:
                 k, m, v = next(states)
                 if p.grad is not None:
@@ -68,7 +69,7 @@ class Adam:
                             f"and its moments {m.shape}"
                         )
                     self.t[k] += 1
-                    _update(p, m, v, self.t[k], **{key: group[key] for key in _OPTIONS})
+                    _update(p, m, v, self.t[k], **options)
                     note_change(p.data)
 
     def state_dict(self) -> dict[str, np.ndarray]:
