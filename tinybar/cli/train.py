@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import gc
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
