@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import sys
 from contextlib import ExitStack, contextmanager
@@ -79,6 +80,8 @@ def command(preset, out, resume, memory, detect_anomaly, device, **options):
             folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
             stack.enter_context(folder.locked())
             stack.enter_context(_resumable(folder))
+        gc.freeze()  # no collection looks through the modules again: 4 % of a small step
+        stack.callback(gc.unfreeze)
 
         console = plain_console()
         console.print(
