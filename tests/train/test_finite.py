@@ -1,5 +1,7 @@
 """NaN and infinity are told at the step that makes them, with their name; nothing else is."""
 
+import zlib
+
 import numpy as np
 import pytest
 from train.toy import TINY, toy
@@ -78,8 +80,8 @@ def plant(stage, name, value=np.nan):
 def test_a_nan_in_a_weight_a_gate_or_a_statistic(name, skip_closed):
     if skip_closed and "conv" in name:
         pytest.skip("a channel that is left out is looked at before a checkpoint is written")
-    stage = stage_of(skip_closed=skip_closed)
-    text = told(stage, AT, f"{name} is not finite", planted=lambda x: plant(stage, name))
+    stage, at = stage_of(skip_closed=skip_closed), 1 + zlib.crc32(name.encode()) % 5  # any step
+    text = told(stage, at, f"{name} is not finite", planted=lambda x: plant(stage, name))
     assert ("--gate-lr than 0.5" if "gate" in name else "--lr than 0.001") in text
 
 
