@@ -133,7 +133,7 @@ class Display:
 
     def warn(self, line: str) -> None:
         """Print a warning, above what is live."""
-        self.console.print(Text(shown(f"warning: {line}"), "bold red"))
+        self.console.print(Text(shown(f"warning: {line}"), "bold red"), soft_wrap=True)
 
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]

@@ -204,8 +204,8 @@ def check_unchanged(was: Config, now: Config) -> None:
     if changed:
         may = ", ".join(entry.flag for entry in options_of(Config) if entry.may_change)
         raise ValueError(
-            f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --threads and "
-            "--memory may change"
+            f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --threads, "
+            "--memory and --detect-anomaly may change"
         )
 
 
