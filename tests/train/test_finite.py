@@ -9,6 +9,7 @@ from train.toy import TINY, toy
 from tinybar import nn
 from tinybar.autograd import Tensor
 from tinybar.kernels import dispatch
+from tinybar.nn import Adam
 from tinybar.pruning import COSTS
 from tinybar.pruning.methods.bar import BudgetAwarePenalty
 from tinybar.runtime import random
@@ -119,6 +120,20 @@ def test_a_gradient_that_overflows():
 
     text = told(stage_of(scaled, gate=None), 0, r"the gradient of linear.\w+ reaches \S+")
     assert "(data loss 1" in text or "e+38)" in text
+
+
+def test_a_gradient_that_alone_is_not_finite():
+    """It is told at the next step, by the weight that it has made."""
+    stage, step = stage_of(gate=None), Adam.step
+
+    def planted(x):
+        stage.net.blocks[1].conv1.weight.grad.flat[7] = np.inf
+
+    stage.optimizer.step = lambda: (planted(None) if stage.optimizer.t[0] == 3 else None,
+                                    step(stage.optimizer))  # fmt: skip
+    with pytest.raises(DivergenceError, match=r"^blocks.1.conv1.weight is not finite in epoch 2, it"
+                       r"eration 2 "):  # fmt: skip
+        train(stage)
 
 
 def test_a_gradient_whose_square_overflows():

@@ -1,10 +1,12 @@
 """NaN and infinity, told at the step that makes them, by name.
 
 On the CPU each step is looked at before the weights change: the losses, and sums of squares of the
-gradients and of the running statistics. Such a sum is not finite if one of its terms is not. A
-parameter that is not finite makes the loss so; where closed channels are skipped, small parameters
-are looked at, too, and the others before a checkpoint is written. Only if something is not finite
-the minibatch is computed once more, to find the first layer.
+running statistics and of the gradients of small parameters. Such a sum is not finite if one of its
+terms is not. What is not finite on its way back shows there, for every path has its batch norms;
+what one large gradient alone makes, by an overflow of its own sum, shows as a weight at the next
+step. A parameter that is not finite makes the loss so; where closed channels are skipped, small
+parameters are looked at, too. All the others are looked at before a checkpoint is written. Only if
+something is not finite the minibatch is computed once more, to find the first layer.
 
 On a GPU to look would be to wait. There `loop.Sums` count the steps until the loss is not finite,
 on the device; they are read at the end of an epoch, and before a checkpoint is written.
@@ -20,7 +22,6 @@ import numpy as np
 from ..autograd import Tensor, no_grad
 from ..nn import Adam, Gate, Module
 from ..nn.skipping import SkippingBlock
-from ..runtime import blas
 from ..runtime.arrays import array_module, to_numpy
 from .data_loss import Minibatch
 from .errors import DivergenceError
@@ -35,9 +36,7 @@ class Watch:
 
     def __init__(self, net: Module, optimizer: Adam, teacher: Module | None = None):
         self.net, self.optimizer, self.teacher = net, optimizer, teacher
-        parameters = net.parameters()
-        self.small = [p for p in parameters if p.ndim == 1]
-        self.large = [p for p in parameters if p.ndim != 1]
+        self.small = [p for p in net.parameters() if p.ndim == 1]
         self.unread = self.small if any(isinstance(m, SkippingBlock) for m in net.modules()) else []
         self.buffers = [array for _, array in net.named_buffers()]
 
@@ -55,10 +54,7 @@ class Watch:
     def _sum(self, step: Step) -> float:
         arrays = [p.grad for p in self.small if p.grad is not None] + self.buffers
         small = np.concatenate([NOTHING, *arrays, *(p.data for p in self.unread)])
-        total = sum(value for _, value in _losses(step)) + float(small.dot(small))
-        large = [p.grad.ravel("K") for p in self.large if p.grad is not None]  # in memory's order
-        with blas.one_thread():
-            return total + sum([float(gradient.dot(gradient)) for gradient in large])
+        return sum(value for _, value in _losses(step)) + float(small.dot(small))
 
     def _faults(self, step: Step, batch: Minibatch) -> Iterator[tuple[str, str]]:
         """(what is not finite, advice), in the order of computation.
