@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
+from ..runtime import arrays
 from ..runtime.arrays import array_module
 from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array, check_int
@@ -61,7 +62,8 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
     An exception in the thread is raised here, in place of the minibatch. The thread ends with this
     iterator, whether that is exhausted, closed, interrupted or garbage-collected.
     """
-    with ThreadPoolExecutor(1, "batches") as thread:
+    here = arrays.device()  # CuPy's current device is each thread's own
+    with ThreadPoolExecutor(1, "batches", arrays.use_device, (here,)) as thread:
         future = thread.submit(next, batches, None)
         while (batch := future.result()) is not None:
             future = thread.submit(next, batches, None)
