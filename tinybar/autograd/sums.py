@@ -17,7 +17,8 @@ def total(a, axes: tuple[int, ...]):
 
     NumPy adds in pairs along the last axis, but row after row along the others: of 512 x 512 pixels
     in float32 the third digit may be wrong. Here rows are added by blocks, and so are the sums of
-    blocks; as products with a row of ones that is no slower. (On a GPU every sum is a tree.)
+    blocks: products with a row of ones, which is faster for large arrays. (On a GPU every sum is a
+    tree.)
     """
     if array_module(a) is not np or a.dtype.kind != "f" or a.size <= BLOCK:
         return a.sum(axis=axes, keepdims=True)
@@ -25,8 +26,8 @@ def total(a, axes: tuple[int, ...]):
     if len(axes) in (0, a.ndim):
         return a.sum(axis=axes, keepdims=True)
     for k in sorted(axes, reverse=True):
-        is_fine = k == a.ndim - 1 or a.shape[k] <= BLOCK
-        a = a.sum(axis=k, keepdims=True) if is_fine else _along(a, k)
+        is_careful = k == a.ndim - 1 or a.shape[k] <= BLOCK
+        a = a.sum(axis=k, keepdims=True) if is_careful else _along(a, k)
     return a
 
 

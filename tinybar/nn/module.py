@@ -106,14 +106,14 @@ class Module:
 
     # --- saving and loading
 
-    def _state(self) -> dict[str, np.ndarray]:
-        """The arrays themselves, by name."""
+    def named_arrays(self) -> dict[str, np.ndarray]:
+        """All parameters and buffers, by name: the arrays themselves, no copies."""
         arrays = {name: parameter.data for name, parameter in self.named_parameters()}
         return arrays | dict(self.named_buffers())
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and buffers, on the host, by name."""
-        return {name: np.array(to_numpy(array)) for name, array in self._state().items()}
+        return {name: np.array(to_numpy(array)) for name, array in self.named_arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Copy `state` into the parameters and buffers; nothing is changed if something is wrong.
@@ -122,7 +122,7 @@ class Module:
         numbers, a value that is not finite, a negative variance, and two values for one parameter
         that has two names.
         """
-        own = self._state()
+        own = self.named_arrays()
         wrong = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
         wrong = {what: sorted(names) for what, names in wrong.items() if names}
         texts = [

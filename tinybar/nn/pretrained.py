@@ -85,7 +85,7 @@ def from_torch(model: ResidualNetwork, arrays: Mapping[str, np.ndarray]) -> dict
     if faults:
         raise ValueError("; ".join(faults))
     state = {}
-    for name, own in _state(model):
+    for name, own in model.named_arrays().items():
         array, axes = arrays[names[name]], LAYOUTS.get(own.ndim, range(own.ndim))
         expected = tuple(own.shape[axis] for axis in axes)
         if array.shape != expected:
@@ -108,7 +108,7 @@ def _spelled(
 ) -> Iterator[tuple[str, str]]:
     starts = [k for k, b in enumerate(model.blocks) if k == 0 or b.shortcut is not None]
     ends = ENDS | {"linear": head}
-    for name, _ in _state(model):
+    for name in model.named_arrays():
         owner, _, kind = name.rpartition(".")
         if owner in ends:
             theirs = ends[owner]
@@ -118,10 +118,6 @@ def _spelled(
             place = block.format(group, int(k) - starts[group - 1])
             theirs = f"{place}.{shortcut.get(part, part)}"
         yield name, f"{prefix}{theirs}.{KINDS.get(kind, kind)}"
-
-
-def _state(model: ResidualNetwork) -> list[tuple[str, np.ndarray]]:
-    return [*((name, p.data) for name, p in model.named_parameters()), *model.named_buffers()]
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -50,6 +50,15 @@ def reading(path: Path) -> Iterator[None]:
         raise FileError(f"{path} is truncated or damaged: {reason}") from error
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the path in an OSError of the block, which writes the file: a full disk, say."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file under a temporary name beside `path`, then rename it to `path`.
 
@@ -58,13 +67,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
+        with writing(path):
+            write(temporary)
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -66,7 +66,8 @@ class Watch:
             image = int(to_numpy(batch.index)[images.argmax()])
             yield f"training image {image} is not finite", "look at the data"
         losses, lower = dict(_losses(step)), advice(self.net, self.optimizer)
-        is_forward = not math.isfinite(sum(losses.values())) or not_finite(_state(self.net))
+        state = self.net.named_arrays().items()
+        is_forward = not math.isfinite(sum(losses.values())) or not_finite(state)
         if is_forward and (layer := first_layer(self.net, batch.x)):
             yield layer, advice(self.net, self.optimizer, layer)
         if not math.isfinite(losses.get("penalty", 0.0)):
@@ -79,7 +80,7 @@ class Watch:
             if p.grad is not None and not math.isfinite(float(_square(p.grad))):
                 what = f"the gradient of {name} reaches {abs(p.grad).max():.3g}"
                 yield what, advice(self.net, self.optimizer, name)
-        if what := not_finite(_state(self.net)):
+        if what := not_finite(state):
             yield what, advice(self.net, self.optimizer, what)
 
 
@@ -92,7 +93,7 @@ def check_state(net: Module, optimizer: Adam, where: str) -> None:
         for arrays in (optimizer.m, optimizer.v)
         for p, array in zip(parameters, arrays, strict=True)
     )
-    if what := not_finite([*_state(net), *moments]):
+    if what := not_finite([*net.named_arrays().items(), *moments]):
         raise DivergenceError(f"{what} {where}: {advice(net, optimizer, what)}")
 
 
@@ -162,11 +163,6 @@ def _traced(method, name: str, module: Module, found: list):
         return y
 
     return call
-
-
-def _state(net: Module) -> Iterator[tuple[str, object]]:
-    yield from ((name, p.data) for name, p in net.named_parameters())
-    yield from net.named_buffers()
 
 
 def _losses(step: Step) -> Iterator[tuple[str, float]]:

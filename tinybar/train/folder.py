@@ -24,6 +24,7 @@ from ..runtime.files import (
     write_json,
     write_text,
     write_whole,
+    writing,
 )
 from ..runtime.locks import LockedError, locked
 from .config import Config, from_table, read_toml
@@ -153,13 +154,10 @@ class RunFolder:
 
     def append_metrics(self, record: dict) -> None:
         """Write one more line of metrics.jsonl."""
-        try:
-            with open(self.metrics, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-                file.flush()
-                os.fsync(file.fileno())  # a checkpoint counts on it
-        except OSError as error:
-            raise OSError(f"cannot write {self.metrics}: {error.strerror or error}") from error
+        with writing(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint counts on it
         self._lines += 1
 
     # --- what a run resumes from
