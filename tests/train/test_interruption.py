@@ -149,7 +149,7 @@ def cut(tmp_path, steps):
 
 def resume_with(folder, config=TINY, dataset=None):
     dataset = dataset or toy()
-    return train(config, dataset, folder, lambda record: None, check(config, dataset))
+    return train(config, dataset, folder, lambda record: None, check(config, dataset).budget)
 
 
 def with_image(k, value):

@@ -81,7 +81,7 @@ def test_scratch_initializes_the_small_network_anew(tmp_path):
 def test_validation_images_take_the_place_of_the_test_images(tmp_path):
     folder = RunFolder.create(tmp_path / "run", TINY)
     facts = train(
-        TINY, toy().with_validation(0.25), folder, lambda record: None, check(TINY, toy())
+        TINY, toy().with_validation(0.25), folder, lambda record: None, check(TINY, toy()).budget
     )
     lines = metrics_of(folder.path)
     assert {line["accuracy_test"] for line in lines} == {None}

@@ -31,14 +31,14 @@ TINY = Config(
 
 def run_toy(path, config=TINY, listen=lambda record: None):
     folder = RunFolder.create(path, config)
-    return folder, train(config, toy(), folder, listen, check(config, toy()))
+    return folder, train(config, toy(), folder, listen, check(config, toy()).budget)
 
 
 def resume_toy(path, listen=lambda record: None):
     """As in another process: nothing is known but the folder."""
     folder = RunFolder.open(path)
     config = folder.load_config()
-    budget = check(config, toy(), folder)
+    budget = check(config, toy(), folder).budget
     return folder, train(config, toy(), folder, listen, budget)
 
 

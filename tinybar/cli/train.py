@@ -75,7 +75,7 @@ def command(preset, out, resume, memory, detect_anomaly, device, **options):
         dataset = _dataset(config, is_resumed=resume is not None)
         for note in dataset.notes:
             click.echo(shown(note), err=True)
-        budget = check(config, dataset, folder)
+        plan = check(config, dataset, folder)
         if folder is None:
             folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
             stack.enter_context(folder.locked())
@@ -85,13 +85,13 @@ def command(preset, out, resume, memory, detect_anomaly, device, **options):
 
         console = plain_console()
         console.print(
-            f"tinybar {__version__}: {config.model} on {dataset.name}, budget {budget:,} "
+            f"tinybar {__version__}: {config.model} on {dataset.name}, budget {plan.budget:,} "
             f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
             soft_wrap=True,
         )
         console.print(f"training images are {dataset.augmentation.describe()}")
-        with Display(console, config.metric, config.total_epochs) as display:
-            facts = run(config, dataset, folder, display, budget)
+        with Display(console, config.metric, plan.epochs) as display:
+            facts = run(config, dataset, folder, display, plan.budget)
         outcome = finish(config, dataset, folder, facts)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:
@@ -99,7 +99,7 @@ def command(preset, out, resume, memory, detect_anomaly, device, **options):
     how_long = f"trained for {facts['seconds']:.0f} s; results in {folder.path}"
     console.print(how_long, soft_wrap=True)
     # What is printed may be lost: the results are in files. The budget is enforced: never 1.
-    sys.exit(int(outcome["cost"] > budget))
+    sys.exit(int(outcome["cost"] > plan.budget))
 
 
 def _interrupted(folder, out: Path | None, given: dict, preset: str | None):

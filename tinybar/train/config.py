@@ -149,10 +149,10 @@ class Config:
         options = {name: getattr(self, name) for name in names}
         return data.load(self.data, cache_dir=cache_dir or Path(self.data_dir), **options)
 
-    @property
-    def total_epochs(self) -> int:
-        """The epochs of all stages, if a method trains as long as BAR does."""
-        return sum(self.epochs) + (self.teacher_epochs if self.teacher is None else 0)
+    def total_epochs(self, factor: float) -> int:
+        """The epochs of all stages. factor: V_F / B."""
+        pruning_epochs = METHODS[self.method].epochs(self, factor)
+        return pruning_epochs + (self.teacher_epochs if self.teacher is None else 0)
 
     def as_table(self) -> dict:
         """The options by their names in TOML, without those that are None."""

@@ -58,6 +58,8 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "accuracy": facts["accuracy"],
         **({"accuracy_val": facts["accuracy_val"]} if "accuracy_val" in facts else {}),
         "warnings": facts["warnings"],
+        **({"probes": facts["probes"]} if "probes" in facts else {}),
+        "training_flops": facts["training_flops"],
         "seconds": facts["seconds"],
         "peak_bytes": facts["peak_bytes"],
         "peak_device_bytes": facts["peak_device_bytes"],

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,8 +48,15 @@ from .models import save_model
 Listener = Callable[[dict], None]
 
 
-def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> int:
-    """The budget B. ValueError if the method cannot keep it, or the options do not fit.
+class Plan(NamedTuple):
+    """What a run is to do. budget: B. epochs: of all its stages together."""
+
+    budget: int
+    epochs: int
+
+
+def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> Plan:
+    """The plan. ValueError if the method cannot keep the budget, or the options do not fit.
 
     folder: of a run that is resumed. Once it holds the teacher, no other file of it is needed.
     """
@@ -74,7 +82,7 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
         )
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
-    return budget
+    return Plan(budget, config.total_epochs(cost.full(model) / budget))
 
 
 def train(
@@ -82,8 +90,8 @@ def train(
 ) -> dict:
     """Run all stages, or those that an interrupted run has left; write the networks.
 
-    budget: B, as `check` returns it. Returns the facts of the run: counts, accuracies, seconds.
-    Raises TrainingError where the loss diverges or the budget cannot be reached, ValueError if the
+    budget: B, of the plan that `check` returns. Returns the facts of the run: counts, accuracies,
+    seconds. Raises TrainingError where the loss diverges or the budget cannot be reached, ValueError if the
     folder is of a run with other options or other data.
     """
     random.seed(config.seed)
@@ -203,10 +211,12 @@ class Run:
         epochs: int,
         slow: int = 0,
         penalty: Callable[[int], Penalty] | None = None,
+        distill: bool = True,
     ) -> Module:
         """Train `net` on L_D and the penalty, or hand back what the stage had trained."""
         if epochs:
-            self._train(stage, net, epochs, slow, self.data_loss, penalty)
+            data_loss = self.data_loss if distill else cross_entropy
+            self._train(stage, net, epochs, slow, data_loss, penalty)
         else:  # no training will find the statistics
             nn.recompute_statistics(net, self.images.for_statistics())
         if penalty is not None:
@@ -240,7 +250,7 @@ class Run:
                 train_epoch(stage, self.images, config.batch_size, progress, self._after_step)
                 self._save(stage, progress)  # what follows can be computed again
             record = epoch_record(stage, self.images, self.cost, progress)
-            self.facts["seconds"] = self.facts.get("seconds", 0.0) + record["seconds"]
+            self._count(record["seconds"], net, data_loss)
             if name == "teacher" and progress.epoch == 0:
                 self.warn(doubts.of_loss(name, record["loss"], self.images.dataset.num_classes))
             self.folder.append_metrics(record)
@@ -277,6 +287,21 @@ class Run:
         self.folder.save_checkpoint(stage.net, stage.optimizer, about)
         self._save_at = self._next_save()
 
+    def _count(self, seconds: float, net: Module, data_loss: DataLoss) -> None:
+        """Add an epoch to the run's time, and to its operations.
+
+        The backward pass of a convolution takes two products, each as large as the forward one;
+        closed channels are counted, too. Distillation takes a forward pass of the teacher, unless
+        its logits were computed once.
+        """
+        flops = pruning.COSTS["flops"].full
+        per_image = 3 * flops(net)
+        if isinstance(data_loss, Distillation) and data_loss.cached is None:
+            per_image += flops(data_loss.teacher)
+        images = batches_per_epoch(self.images, self.config.batch_size) * self.config.batch_size
+        for name, value in (("seconds", seconds), ("training_flops", images * per_image)):
+            self.facts[name] = self.facts.get(name, 0) + value
+
     def _next_save(self) -> float:
         return time.monotonic() + 60 * self.config.checkpoint_minutes
 
@@ -290,28 +315,33 @@ class Run:
         unchanged = None if is_augmented else images.train
         return Distillation(self.teacher(), unchanged, config.alpha, config.temperature)
 
-    def report(self, net: ResidualNetwork, small: CompactNetwork, **counts: int) -> None:
-        """Record what hard pruning made of `net`: sizes, accuracy, and further counts."""
+    def report(self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts) -> None:
+        """Record what hard pruning made: sizes, accuracy, and further facts for result.json."""
         with self.images.own_statistics(small):
             accuracy_hard = self.images.test_accuracy(small)
+        connectivity = (small, "mixed") if gated is None else (gated, "regular")
         self.facts |= {
             "dropped": 0,
             "reopened": 0,
-            **counts,
+            **facts,
             "cost": self.cost.exact(small),
             "volume": pruning.volume(small),
-            "volume_regular": pruning.volume(net, "regular"),
+            "volume_regular": pruning.volume(*connectivity),
             "flops": pruning.flops(small),
-            "flops_regular": pruning.flops(net, "regular"),
+            "flops_regular": pruning.flops(*connectivity),
             "params": nn.count_parameters(small),
-            "channels": channels_left(net),
+            "channels": channels_left(self.teacher(), small, gated),
             "accuracy_hard": accuracy_hard,
         }
 
 
-def channels_left(net: ResidualNetwork) -> list[tuple[str, int, int, int]]:
-    """(convolution, channels left, channels before, output area) of the gated network."""
-    return [
-        (layer.site.name, int(layer.writes.sum()), layer.writes.size, layer.site.area)
-        for layer in pruning.hard_pruned(net)
-    ]
+def channels_left(
+    full: ResidualNetwork, small: CompactNetwork, gated: ResidualNetwork | None
+) -> list[tuple[str, int, int, int]]:
+    """(convolution, channels left, channels before, output area); arguments as `Run.report`."""
+    if gated is None:
+        left = [site.conv.c_out for site in pruning.sites(small)]
+    else:
+        left = [int(layer.writes.sum()) for layer in pruning.hard_pruned(gated)]
+    sites = pruning.sites(full)
+    return [(s.name, n, s.conv.c_out, s.area) for s, n in zip(sites, left, strict=True)]

@@ -32,7 +32,7 @@ def bar(run: Run) -> CompactNetwork:
     dropped = enforce_budget(net, cost, run.budget)
     reopened = use_budget(net, cost, run.budget)
     small = compact(net)
-    run.report(net, small, dropped=dropped, reopened=reopened)
+    run.report(small, net, dropped=dropped, reopened=reopened)
     return run.fit("fine-tune", small, fast + slow, slow=slow)
 
 

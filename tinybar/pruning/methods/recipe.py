@@ -57,15 +57,21 @@ class Run(Protocol):
         epochs: int,
         slow: int = 0,
         penalty: Callable[[int], Penalty] | None = None,
+        distill: bool = True,
     ) -> Module:
         """Train `net` on the data loss L_D, and return it.
 
         slow: how many of the epochs, the last ones, have a tenth of the learning rate.
         penalty: of an iteration, 0, 1, ... of the stage; added to L_D.
+        distill: False for a method without distillation, whatever --distill says.
         """
 
-    def report(self, net: ResidualNetwork, small: CompactNetwork, **counts: int) -> None:
-        """Record what hard pruning made of `net`: sizes, accuracy, and further counts."""
+    def report(self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts) -> None:
+        """Record what hard pruning made: sizes, accuracy, and further facts for result.json.
+
+        gated: the network that was compacted; None where `small` is a full network with other
+        widths, whose connectivity is regular.
+        """
 
 
 Recipe = Callable[[Run], CompactNetwork]
@@ -75,26 +81,40 @@ class Method(NamedTuple):
     """A recipe, and what it does in a few words.
 
     smallest: the least cost of a gated network that the recipe can reach.
+    epochs: those that it trains after the teacher, by the options and the factor V_F / B; for the
+    time left that is shown.
     """
 
     title: str
     recipe: Recipe
-    smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest
+    smallest: Callable[[Cost, ResidualNetwork], int]
+    epochs: Callable[[object, float], int]
 
 
 METHODS: dict[str, Method] = {}
 
 
-def method(name: str, title: str, smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest):
+def as_long_as_bar(config, factor: float) -> int:
+    """The epochs of the three stages."""
+    return sum(config.epochs)
+
+
+def method(
+    name: str,
+    title: str,
+    smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest,
+    epochs: Callable[[object, float], int] = as_long_as_bar,
+):
     """Register the decorated recipe as the method called `name`.
 
     title: for the help. smallest: the least cost that it can reach; any pruning can, by default.
+    epochs: as in `Method`.
     """
 
     def register(recipe: Recipe) -> Recipe:
         if name in METHODS:
             raise ValueError(f"a method called {name!r} exists already")
-        METHODS[name] = Method(title, recipe, smallest)
+        METHODS[name] = Method(title, recipe, smallest, epochs)
         return recipe
 
     return register

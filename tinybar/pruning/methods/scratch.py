@@ -35,7 +35,7 @@ def scratch(run: Run) -> CompactNetwork:
     small = compact(net)
     if not run.config.init_from_teacher:
         small = compact_network(small.layout)
-    run.report(net, small)
+    run.report(small, net)
     return run.fit("fine-tune", small, sum(run.config.epochs), slow=run.config.epochs[2])
 
 
