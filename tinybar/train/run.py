@@ -91,8 +91,8 @@ def train(
     """Run all stages, or those that an interrupted run has left; write the networks.
 
     budget: B, of the plan that `check` returns. Returns the facts of the run: counts, accuracies,
-    seconds. Raises TrainingError where the loss diverges or the budget cannot be reached, ValueError if the
-    folder is of a run with other options or other data.
+    seconds. Raises TrainingError where the loss diverges or the budget cannot be reached, and
+    ValueError if the folder is of a run with other options or other data.
     """
     random.seed(config.seed)
     checkpoint = folder.load_checkpoint()
