@@ -41,17 +41,21 @@ def add(tmp_path, monkeypatch):
 
     def execute(title: str) -> None:
         section = next(text for text in SECTIONS if text.startswith(title))
-        (path, module), (init, registration) = re.findall(
+        (path, module), *others = re.findall(
             r"^`(tinybar/[\w/]+\.py)`\n\n```python\n(.*?)```", section, re.DOTALL | re.MULTILINE
         )
-        assert len(registration.splitlines()) == 1
-        assert Path(init).parent == Path(path).parent
+        for init, registration in others:
+            assert len(registration.splitlines()) == 1
+            assert Path(init).parent == Path(path).parent
         assert not (ROOT / path).exists()
         (tmp_path / Path(path).name).write_text(module, encoding="utf-8")
         package = importlib.import_module(".".join(Path(path).parent.parts))
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
         known = set(vars(package))
-        exec(registration, vars(package))
+        if others:
+            exec(registration, vars(package))
+        else:
+            package.find_methods()
         added.append((package, set(vars(package)) - known, Path(path).stem))
 
     yield execute

@@ -64,8 +64,6 @@ def test_the_name_of_the_folder():
 
 def test_former_names():
     assert from_table({"shrink": True}).skip_closed
-    with pytest.raises(ValueError, match="--method 'random' is now called 'scratch'"):
-        Config(method="random")
 
 
 @pytest.mark.parametrize(

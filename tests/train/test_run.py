@@ -14,6 +14,7 @@ from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, toy, wit
 from tinybar import nn, pruning
 from tinybar.cli import main
 from tinybar.data import Dataset, Split
+from tinybar.pruning.methods import METHODS
 from tinybar.runtime import random
 from tinybar.runtime.files import load_arrays
 from tinybar.train.config import Config
@@ -178,7 +179,7 @@ def test_a_run_is_determined_by_its_seed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"method": "bar"}, {"method": "scratch"}, {"skip_closed": True}]
+    "options", [*({"method": name} for name in METHODS), {"skip_closed": True}]
 )
 def test_a_run_interrupted_after_any_epoch_resumes_bit_for_bit(options, tmp_path):
     config = Config(**{**vars(TINY), **options})

@@ -39,7 +39,7 @@ def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwo
         layers = regular(layers)
     live = {layer.site.conv: layer for layer in layers}
     blocks = [block for block in model.blocks if _is_left(block, live)]
-    small = compact_network(_layout(model, blocks, live)).astype(model.stem.weight.dtype)
+    small = compact_network(layout_of(model, blocks, live)).astype(model.stem.weight.dtype)
     small.load_state_dict(_state(small, model, blocks, live, exists))
     return small.eval()
 
@@ -64,7 +64,7 @@ def _signal(layer: LiveConv, live: Live) -> np.ndarray:
 # --- the structure -------------------------------------------------------------------------------
 
 
-def _layout(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
+def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
     """That of the compact network, see `CompactNetwork`. blocks: those that are left."""
     stem = live[model.stem]
     now = _signal(stem, live)

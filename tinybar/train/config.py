@@ -64,7 +64,7 @@ class Config:
 
     method: str = _pruning(
         "bar", f"Pruning method. {'; '.join(f'{k}: {m.title}' for k, m in METHODS.items())}.",
-        choices=METHODS, renamed={"random": "scratch"}, paper="Section 3")
+        choices=METHODS, paper="Section 3")
     budget: str = _pruning(
         "8x", "Highest cost that the pruned network may have: a factor (8x: an eighth of the full "
         "network's), a fraction (0.125), or an integer (200000).",

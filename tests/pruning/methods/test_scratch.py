@@ -1,63 +1,29 @@
-"""Pruning at random: uniform widths, the largest that fit, drawn from the stream."""
+"""Trained from scratch: uniform widths and fresh weights; the teacher's are not used."""
+
+import dataclasses
 
 import numpy as np
-import pytest
-from properties.networks import gated
+from train.toy import TINY, metrics_of, pruned_of, run_toy
 
 from tinybar import pruning
-from tinybar.pruning import COSTS, BudgetError
-from tinybar.pruning.methods.scratch import prune_at_random
-from tinybar.runtime import random
+from tinybar.train.models import load_model
 
-CASES = [(metric, factor) for metric in sorted(COSTS) for factor in (1, 2, 8, 16)]
+ONCE = dataclasses.replace(TINY, method="scratch", epochs=(1, 0, 0), lr=1e-12, distill=False)
 
 
-@pytest.mark.parametrize(("metric", "factor"), CASES)
-def test_the_budget_is_kept_and_used(metric, factor):
-    cost, model = COSTS[metric], gated(10, 2, image_shape=(8, 8, 1))
-    target = cost.full(model) // factor
-    prune_at_random(model, cost, target)
-    assert cost.exact(model) <= target
-    assert cost.exact(model) > 0.7 * target  # the next width up would not fit
+def test_the_teacher_has_no_part_in_it(tmp_path):
+    runs = [
+        run_toy(tmp_path / f"{k}", dataclasses.replace(ONCE, init_from_teacher=k))[0]
+        for k in (False, True)
+    ]
+    assert pruned_of(runs[0]) == pruned_of(runs[1])
+    teacher, small = (load_model(path)[0] for path in (runs[0].teacher, runs[0].pruned))
+    theirs, own = teacher.stem.weight.data, small.stem.weight.data
+    assert not any(np.allclose(a, b) for a in theirs.T for b in own.T)
 
 
-@pytest.mark.parametrize(("metric", "factor"), CASES)
-def test_all_widths_are_scaled_alike(metric, factor):
-    cost, model = COSTS[metric], gated(10, 2, image_shape=(8, 8, 1))
-    prune_at_random(model, cost, cost.full(model) // factor)
-    left = np.array([gate.alive().sum() for gate in pruning.gates_of(model)])
-    size = np.array([gate.log_alpha.size for gate in pruning.gates_of(model)])
-    # One share s with left = max(1, round(s size)): the intervals of s have a point in common.
-    lowest = np.where(left > 1, (left - 0.5) / size, 0)
-    assert lowest.max() <= ((left + 0.5) / size).min()
-    assert (left >= 1).all()
-
-
-def test_nothing_goes_when_all_may_stay():
-    model = gated(10, 1)
-    prune_at_random(model, COSTS["volume"], COSTS["volume"].full(model))
-    assert all(gate.alive().all() for gate in pruning.gates_of(model))
-
-
-def alive_after(seed):
-    random.seed(seed)
-    model = gated(10, 2)
-    prune_at_random(model, COSTS["volume"], COSTS["volume"].full(model) // 4)
-    return np.concatenate([gate.alive() for gate in pruning.gates_of(model)])
-
-
-def test_the_choice_follows_the_seed():
-    assert np.array_equal(alive_after(1), alive_after(1))
-    assert not np.array_equal(alive_after(1), alive_after(2))
-    assert alive_after(1).sum() == alive_after(2).sum()
-
-
-def test_a_budget_below_one_channel_each():
-    model = gated(10, 1)
-    cost = COSTS["volume"]
-    prune_at_random(model, cost, cost.full(model) // 10)
-    one_each = sum(site.area for site in pruning.sites(model))
-    with pytest.raises(BudgetError, match=f"costs {one_each:,}, above {one_each - 1:,}"):
-        prune_at_random(model, cost, one_each - 1)
-    prune_at_random(model, cost, one_each)
-    assert cost.exact(model) == one_each
+def test_it_trains_as_long_as_bar(tmp_path):
+    folder, facts = run_toy(tmp_path / "run", dataclasses.replace(TINY, method="scratch"))
+    assert [line["stage"] for line in metrics_of(folder.path)[2:]] == ["fine-tune"] * 4
+    assert facts["volume"] == facts["volume_regular"] <= facts["budget"]
+    assert facts["volume"] == pruning.volume(load_model(folder.pruned)[0])
