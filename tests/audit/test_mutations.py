@@ -23,6 +23,7 @@ from tinybar.audit.checks import CLOSED_FORMS
 from tinybar.autograd import PRIMITIVES
 from tinybar.pruning.methods import bar
 
+from . import planted_in_methods
 from .planting import after, argument, output, pullback, replace, result
 
 
@@ -149,7 +150,7 @@ MUTATIONS = {
     "initial weights are Kaiming-normal (std. errors)": result(
         tinybar.nn.layers, "kaiming_normal", lambda weight: 1.02 * weight
     ),
-}
+} | planted_in_methods.MUTATIONS
 
 
 def test_there_is_a_mutation_for_every_closed_form():
@@ -355,7 +356,7 @@ MISTAKES = {
     ),
     "T instead of T^2": ("gradient of distillation", temperature_once),
     "delta scattered backwards": ("mixed-connectivity block", scatter_backwards),
-}
+} | planted_in_methods.MISTAKES
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

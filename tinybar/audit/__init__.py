@@ -1,6 +1,14 @@
 """What `tinybar audit` checks: every gradient, and every closed form of the paper."""
 
-from . import barrier, counts, gates, losses, networks, problems  # which register what they hold
+from . import (
+    barrier,
+    counts,
+    gates,
+    losses,
+    methods,
+    networks,
+    problems,
+)  # which register what they hold
 from .checks import Row, audit_closed_forms
 from .gradients import audit_primitives
 
@@ -13,4 +21,14 @@ def run_audit(seed: int = 0) -> list[Row]:
     return audit_primitives(seed) + audit_closed_forms(seed)
 
 
-__all__ = ["Row", "barrier", "counts", "gates", "losses", "networks", "problems", "run_audit"]
+__all__ = [
+    "Row",
+    "barrier",
+    "counts",
+    "gates",
+    "losses",
+    "methods",
+    "networks",
+    "problems",
+    "run_audit",
+]

@@ -28,7 +28,7 @@ from ..runtime import random
 from ..runtime.arrays import to_device, to_numpy
 
 CLOSED_FORMS: dict[str, Check] = {}
-GROUPS = ("gates", "barrier", "budget", "costs", "losses", "updates", "networks")
+GROUPS = ("gates", "barrier", "budget", "costs", "losses", "updates", "networks", "methods")
 
 
 @dataclass(frozen=True)
