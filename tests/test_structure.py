@@ -26,6 +26,7 @@ FLOORS = (
     "data",
     "audit",
     "train",
+    "sweep",
     "report",
     "deploy",
     "bench",

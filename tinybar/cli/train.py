@@ -23,12 +23,18 @@ from .options import ConfigCommand, Flag, device_option, threads_option
               help="Folder for the run; it must be new or empty.")  # fmt: skip
 @click.option("--resume", cls=Flag, metavar="DIR", type=click.Path(path_type=Path),
               help="Continue the interrupted run in DIR, with its own options.")  # fmt: skip
+@click.option(
+    "--teacher-only",
+    cls=Flag,
+    is_flag=True,
+    help="Train the full network, and stop; --resume DIR without it goes on to prune.",
+)
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
 @click.option("--detect-anomaly", cls=Flag, is_flag=True,
               help="Name the operation that first gives NaN or infinity; slower.")  # fmt: skip
 @device_option
 @threads_option
-def command(preset, out, resume, memory, detect_anomaly, device, **options):
+def command(preset, out, resume, teacher_only, memory, detect_anomaly, device, **options):
     """Train a network and prune it to a budget at the same time.
 
     First the full network, the teacher, is trained. Then a network of the same architecture, with
@@ -91,7 +97,11 @@ def command(preset, out, resume, memory, detect_anomaly, device, **options):
         )
         console.print(f"training images are {dataset.augmentation.describe()}")
         with Display(console, config.metric, plan.epochs) as display:
-            facts = run(config, dataset, folder, display, plan.budget)
+            facts = run(config, dataset, folder, display, plan.budget, teacher_only)
+        if teacher_only:
+            accuracy = f"test accuracy {100 * facts['accuracy_teacher']:.2f} %"
+            console.print(f"{accuracy}; the teacher is {folder.teacher}", soft_wrap=True)
+            return
         outcome = finish(config, dataset, folder, facts)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -14,6 +15,8 @@ except ImportError:  # Windows
     import msvcrt
 
     fcntl = None
+
+POLL = 0.2  # seconds between two tries
 
 
 class LockedError(ValueError):
@@ -49,6 +52,23 @@ def locked(path: Path) -> Iterator[None]:
             if _is_at(path, file):
                 with suppress(OSError):  # Windows removes no file that is open
                     path.unlink()
+
+
+@contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """As `locked`; waits for as long as another process holds the lock."""
+    with ExitStack() as stack:
+        while not _entered(stack, path):
+            time.sleep(POLL)
+        yield
+
+
+def _entered(stack: ExitStack, path: Path) -> bool:
+    try:
+        stack.enter_context(locked(path))
+    except LockedError:
+        return False
+    return True
 
 
 def _lock(file: TextIO) -> bool:

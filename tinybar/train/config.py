@@ -38,7 +38,7 @@ class Config:
     data: str = _data(
         "digits", f"Data set: {', '.join(DATASETS)}, or the path of a folder, zip or tar archive "
         "with images in train/CLASS and test/CLASS.",
-        metavar="NAME|PATH", may_change=True,
+        metavar="NAME|PATH", may_change=True, of_teacher=True,
         paper="Section 5.1: CIFAR-10, CIFAR-100, MIO-TCD")
     data_dir: str = _data(
         DATA_DIR.as_posix(), "Folder in which data sets are looked up, downloaded and cached.",
@@ -46,21 +46,24 @@ class Config:
     image_size: int | None = _data(
         None, "Resize image files so that their shorter side has N pixels, and crop the central "
         "square.",
-        unset="original size; 128 for mio-tcd", at_least=1, paper="Section 5.1: 128 for MIO-TCD")
+        unset="original size; 128 for mio-tcd", at_least=1, paper="Section 5.1: 128 for MIO-TCD",
+        of_teacher=True)
     val_fraction: float = _data(
-        0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1)
+        0.0, "Fraction of the training images to hold out for validation.", at_least=0, below=1,
+        of_teacher=True)
     augment: bool = _data(
         True, "Augment the training images: random shifts and horizontal flips.",
-        paper="Section 5.1: standard preprocessing")
+        paper="Section 5.1: standard preprocessing", of_teacher=True)
     shift: bool | None = _data(
         None, "Shift training images by up to 4 pixels, small ones by up to a seventh of a side.",
-        unset="on, for images of 28 pixels or more")
+        unset="on, for images of 28 pixels or more", of_teacher=True)
     mirror: bool | None = _data(
         None, "Flip training images horizontally, with probability 1/2.",
-        unset="on, for images of 28 pixels or more; off for mnist")
+        unset="on, for images of 28 pixels or more; off for mnist", of_teacher=True)
     model: str = _data(
         "wrn-16-4", f"Network: {nn.MODELS}.",
-        metavar="NAME", paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD")
+        metavar="NAME", paper="Section 5.1: wrn-28-12 for CIFAR, resnet50 for MIO-TCD",
+        of_teacher=True)
 
     method: str = _pruning(
         "bar", f"Pruning method. {'; '.join(f'{k}: {m.title}' for k, m in METHODS.items())}.",
@@ -92,10 +95,10 @@ class Config:
         None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
         metavar="FILE", unset="train one")
     teacher_epochs: int = _teacher(
-        90, "Epochs to train the full network for.", at_least=1, paper="Supp. 3.3")
+        90, "Epochs to train the full network for.", at_least=1, paper="Supp. 3.3", of_teacher=True)
     teacher_slow_epochs: int | None = _teacher(
         None, "How many of the teacher's last epochs use a tenth of the learning rate.",
-        unset="a ninth of them", at_least=0, paper="Supp. 3.3")
+        unset="a ninth of them", at_least=0, paper="Supp. 3.3", of_teacher=True)
     distill: bool = _teacher(
         True, "Train the pruned network on the teacher's logits as well as on the labels.",
         paper="Section 3.5")
@@ -108,19 +111,21 @@ class Config:
     epochs: tuple[int, int, int] = _training(
         (80, 40, 10), "Epochs of pruning (at least 1), of fine-tuning, and of fine-tuning with a "
         "tenth of the learning rate.", at_least=0, paper="Supp. 3.1")
-    batch_size: int = _training(64, "Images per minibatch.", at_least=2, paper="Section 5.1")
-    lr: float = _training(1e-3, "Learning rate of Adam.", above=0, paper="Section 5.1")
+    batch_size: int = _training(
+        64, "Images per minibatch.", at_least=2, paper="Section 5.1", of_teacher=True)
+    lr: float = _training(
+        1e-3, "Learning rate of Adam.", above=0, paper="Section 5.1", of_teacher=True)
     weight_decay: float = _training(
         5e-4, "Weight decay (L2): X times the weights is added to their gradient.",
-        at_least=0, paper="Section 5.1")
-    seed: int = _training(0, "Seed of all random numbers.", at_least=0)
+        at_least=0, paper="Section 5.1", of_teacher=True)
+    seed: int = _training(0, "Seed of all random numbers.", at_least=0, of_teacher=True)
     precision: str = _training(
         "tf32", "Precision of matrix products on a GPU; a CPU computes in fp32.",
-        choices=PRECISIONS)
+        choices=PRECISIONS, of_teacher=True)
     conv_algorithm: str = _training(
         "auto", "Algorithm for convolutions: auto is the fastest one for each shape; gather "
         "computes direct sums where auto uses Winograd's algorithm.",
-        choices=CONVOLUTIONS)
+        choices=CONVOLUTIONS, of_teacher=True)
     checkpoint_minutes: float = _run(
         5.0, "Save a checkpoint at least every X minutes.", above=0, may_change=True)
     # fmt: on

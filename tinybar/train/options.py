@@ -46,6 +46,7 @@ class Option:
     at_least, above, at_most, below: bounds of every value.
     alias: a former name of the option, still understood.
     may_change: whether a run can go on with another value: the same networks come out.
+    of_teacher: whether it decides what the teacher becomes.
     paper: the section of the paper that it is from, and the paper's value if it is another.
     """
 
@@ -65,6 +66,7 @@ class Option:
     below: float | None = None
     alias: str | None = None
     may_change: bool = False
+    of_teacher: bool = False
     paper: str = ""
 
     @property

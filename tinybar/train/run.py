@@ -86,13 +86,18 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
 
 
 def train(
-    config: Config, dataset: Dataset, folder: RunFolder, listen: Listener, budget: int
+    config: Config,
+    dataset: Dataset,
+    folder: RunFolder,
+    listen: Listener,
+    budget: int,
+    teacher_only: bool = False,
 ) -> dict:
     """Run all stages, or those that an interrupted run has left; write the networks.
 
-    budget: B, of the plan that `check` returns. Returns the facts of the run: counts, accuracies,
-    seconds. Raises TrainingError where the loss diverges or the budget cannot be reached, and
-    ValueError if the folder is of a run with other options or other data.
+    budget: B, of the plan that `check` returns. teacher_only: end after the teacher. Returns the
+    facts of the run: counts, accuracies, seconds. Raises TrainingError where the loss diverges or
+    the budget cannot be reached, ValueError if the folder is of a run with other options or data.
     """
     random.seed(config.seed)
     checkpoint = folder.load_checkpoint()
@@ -105,6 +110,8 @@ def train(
     with np.errstate(over="ignore", invalid="ignore"):  # each step is checked
         run.warn(*doubts.of_rates(config.lr, config.gate_lr, run.iterations(config.epochs[0])))
         run.train_teacher()
+        if teacher_only:
+            return run.facts
         try:
             small = METHODS[config.method].recipe(run)
         except BudgetError as error:

@@ -1,0 +1,1 @@
+"""Many runs: the grid, the executor, the table of results."""
