@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from faults.samples import cache, network, toy_data
 
+from tinybar import nn
 from tinybar.runtime.files import load_arrays
 from tinybar.train.folder import Checkpoint
 from tinybar.train.models import save_model
@@ -72,7 +73,8 @@ def test_every_field_is_described(written, tmp_path):
     assert fields_after("`data`:") == about["data"].keys()
     assert fields_after("and a `layout`:") == layout.keys()
     assert fields_after("| field of a block |") == layout["blocks"][0].keys()
-    save_model(tmp_path / "full", network(0), toy_data())
+    gated = nn.build("wrn-10-1", 3, (6, 6, 1), nn.HardConcrete)
+    save_model(tmp_path / "full", gated, toy_data())
     _, full = load_arrays(tmp_path / "full", "network")
     assert fields_after("of a full network:") == full["network"].keys()
     checkpoint = {field.name for field in fields(Checkpoint)} - {"path", "arrays"}

@@ -307,7 +307,7 @@ MISTAKES = {
     ),
     "no live mask": (
         "compact = masked: wide residual network",
-        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
+        result(tinybar.nn.networks.preactivation, "either", lambda live: live * 0 + 1),
     ),
     "an interrupted path still adds beta": (
         "a gated pooling block of ResNet-50",
@@ -319,7 +319,7 @@ MISTAKES = {
     ),
     "no live mask, in a block": (
         "a gated pooling block",
-        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
+        result(tinybar.nn.networks.preactivation, "either", lambda live: live * 0 + 1),
     ),
     "FLOPs read the sum of a signal's gates": (
         "L_S of the FLOP metric is that of the FLOPs",

@@ -16,9 +16,9 @@ from tinybar.runtime import random
 LOG_ALPHAS = [-30.0, -6.0, -1.6, 0.0, 30.0]  # from never open to always
 
 
-def network(seed: int, depth: int) -> nn.WideResNet:
+def network(seed: int, depth: int, live="hard") -> nn.WideResNet:
     random.seed(seed)
-    model = nn.build(f"wrn-{depth}-1", 3, (5, 6, 2), nn.HardConcrete).astype(np.float64)
+    model = nn.build(f"wrn-{depth}-1", 3, (5, 6, 2), nn.HardConcrete, live).astype(np.float64)
     rng = np.random.default_rng(seed)
     for gate in pruning.gates_of(model):
         gate.log_alpha.data[...] = rng.choice(LOG_ALPHAS, gate.log_alpha.shape)
@@ -91,11 +91,12 @@ def check(make, seed: int) -> None:
 
 
 @given(seed=st.integers(0, 10**6), depth=st.sampled_from([10, 16]))
+@pytest.mark.parametrize("live", nn.LIVE)
 @pytest.mark.parametrize("worth", [0.6, 2.0])  # 2: skipped, however little that saves
-def test_logits_and_gradients(seed, depth, worth):
+def test_logits_and_gradients(seed, depth, live, worth):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(skipping, "WORTH_SKIPPING", worth)
-        check(lambda: network(seed, depth), seed)
+        check(lambda: network(seed, depth, live), seed)
 
 
 def test_a_mostly_open_block_skips_nothing(monkeypatch):

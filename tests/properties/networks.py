@@ -10,9 +10,9 @@ from tinybar.autograd.gates import THRESHOLD
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the channels of a gate that are alive
 
 
-def gated(depth=10, width=1, classes=4, image_shape=(8, 8, 3), dtype=np.float64) -> nn.Module:
+def gated(depth=10, width=1, live="hard", image_shape=(8, 8, 3), dtype=np.float64) -> nn.Module:
     """A gated network in evaluation mode."""
-    made = nn.wide_resnet(depth, width, classes, image_shape, nn.HardConcrete)
+    made = nn.wide_resnet(depth, width, 4, image_shape, nn.HardConcrete, live)
     return made.astype(dtype).eval()
 
 

@@ -13,7 +13,7 @@ import tinybar as tb
 from tinybar import nn, pruning
 
 SEEDS = st.integers(0, 2**32 - 1)
-WIDE = [(10, 2), (16, 2), (16, 1), (10, 1)]
+WIDE = [(*size, live) for size in [(10, 2), (16, 2), (16, 1), (10, 1)] for live in nn.LIVE]
 POST = ["bottlenecks", "basic"]
 NETWORKS, ALL_NETWORKS = st.sampled_from(WIDE), st.sampled_from(WIDE + POST)
 CONNECTIVITIES = st.sampled_from(["mixed", "regular"])
@@ -137,7 +137,7 @@ def live_at_the_end(live: dict) -> np.ndarray:
     return np.logical_or.reduce([layer.writes for layer in writers_at_the_end(live)])
 
 
-@given(SEEDS, st.sampled_from([(10, 1), (10, 2), *POST]))
+@given(SEEDS, st.sampled_from([(10, 1, "hard"), (10, 2, "hard"), *POST]))
 def test_live_channels_have_influence(seed, network):
     """The counterpart: a live channel of the last residual signal moves the logits."""
     model, rng = random_network(seed, network, (6, 5, 2))

@@ -35,7 +35,7 @@ FULL = Config(
     teacher_epochs=4, batch_size=8, lr=0.01, gate_lr=0.02, weight_decay=0.0, seed=7,
     skip_closed=True, precision="fp32", teacher="/t.safetensors", teacher_slow_epochs=2,
     init_from_teacher=True, image_size=32, val_fraction=0.1, augment=False,
-    conv_algorithm="gather",
+    conv_algorithm="gather", live="soft",
     shift=False, mirror=False,
     data_dir="/cache", checkpoint_minutes=1.5,
 )  # fmt: skip

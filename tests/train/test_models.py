@@ -25,7 +25,7 @@ def network(kind: str, name: str = "wrn-10-2"):
     if name == "bottlenecks":
         model = bottlenecks(3, (6, 5, 1), gate)
     else:
-        model = nn.build(name, 3, (6, 5, 1), gate)
+        model = nn.build(name, 3, (6, 5, 1), gate, "soft" if kind == "soft" else "hard")
     for parameter in model.parameters():
         parameter.data[...] += rng.normal(0, 1, parameter.shape)
     for gate in pruning.gates_of(model):
@@ -35,7 +35,7 @@ def network(kind: str, name: str = "wrn-10-2"):
 
 SAVED = [
     (kind, name) for kind in ("plain", "gated", "compact") for name in ("wrn-10-2", "resnet-8")
-]
+] + [("soft", "wrn-10-2")]
 
 
 @pytest.mark.parametrize(("kind", "name"), [*SAVED, ("compact", "bottlenecks")])

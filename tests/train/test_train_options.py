@@ -24,7 +24,7 @@ CHANGES = {
     "method": "scratch", "budget": "2x", "metric": "flops", "schedule": "linear", "distill": False,
     "alpha": 0.5, "temperature": 2.0, "lambda_": 0.5, "epochs": (3, 1, 1), "teacher_epochs": 3,
     "batch_size": 24, "lr": 2e-3, "gate_lr": 0.1, "weight_decay": 0.1, "seed": 1,
-    "teacher_slow_epochs": 2, "init_from_teacher": True,
+    "teacher_slow_epochs": 2, "init_from_teacher": True, "live": "soft",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from .layers import BatchNorm2d, Conv2d, Linear
 from .losses import distillation_loss
 from .module import Module, Parameter
 from .networks import MODELS, build, compact_network
+from .networks.live import LIVE
 from .networks.postactivation import MixedPostActivationBlock, PostActivationBlock
 from .networks.preactivation import MixedPreActivationBlock, PreActivationBlock
 from .networks.residual import CompactNetwork, ResidualNetwork, count_parameters, gates_of

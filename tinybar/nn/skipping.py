@@ -43,19 +43,17 @@ class SkippingBlock(PreActivationBlock):
     def forward(self, signal: Signal) -> Signal:
         h, live = signal
         z1, z2, z = sample(self.gate1), sample(self.gate2), sample(self.shortcut_gate)
-        reads, open1, open2 = indices(live), indices(is_open(z1)), indices(is_open(z2))
+        reads, open1, open2 = (indices(is_open(each)) for each in (live, z1, z2))
         (_, _, c_in, c_out), pairs = self.conv1.weight.shape, len(open1) * (len(reads) + len(open2))
         if pairs > WORTH_SKIPPING * c_out * (c_in + c_out):
             return self.gated(signal, z1, z2, z)
-        x = bn_relu_of(self.bn1, select(h, reads), reads)
+        x = bn_relu_of(self.bn1, select(h, reads), reads, live)
         if self.shortcut is not None:
-            live, open_s = is_open(z), indices(is_open(z))
-            h = scatter_channels(conv_of(self.shortcut, x, reads, open_s, z), len(live), open_s)
+            open_s = indices(is_open(z))
+            h = scatter_channels(conv_of(self.shortcut, x, reads, open_s, z), c_out, open_s)
         inner = bn_relu_of(self.bn2, conv_of(self.conv1, x, reads, open1), open1, z1)
         delta = conv_of(self.conv2, inner, open1, open2, z2)
-        if len(open1):
-            live = live | is_open(z2)
-        return Signal(ag.scatter_add(h, delta, open2), live)
+        return Signal(ag.scatter_add(h, delta, open2), self.live_after(live, z1, z2, z))
 
 
 def indices(chosen) -> np.ndarray:

@@ -9,6 +9,7 @@ from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.module import Module
 from ..nn.networks import compact_network
+from ..nn.networks.live import LIVE, either
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..runtime.arrays import to_numpy
 from .connectivity import check_connectivity, regular
@@ -34,13 +35,13 @@ def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwo
         raise TypeError("this network is compact already")
     check_connectivity(connectivity)
     layers = hard_pruned(model)
-    exists = {layer.site.conv: layer.reads for layer in layers}
+    masks = _masks(model, layers)
     if connectivity == "regular":
         layers = regular(layers)
     live = {layer.site.conv: layer for layer in layers}
     blocks = [block for block in model.blocks if _is_left(block, live)]
     small = compact_network(layout_of(model, blocks, live)).astype(model.stem.weight.dtype)
-    small.load_state_dict(_state(small, model, blocks, live, exists))
+    small.load_state_dict(_state(small, model, blocks, live, masks))
     return small.eval()
 
 
@@ -110,14 +111,12 @@ def _state(
     model: ResidualNetwork,
     blocks: list[Module],
     live: Live,
-    exists: dict[Conv2d, np.ndarray],
+    masks: dict[BatchNorm2d, np.ndarray],
 ) -> Arrays:
     """What the compact network computes with.
 
-    blocks: those of the model that are left in it. exists: (C_in,) booleans for every convolution,
-    the channels that it reads with mixed connectivity. Those that it reads with regular
-    connectivity alone have not been written yet; they are zero, and must stay zero behind the
-    batch norm that reads them.
+    blocks: those of the model that are left in it. masks: as `_masks`. A channel that a block reads
+    with regular connectivity alone has not been written yet; its mask is 0.
     """
     name_of = {module: name for name, module in small.named_modules()}
     state = {}
@@ -126,15 +125,40 @@ def _state(
         state |= _conv(name_of[site.conv], name_of.get(site.bn), layer)
     for to, block in zip(small.blocks, blocks, strict=True):
         if block.reading_bn is not None:
-            first = live[block.path()[0].conv]
-            is_there = exists[first.site.conv].astype(float)
-            state |= _batch_norm(name_of[to.reading_bn], block.reading_bn, first.reads, is_there)
+            bn, reads = block.reading_bn, live[block.path()[0].conv].reads
+            state |= _batch_norm(name_of[to.reading_bn], bn, reads, masks[bn])
 
     last = _signal(_delta(model.blocks[-1], live), live)
     if model.bn is not None:
-        state |= _batch_norm(name_of[small.bn], model.bn, last)
+        state |= _batch_norm(name_of[small.bn], model.bn, last, masks[model.bn])
     state |= {"linear.weight": _host(model.linear.weight)[last]}
     return state | {"linear.bias": _host(model.linear.bias)}
+
+
+def _masks(model: ResidualNetwork, layers: list[LiveConv]) -> dict[BatchNorm2d, np.ndarray]:
+    """`live` at mean noise, (C,), for every batch norm that reads a residual signal."""
+    masks, layer_of = {}, {layer.site: layer for layer in layers}
+    first = {layer.site.conv: layer.site for layer in layers}
+    for block in model.blocks:
+        if block.reading_bn is not None:
+            writers = first[block.path()[0].conv].reads
+            masks[block.reading_bn] = _mask(model, [layer_of[site] for site in writers])
+    if model.bn is not None:
+        last = layers[-1].site.signal
+        masks[model.bn] = _mask(model, [each for each in layers if each.site.signal == last])
+    return masks
+
+
+def _mask(model: ResidualNetwork, writers: list[LiveConv]) -> np.ndarray:
+    """`live` of a signal that these have written; a dead path has written nothing."""
+    live = np.zeros(len(writers[0].writes))
+    for layer in writers:
+        written = layer.writes
+        if layer.site.gate is not None:
+            with no_grad():
+                written = written * _host(LIVE[model.live](layer.site.gate.mean()))
+        live = either(live, written)
+    return live
 
 
 def _conv(name: str, bn_name: str | None, layer: LiveConv) -> Arrays:

@@ -87,6 +87,10 @@ class Config:
     init_from_teacher: bool = _pruning(
         False, "Start pruning with the teacher's weights instead of random ones.",
         paper="Section 5.1: on for MIO-TCD")
+    live: str = _pruning(
+        "hard", "How a channel of a residual signal exists: hard, from the first open gate on; "
+        "soft, as far as its gates are open, which gives them a gradient. For wrn-DEPTH-WIDTH; "
+        "other networks have no such mask.", choices=nn.LIVE, paper="Section 4: hard")
     skip_closed: bool = _pruning(
         False, "Skip the channels whose gates are closed: the same gradients for less work; "
         "nothing is removed.", alias="shrink")

@@ -73,13 +73,14 @@ def structure(model: Module) -> dict:
     """What `rebuild` needs, as JSON."""
     if isinstance(model, CompactNetwork):
         return {"kind": "compact", "layout": model.layout}
-    return {
+    entry = {
         "kind": "full",
         "name": model.name,
         "num_classes": model.num_classes,
         "image_shape": list(model.image_shape),
         "gated": model.stem_gate is not None,
     }
+    return entry | {"live": model.live} if entry["gated"] else entry
 
 
 def rebuild(description: dict) -> ResidualNetwork:
@@ -91,7 +92,8 @@ def rebuild(description: dict) -> ResidualNetwork:
     if kind != "full" or not isinstance(name, str) or not isinstance(gated, bool):
         raise ValueError(f"unknown structure: {description!r:.60}")
     shape = description["num_classes"], tuple(description["image_shape"])
-    return nn.build(name, *shape, nn.HardConcrete if gated else None)
+    gate = nn.HardConcrete if gated else None
+    return nn.build(name, *shape, gate, description.get("live", "hard"))
 
 
 def about(dataset: Dataset) -> dict:

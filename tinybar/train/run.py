@@ -182,7 +182,8 @@ class Run:
 
     def _build(self, gate: GateFactory | None) -> ResidualNetwork:
         dataset = self.images.dataset
-        return nn.build(self.config.model, dataset.num_classes, dataset.image_shape, gate)
+        shape = dataset.num_classes, dataset.image_shape
+        return nn.build(self.config.model, *shape, gate, self.config.live)
 
     def train_teacher(self) -> None:
         """Train the full network (Supp. 3.3), or load it from a file."""

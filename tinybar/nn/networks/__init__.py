@@ -19,13 +19,17 @@ def build(
     num_classes: int,
     image_shape: tuple[int, int, int] = (32, 32, 3),
     gate: GateFactory | None = None,
+    live: str = "hard",
 ) -> ResidualNetwork:
-    """The network called `name`: one of `MODELS`. Raises ValueError for an unknown name."""
+    """The network called `name`: one of `MODELS`. Raises ValueError for an unknown name.
+
+    live: as `wide_resnet`; the other networks need no such mask (`postactivation.py`).
+    """
     rest = num_classes, image_shape, gate
     if name in ("resnet50", "resnet-50"):
         return resnet50(*rest)
     if match := re.fullmatch(r"wrn-(\d{1,4})-(\d{1,4})", name):
-        return wide_resnet(int(match[1]), int(match[2]), *rest)
+        return wide_resnet(int(match[1]), int(match[2]), *rest, live)
     if match := re.fullmatch(r"resnet-(\d{1,4})", name):
         return small_resnet(int(match[1]), *rest)
     raise ValueError(f"unknown model {name!r}: use {MODELS}")

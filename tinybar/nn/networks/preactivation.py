@@ -13,18 +13,19 @@ from ...autograd import Tensor
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
+from .live import either, hard
 from .residual import GatedConv, is_open, make_gate, sample, scatter_channels
 
 
 class Signal(NamedTuple):
     """The residual signal, and which of its channels exist.
 
-    h: (N, H, W, C). live: (C,) booleans, the channels that some open gate has written since the
-    group began; None in a network without gates, where all exist.
+    h: (N, H, W, C). live: (C,), above 0 for the channels that some open gate has written since the
+    group began, else 0 (`live.py`); None in a network without gates, where all exist.
     """
 
     h: Tensor
-    live: object | None
+    live: Tensor | None
 
 
 class PreActivationPath(Module):
@@ -56,10 +57,13 @@ class PreActivationBlock(PreActivationPath):
     A channel of h that no gate has written is zero, but batch norm turns it into beta, which the
     convolutions would read. `live` removes it, so that this network computes what the network
     without that channel computes. A delta is written only if something reaches it: if gate1 is
-    closed everywhere, conv2 reads nothing and its output is zero.
+    closed everywhere, conv2 reads nothing and its output is zero. indicator: l of `live.py`.
     """
 
-    def __init__(self, c_in: int, c_out: int, stride: int, gate: GateFactory | None):
+    def __init__(
+        self, c_in: int, c_out: int, stride: int, gate: GateFactory | None, indicator=hard
+    ):
+        self.indicator = indicator
         self.bn1 = BatchNorm2d(c_in)
         self.conv1 = Conv2d(c_in, c_out, 3, stride, padding=1)
         self.gate1 = make_gate(gate, c_out)
@@ -80,10 +84,17 @@ class PreActivationBlock(PreActivationPath):
         x = self.bn1.relu(h, live)
         delta = self.conv2(self.bn2.relu(self.conv1(x), z1), z2)
         if self.shortcut is not None:
-            h, live = self.shortcut(x, z), is_open(z)
-        if live is not None:
-            live = live | (is_open(z2) & is_open(z1).any())
-        return Signal(h + delta, live)
+            h = self.shortcut(x, z)
+        return Signal(h + delta, self.live_after(live, z1, z2, z))
+
+    def live_after(self, live: Tensor | None, z1, z2, z) -> Tensor | None:
+        """(C_out,): `live` of h'. A shortcut begins another signal; a delta counts if reached."""
+        if live is None:
+            return None
+        if z is not None:
+            live = self.indicator(z)
+        reached = is_open(z1).any().astype(z1.dtype)
+        return either(live, self.indicator(z2) * Tensor(reached))
 
 
 class MixedPreActivationBlock(PreActivationPath):

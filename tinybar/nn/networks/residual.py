@@ -70,6 +70,7 @@ class ResidualNetwork(Module):
     family: the kind of its blocks, in the layouts of compact networks.
     stem_bn: batch norm of the stem, with a ReLU behind it. bn: that of the last residual signal.
     pools: whether a max pooling stands between the stem and the first block.
+    live: how a channel of a residual signal exists, one of `LIVE`, where there are gates.
     A block has `stride`, `path()`, the convolutions of its delta in order, `reading_bn`, the batch
     norm through which it reads the residual signal, and `shortcut`, `shortcut_bn` and
     `shortcut_gate`: all but the first two may be None.
@@ -80,6 +81,7 @@ class ResidualNetwork(Module):
     stem_bn: BatchNorm2d | None = None
     bn: BatchNorm2d | None = None
     pools = False
+    live = "hard"
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes

@@ -6,12 +6,12 @@ from ... import autograd as ag
 from ...autograd import Tensor
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d, Linear
+from .live import LIVE
 from .preactivation import MixedPreActivationBlock, PreActivationBlock, Signal
 from .residual import (
     CompactNetwork,
     ResidualNetwork,
     check_shape,
-    is_open,
     make_gate,
     sample,
     scatter_channels,
@@ -25,9 +25,10 @@ class WideResNet(ResidualNetwork):
 
     family = "wide"
 
-    def __init__(self, depth: int, width: int, num_classes: int, image_shape, gate):
+    def __init__(self, depth: int, width: int, num_classes: int, image_shape, gate, live):
         super().__init__(image_shape, num_classes)
         self.depth, self.width, self.name = depth, width, f"wrn-{depth}-{width}"
+        self.live = live
         self.stem = Conv2d(image_shape[2], STEM_CHANNELS, 3, padding=1)
         self.stem_gate = make_gate(gate, STEM_CHANNELS, keep_one=True)
         self.blocks = []
@@ -35,14 +36,14 @@ class WideResNet(ResidualNetwork):
         for group, c_out in enumerate((16 * width, 32 * width, 64 * width)):
             for k in range((depth - 4) // 6):
                 stride = 2 if group > 0 and k == 0 else 1
-                self.blocks.append(PreActivationBlock(c_in, c_out, stride, gate))
+                self.blocks.append(PreActivationBlock(c_in, c_out, stride, gate, LIVE[live]))
                 c_in = c_out
         self.bn = BatchNorm2d(c_in)
         self.linear = Linear(c_in, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         z = sample(self.stem_gate)
-        signal = Signal(self.stem(x, z), is_open(z))
+        signal = Signal(self.stem(x, z), None if z is None else LIVE[self.live](z))
         for block in self.blocks:
             signal = block(signal)
         return head(self, *signal)
@@ -69,7 +70,7 @@ class CompactWideResNet(CompactNetwork):
 
 
 def head(model: WideResNet | CompactWideResNet, h: Tensor, live=None) -> Tensor:
-    """Logits from the last residual signal, of which the channels `live` exist."""
+    """Logits from the last residual signal, of which the channels with live > 0 exist."""
     return model.linear(ag.global_avg_pool2d(model.bn.relu(h, live)))
 
 
@@ -79,15 +80,19 @@ def wide_resnet(
     num_classes: int,
     image_shape: tuple[int, int, int] = (32, 32, 3),
     gate: GateFactory | None = None,
+    live: str = "hard",
 ) -> WideResNet:
     """A wide residual network, with random weights.
 
     gate: nn.HardConcrete for the network to prune, None for the plain one.
-    Raises ValueError unless depth = 6n + 4 >= 10, width >= 1, num_classes >= 2.
+    live: "hard" or "soft", how a channel of a residual signal exists (`live.py`).
+    Raises ValueError unless depth = 6n + 4 >= 10, width >= 1, num_classes >= 2, live is known.
     """
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"a wide ResNet has depth 6n + 4 (10, 16, 22, 28, ...), not {depth}")
     if width < 1:
         raise ValueError(f"needs width >= 1, got {width}")
+    if live not in LIVE:
+        raise ValueError(f"live is one of {', '.join(LIVE)}, not {live!r}")
     check_shape(num_classes, image_shape)
-    return WideResNet(depth, width, num_classes, image_shape, gate)
+    return WideResNet(depth, width, num_classes, image_shape, gate, live)
