@@ -12,6 +12,7 @@ import tinybar.autograd.gates
 import tinybar.autograd.norm
 import tinybar.nn.gates
 import tinybar.nn.layers
+import tinybar.nn.networks.live
 import tinybar.nn.networks.postactivation
 import tinybar.nn.networks.preactivation
 import tinybar.nn.optim
@@ -87,6 +88,12 @@ def one_channel_too_few(patch):
     )
 
 
+def hard_with_a_slope(patch):
+    """The paper's indicator, with the gradient of the gate passed straight through it."""
+    right = nn.LIVE["hard"]
+    patch.setitem(nn.LIVE, "hard", lambda z: right(z) + 0.01 * (z - z.detach()))
+
+
 MUTATIONS = {
     "density = derivative of the distribution": result(audit_gates, "density"),
     "density integrates to 1": result(audit_gates, "density"),
@@ -147,6 +154,10 @@ MUTATIONS = {
     "compact = masked: wide residual network": Z_OFF,
     "compact = masked: bottlenecks, as in ResNet-50": Z_OFF,
     "compact = masked: basic blocks, as in ResNet-20": Z_OFF,
+    "E[live] = 1 - prod (1 - E[z]) (std. errors)": result(tinybar.nn.networks.live, "either"),
+    "slope of live = prod of the other 1 - z": pullback("clip"),
+    "hard: data do not see a channel's common z": hard_with_a_slope,
+    "soft: data see a channel's common z": pullback("clip"),
     "initial weights are Kaiming-normal (std. errors)": result(
         tinybar.nn.layers, "kaiming_normal", lambda weight: 1.02 * weight
     ),
@@ -320,6 +331,22 @@ MISTAKES = {
     "no live mask, in a block": (
         "a gated pooling block",
         result(tinybar.nn.networks.preactivation, "either", lambda live: live * 0 + 1),
+    ),
+    "a delta that nothing reaches is live": (
+        "compact = masked: wide residual network",
+        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
+    ),
+    "the soft mask is not folded into the batch norm": (
+        "compact = masked: wide residual network",
+        result(tinybar.pruning.compaction, "either", np.sign),
+    ),
+    "the soft mask adds up the gates": (
+        "slope of live = prod of the other 1 - z",
+        replace(tinybar.nn.networks.live, "either", lambda live, written: live + written),
+    ),
+    "the soft mask has no slope": (
+        "soft: data see a channel's common z",
+        lambda patch: patch.setitem(nn.LIVE, "soft", nn.LIVE["hard"]),
     ),
     "FLOPs read the sum of a signal's gates": (
         "L_S of the FLOP metric is that of the FLOPs",

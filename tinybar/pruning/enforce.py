@@ -56,7 +56,8 @@ def use_budget(model: ResidualNetwork, cost: Cost, budget: float) -> int:
     Training overshoots at its end: when the last channel of a delta closes, the whole block is
     dead, and the cost falls by much more than one channel's share. Returns by how many live
     channels the hard-pruned network grew. A channel that would be open but dead is closed again.
-    The function changes, although z is small: a batch norm that reads the signal undoes its scale.
+    The function changes, although z is small: a batch norm that reads the signal undoes its scale
+    (but under --live soft).
     """
     for gate in gates_of(model):  # write down what `keep_one` raises: else, where a better channel
         best = int(gate.scores().argmax())  # reopens, that one is raised and this one closes
