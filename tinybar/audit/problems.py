@@ -30,6 +30,7 @@ ag.exp.problems(unary(ag.exp, away))
 ag.log.problems(unary(ag.log, positive))
 ag.sqrt.problems(unary(ag.sqrt, positive))
 ag.relu.problems(unary(ag.relu, away))
+ag.normal_cdf.problems(unary(ag.normal_cdf, away))
 ag.probability_open.problems(unary(ag.probability_open, lambda rng, *s: away(rng, *s, most=4)))
 
 

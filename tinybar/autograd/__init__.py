@@ -23,6 +23,7 @@ from .elementwise import (
 from .gates import hard_concrete, probability_open
 from .linear import matmul
 from .norm import batch_norm, batch_norm_relu
+from .normal import normal_cdf
 from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from .primitive import PRIMITIVES, Primitive, primitive
 from .reduction import max, mean, sum

@@ -1,6 +1,7 @@
 """Layers, gates, residual networks, losses and Adam."""
 
 from .gates import Gate, HardConcrete
+from .gaussian import Gaussian
 from .inference import accuracy, predict
 from .initial import kaiming_normal
 from .layers import BatchNorm2d, Conv2d, Linear

@@ -62,6 +62,10 @@ class Gate(Module, ABC):
     def probability_open(self) -> Tensor:
         """P(z > 0): (C,)."""
 
+    def prior(self) -> Tensor:
+        """The gates' own sparsity loss L_S, a scalar: L_HC = sum P(z > 0)   (Supp. Eq. 5)."""
+        return ag.sum(self.probability_open())
+
     @abstractmethod
     def scores(self) -> np.ndarray:
         """A copy of the scores (C,), on the host, after `keep_best`: the lowest close first."""

@@ -78,8 +78,9 @@ class Config:
         "sigmoid", "How the budget falls from the cost of the full network to B.",
         choices=KINDS, paper="Section 3.4")
     lambda_: float | None = _pruning(
-        None, "Weight of the penalty L_BAR; V_F is the cost of the full network.",
-        unset="2/V_F", at_least=0, paper="Section 5.1: 1e-5")
+        None, "Weight of the penalty; V_F is the cost of the full network. l0 and ib search it: "
+        "the first that they try.",
+        unset="2/V_F; a multiple of V_F/B for l0 and ib", at_least=0, paper="Section 5.1: 1e-5")
     gate_lr: float | None = _pruning(
         None, "Learning rate of the gates.",
         unset="max(lr, 32 / iterations of pruning)", above=0, at_most=1000,

@@ -227,7 +227,7 @@ class Run:
             self._train(stage, net, epochs, slow, data_loss, penalty)
         else:  # no training will find the statistics
             nn.recompute_statistics(net, self.images.for_statistics())
-        if penalty is not None:
+        if hasattr(penalty, "target"):
             costs = self.cost.full(net), self.cost.exact(net), self.budget
             self.warn(doubts.of_pruning(self.config.metric, *costs))
         return net

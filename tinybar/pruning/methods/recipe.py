@@ -22,13 +22,14 @@ class Penalty(NamedTuple):
     """What is added to the data loss at one iteration, and the numbers behind it.
 
     loss: lambda L_S or lambda L_BAR, or None where it is zero. cost: V, the metric of the
-    hard-pruned network. b: the budget now. f: the barrier that was applied, finite.
+    hard-pruned network. b: the budget now. f: the barrier that was applied, finite. A penalty
+    without a budget has no V and no b.
     """
 
     loss: Tensor | None
-    cost: int
-    b: float
-    f: float
+    cost: int | None = None
+    b: float | None = None
+    f: float = 1.0
 
 
 class Run(Protocol):
@@ -62,7 +63,8 @@ class Run(Protocol):
         """Train `net` on the data loss L_D, and return it.
 
         slow: how many of the epochs, the last ones, have a tenth of the learning rate.
-        penalty: of an iteration, 0, 1, ... of the stage; added to L_D.
+        penalty: of an iteration, 0, 1, ... of the stage; added to L_D. One that has a `target`, B,
+        is held to it: where the cost hardly came nearer, that is told.
         distill: False for a method without distillation, whatever --distill says.
         """
 
@@ -72,6 +74,9 @@ class Run(Protocol):
         gated: the network that was compacted; None where `small` is a full network with other
         widths, whose connectivity is regular.
         """
+
+    def warn(self, *lines: str) -> None:
+        """Say each line now, and in the result."""
 
 
 Recipe = Callable[[Run], CompactNetwork]

@@ -1,0 +1,59 @@
+"""The information bottleneck: its loss, and whole runs."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, without_times
+
+from tinybar import nn, pruning
+from tinybar.pruning.methods.ib import price
+from tinybar.pruning.methods.search import is_found, sparsity
+
+IB = dataclasses.replace(TINY, method="ib", epochs=(12, 1, 1), teacher_epochs=1, budget="2x")
+
+
+def test_a_nat_costs_the_side_of_its_feature_map():
+    model = nn.wide_resnet(10, 1, 3, (8, 8, 1), nn.Gaussian).astype(np.float64)
+    rng, expected = np.random.default_rng(0), 0.0
+    for site in pruning.sites(model):
+        site.gate.mu.data[...] = rng.uniform(0.5, 2, site.gate.mu.shape)
+        site.gate.log_sigma.data[...] = rng.uniform(-3, -1, site.gate.mu.shape)
+        ratio = site.gate.mu.data / np.exp(site.gate.log_sigma.data)
+        expected += math.sqrt(site.area) * 0.5 * np.log(1 + ratio**2).sum()
+    assert {price(site) for site in pruning.sites(model)} == {8, 4, 2}
+    assert sparsity(model, price).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory):
+    """A run whose lambda is found, and its facts."""
+    return run_toy(tmp_path_factory.mktemp("ib") / "run", IB)
+
+
+def test_lambda_is_searched_and_the_budget_kept(pruned):
+    folder, facts = pruned
+    assert is_found(facts["probes"][-1][1], facts["budget"])
+    assert facts["cost"] == facts["probes"][-1][1]
+    lines = metrics_of(folder.path)
+    assert {line["b"] for line in lines} == {None}
+    assert all(line["loss_penalty"] > 0 for line in lines if line["stage"].startswith("lambda"))
+
+
+@pytest.mark.parametrize("n", [2, 20])
+def test_interrupted_in_a_probe_it_goes_on_bit_for_bit(n, tmp_path, pruned):
+    whole, facts = pruned
+    seen = []
+
+    def stop(record):
+        seen.append(record)
+        if len(seen) == n:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path / "cut", IB, stop)
+    cut, again = resume_toy(tmp_path / "cut")
+    assert pruned_of(cut) == pruned_of(whole)
+    assert without_times(cut) == without_times(whole)
+    assert again["probes"] == facts["probes"]
