@@ -185,9 +185,9 @@ def test_a_run_interrupted_after_any_epoch_resumes_bit_for_bit(options, tmp_path
     config = Config(**{**vars(TINY), **options})
     whole, facts = run_toy(tmp_path / "whole", config)
     expected = without_times(whole)
-    assert len(expected) == 6
-    for last in range(1, 7):
-        count = iter(range(1, 7))
+    assert len({record["stage"] for record in expected}) > 1
+    for last in range(1, len(expected) + 1):
+        count = iter(range(1, len(expected) + 1))
 
         def interrupt(record, count=count, last=last):
             if next(count) == last:
