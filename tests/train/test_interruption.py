@@ -9,6 +9,7 @@ import pytest
 from train.toy import TINY, pruned_of, resume_toy, run_toy, toy, without_times
 
 from tinybar.data import Augmentation, Split
+from tinybar.pruning.methods import METHODS
 from tinybar.runtime import random, signals
 from tinybar.train.folder import RunFolder
 from tinybar.train.run import Run, check, train
@@ -78,6 +79,25 @@ def test_signals_at_every_step(tmp_path, steps, whole):
     folder, _ = resume_toy(tmp_path / "run")
     assert len(made) == STEPS
     assert_same(folder, whole[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_on_in_each_of_its_stages(method, tmp_path, steps):
+    """A stage has six steps; every fourth one is interrupted, the last of a stage among them."""
+    what, made = steps
+    config = dataclasses.replace(TINY, method=method, budget="3x")
+    whole, facts = run_toy(tmp_path / "whole", config)
+    count = len(made)
+    made.clear()
+    what |= dict.fromkeys(range(4, count, 4), terminate)
+    interrupted(run_toy, tmp_path / "run", config)
+    for _ in range(8, count, 4):
+        interrupted(resume_toy, tmp_path / "run")
+    folder, resumed = resume_toy(tmp_path / "run")
+    assert len(made) == count
+    assert_same(folder, whole)
+    for name in facts.keys() - {"seconds", "peak_bytes"}:
+        assert np.array_equal(resumed[name], facts[name]), name
 
 
 def test_a_signal_while_the_epoch_is_evaluated_loses_no_step(tmp_path, steps, whole, monkeypatch):

@@ -191,7 +191,7 @@ def dependent_filters(rng, features: int, channels: int, rank: int) -> np.ndarra
 
 @closed_form("methods", "ID: the pivots are the farthest from the span", "Section 5.1", 0.0)
 def pivots(rng):
-    """Twins of falling size: each step takes what least squares on those before leaves largest."""
+    """Twins of falling size, one by one: the largest that least squares on those before leaves."""
     twins = np.repeat(rng.standard_normal((20, 5)) / 2.0 ** np.arange(5), 2, axis=1)
     filters = rng.permutation(twins + 0.01 * rng.standard_normal(twins.shape), axis=1)
     chosen: list[int] = []

@@ -20,7 +20,8 @@ def interpolative(run: Run) -> CompactNetwork:
 
 def interpolated(filters: np.ndarray, n: int) -> Change:
     """W ~= W[:, J] T: the filters J stay, and what reads reads T times them.   (features, C)."""
-    pivots, r = pivoted_qr(filters, n)
+    same = np.linalg.qr(filters, mode="r")  # turned: the same products in C coordinates
+    pivots, r = pivoted_qr(same, n)
     rank = int((np.abs(np.diag(r[:, pivots])) > 0).sum())
     t = np.zeros_like(r)
     t[:rank] = np.linalg.solve(r[:rank, pivots[:rank]], r[:rank])

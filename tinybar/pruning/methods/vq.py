@@ -10,7 +10,7 @@ from ..narrowing import Change, one_channel_each
 from .recipe import Run, method
 from .rounds import epochs, in_rounds
 
-STARTS, STEPS = 10, 100  # of Lloyd's algorithm: the best of so many starts, each of at most so many
+STARTS, STEPS = 20, 100  # of Lloyd's algorithm: the best of so many starts, each of at most so many
 
 
 @method("vq", "filters are clustered, in rounds", one_channel_each, epochs)
@@ -34,6 +34,7 @@ def k_means(points: np.ndarray, n: int) -> np.ndarray:
 
     None is empty. The best of several starts, drawn from the stream "clusters".
     """
+    points = np.linalg.qr(points.T, mode="r").T  # turned: the same distances in C coordinates
     found = [lloyd(points, first_centres(points, n)) for _ in range(STARTS)]
     labels = min(found, key=lambda labels: scatter(points, labels, n))
     _, firsts = np.unique(labels, return_index=True)
