@@ -79,7 +79,7 @@ the settings of `tinybar/train/presets/digits.toml`, seeds {SEEDS.start} to {SEE
 
 Teachers: {", ".join(f"{accuracy:.4f}" for _, accuracy in teachers)}. A run with the barrier took
 {mean(seconds):.0f} s ({min(seconds):.0f} to {max(seconds):.0f}). `scratch` keeps the same share of
-every layer's channels, drawn at random, and trains that network from scratch with the same
+every layer's channels, and trains that network from scratch with the same
 distillation for the same number of epochs.
 """
 

@@ -17,7 +17,7 @@ PARTS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 PART = {part.partition("\n")[0]: part for part in PARTS}
 SECTIONS = {
     section.partition("\n")[0]: " ".join(section.split())
-    for name in ("Equations", "The procedure")
+    for name in ("Equations", "The procedure", "The other methods")
     for section in PART[name].split("### ")[1:]
 }
 NAMES = sorted(set(re.findall(r"`(tinybar(?:\.\w+)+)`", TEXT)))

@@ -227,6 +227,7 @@ FIGURES = {
         sum(RESNET_SHORTCUTS),
         sum(RESNET_SHORTCUTS) / (RESNET.volume / 16),
     ],
+    "B7": [80 + 10],
     "C1": [WRN.volume, *CIFAR_OVER, *CIFAR_FACTOR],
     "C2": [
         flops(RESNET.stem),
@@ -246,6 +247,7 @@ FIGURES = {
     "C7": [WRN.uniform_factor(7.9), WRN.uniform_factor(15.8)],
     "C8": [WRN.uniform_factor(v) for v in (3.1, 4.6, 8.1, 2.5, 4.3, 8.0)],
     "C9": [80 + 10, 80 + 40 + 10, (40 + 10) * (1 + 4), 92.70 - 1.37, 91.82 - 90.90],
+    "C10": [100 * (1 - 2 / 3.1)],
     "D": [100 * (RESNET.volume / WRN.volume - 1)],
     "E": [-GAMMA / (ZETA - GAMMA), WRN.flops],
     "F": [x * 4 / 1e6 for x in interval("7.88e5")] + [x * 8 / 1e6 for x in interval("3.93e5")],
@@ -367,6 +369,11 @@ def test_c7_the_factors_of_uniform_scaling():
         for printed, k in zip(UNIFORM[name], FACTORS, strict=True):
             low, high = interval(printed)
             assert low <= net.uniform_factor(k) <= high
+
+
+def test_c10_uniform_widths_meet_all_budgets():
+    widths = {outputs for _, _, outputs, _ in WRN.convolutions}
+    assert all(width % k == 0 for width in widths for k in FACTORS)
 
 
 def test_c8_the_two_columns_of_vq_exclude_each_other():

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinybar import pruning
-from tinybar.pruning import narrowing
+from tinybar.pruning import clusters, narrowing
 from tinybar.pruning.methods import id as id_
 from tinybar.pruning.methods import magnitude, vq
 from tinybar.pruning.methods import random as random_
@@ -41,8 +41,8 @@ MUTATIONS = {
     "with all channels kept: the same function": changed(id_, "interpolated", right=1.01),
     "random: each channel is as likely (std. errors)": last_is_never_drawn,
     "magnitude: the largest sums of |w| stay": changed(magnitude, "largest", left=1.01),
-    "VQ: no clusters have a smaller error": result(vq, "k_means", one_filter_elsewhere),
-    "VQ: a filter's nearest centre is its own": replace(vq, "STEPS", 1),
+    "VQ: no clusters have a smaller error": result(clusters, "k_means", one_filter_elsewhere),
+    "VQ: a filter's nearest centre is its own": replace(clusters, "STEPS", 1),
     "VQ: centres are means, what reads a member is summed": changed(vq, "clustered", left=1.01),
     "ID: the pivots are the farthest from the span": argument(
         id_, "interpolated", lambda a: [a[0] * np.linspace(1, 3, a[0].shape[1]), a[1]]

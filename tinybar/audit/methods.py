@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import nn, pruning
 from ..nn import HardConcrete, ResidualNetwork
-from ..pruning import narrowing
+from ..pruning import clusters, narrowing
 from ..pruning.methods import id as id_  # the method, not the built-in function
 from ..pruning.methods import magnitude, random, vq
 from .checks import assign, closed_form, host, randomise, relative, tensor, unless
@@ -148,11 +148,11 @@ def least_clusters(rng):
     pairs = np.square(points[:, None] - points).sum(axis=2)
 
     def error(labels):
-        clusters = [np.flatnonzero(np.equal(labels, k)) for k in range(3)]
-        return sum(pairs[np.ix_(own, own)].sum() / (2 * len(own)) for own in clusters if own.size)
+        groups = [np.flatnonzero(np.equal(labels, k)) for k in range(3)]
+        return sum(pairs[np.ix_(own, own)].sum() / (2 * len(own)) for own in groups if own.size)
 
     least = min(map(error, itertools.product(range(3), repeat=7)))
-    return relative(error(vq.k_means(points, 3)), least)
+    return relative(error(clusters.k_means(points, 3)), least)
 
 
 @closed_form("methods", "VQ: a filter's nearest centre is its own", "Section 5.1", 0.0)
