@@ -18,10 +18,12 @@ import tinybar.nn.networks.preactivation
 import tinybar.nn.optim
 import tinybar.pruning.compaction
 import tinybar.pruning.cost
+from tinybar import autograd as ag
 from tinybar import nn, pruning
 from tinybar.audit import gates as audit_gates
 from tinybar.audit.checks import CLOSED_FORMS
 from tinybar.autograd import PRIMITIVES
+from tinybar.nn.gaussian import FLOOR
 from tinybar.pruning.methods import bar
 
 from . import planted_in_methods
@@ -107,6 +109,16 @@ MUTATIONS = {
     "keep_one keeps the best channel": replace(tinybar.nn.gates, "FLOOR", 0.01),
     "initial log alpha is U(0, 0.01) (std. errors)": after(
         nn.HardConcrete, "__init__", lambda gate: _raise(gate.log_alpha, 1.01)
+    ),
+    "L_HC is the expected number of open gates (std. errors)": output("probability_open"),
+    "IB: the prior is the least divergence over its variance": output("log"),
+    "IB: gradient of the prior": pullback("log"),
+    "IB: log sigma at which a channel dies": output("exp"),
+    "IB: z at the mean noise": output("_select"),
+    "IB: P(z > 0), by quadrature": output("normal_cdf"),
+    "IB: mean and variance of samples (std. errors)": output("relu"),
+    "IB: initial mu and log sigma (std. errors)": after(
+        nn.Gaussian, "__init__", lambda gate: _raise(gate.log_sigma, 1.01)
     ),
     "f = g(c) = c^2 / (1 - c)": BARRIER,
     "pole at b, infinite past it": BARRIER,
@@ -300,6 +312,20 @@ def clamped_gate_keeps_its_slope(patch):
     patch.setattr(nn.HardConcrete, "location", mutated)
 
 
+def variance_for_deviation(patch):
+    """log sigma read as log sigma^2, as the method's own code has it."""
+    patch.setattr(
+        nn.Gaussian,
+        "ratio",
+        lambda self: self.keep_best(self.mu / ag.exp(0.5 * self.log_sigma), FLOOR),
+    )
+
+
+def prior_without_one(patch):
+    """1/2 ln(mu^2 / sigma^2), which it is near where sigma is small."""
+    patch.setattr(nn.Gaussian, "prior", lambda self: 0.5 * ag.sum(ag.log(self.ratio() ** 2)))
+
+
 def all_live(z):
     return None if z is None else z.data > -1
 
@@ -315,6 +341,15 @@ MISTAKES = {
     "a clamped gate keeps its slope": (
         "gradient of L_S = A p (1 - p)",
         clamped_gate_keeps_its_slope,
+    ),
+    "log sigma is a variance": ("IB: log sigma at which a channel dies", variance_for_deviation),
+    "log sigma is a variance, in the prior": (
+        "IB: the prior is the least divergence over its variance",
+        variance_for_deviation,
+    ),
+    "the prior of a sure channel": (
+        "IB: the prior is the least divergence over its variance",
+        prior_without_one,
     ),
     "no live mask": (
         "compact = masked: wide residual network",

@@ -8,6 +8,7 @@ from . import (
     losses,
     methods,
     networks,
+    priors,
     problems,
 )  # which register what they hold
 from .checks import Row, audit_closed_forms
@@ -31,6 +32,7 @@ __all__ = [
     "losses",
     "methods",
     "networks",
+    "priors",
     "problems",
     "run_audit",
 ]

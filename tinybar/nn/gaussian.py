@@ -36,7 +36,7 @@ class Gaussian(Gate):
 
     def ratio(self) -> Tensor:
         """mu / sigma (C,), of which `keep_one` raises the highest to FLOOR."""
-        return self.keep_best(self.mu * ag.exp(-self.log_sigma), FLOOR)
+        return self.keep_best(self.mu / ag.exp(self.log_sigma), FLOOR)
 
     def sample(self) -> Tensor:
         """sigma max(0, mu / sigma + epsilon), one epsilon per channel; `mean` in evaluation."""
@@ -64,4 +64,5 @@ class Gaussian(Gate):
 
     def set_score(self, channel: int, score: float) -> None:
         """Overwrite an entry of mu, so that mu / sigma is the score."""
-        self.mu.overwrite(channel, score * np.exp(to_numpy(self.log_sigma.data)[channel]))
+        sigma = to_numpy(ag.exp(self.log_sigma).data)[channel]
+        self.mu.overwrite(channel, score * sigma)  # as rounded: put back, it opens and closes none
