@@ -198,7 +198,7 @@ FIGURES = {
         z_mean_noise(0.0),
         z_mean_noise(0.01),
     ],
-    "A4": [math.exp(18), math.exp(9)],
+    "A4": [math.exp(18), math.exp(9), math.exp(-9 / 2), math.exp(-9)],
     "A5": [
         abs(transition(LINE, 0.01) - LINE).max(),
         transition(0.49, 1000),
