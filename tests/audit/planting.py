@@ -1,5 +1,6 @@
 """Ways to plant an error in what the audit checks. Each returns a function of a MonkeyPatch."""
 
+import tinybar.nn.optim
 from tinybar.autograd import PRIMITIVES
 
 
@@ -77,5 +78,35 @@ def argument(module, name, change):
     def plant(patch):
         function = getattr(module, name)
         patch.setattr(module, name, lambda *args, **options: function(*change([*args]), **options))
+
+    return plant
+
+
+def running_statistics(change):
+    """Let `change(running_mean, running_var, x)` follow every batch norm."""
+
+    def plant(patch):
+        function = PRIMITIVES["batch_norm"].function
+
+        def mutated(x, gamma, beta, running_mean, running_var, *args, **options):
+            made = function(x, gamma, beta, running_mean, running_var, *args, **options)
+            change(running_mean, running_var, x)
+            return made
+
+        patch.setattr(PRIMITIVES["batch_norm"], "function", mutated)
+
+    return plant
+
+
+def adam(change):
+    """Change the options of every update of Adam: change(p, options) -> options."""
+
+    def plant(patch):
+        update = tinybar.nn.optim._update
+
+        def mutated(p, m, v, t, **options):
+            update(p, m, v, t, **change(p, options))
+
+        patch.setattr(tinybar.nn.optim, "_update", mutated)
 
     return plant

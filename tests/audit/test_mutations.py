@@ -25,37 +25,16 @@ from tinybar.autograd import PRIMITIVES
 from tinybar.pruning.methods import bar
 
 from . import planted_in_methods, planted_in_priors
-from .planting import after, argument, output, pullback, replace, result
-
-
-def running_statistics(change):
-    """Let `change(running_mean, running_var, x)` follow every batch norm."""
-
-    def plant(patch):
-        function = PRIMITIVES["batch_norm"].function
-
-        def mutated(x, gamma, beta, running_mean, running_var, *args, **options):
-            made = function(x, gamma, beta, running_mean, running_var, *args, **options)
-            change(running_mean, running_var, x)
-            return made
-
-        patch.setattr(PRIMITIVES["batch_norm"], "function", mutated)
-
-    return plant
-
-
-def adam(change):
-    """Change the options of every update of Adam: change(p, options) -> options."""
-
-    def plant(patch):
-        update = tinybar.nn.optim._update
-
-        def mutated(p, m, v, t, **options):
-            update(p, m, v, t, **change(p, options))
-
-        patch.setattr(tinybar.nn.optim, "_update", mutated)
-
-    return plant
+from .planting import (
+    adam,
+    after,
+    argument,
+    output,
+    pullback,
+    replace,
+    result,
+    running_statistics,
+)
 
 
 def _raise(array, by):
