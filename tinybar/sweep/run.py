@@ -136,6 +136,8 @@ def run(sweep: Sweep, executor: Executor, threads: int, listen: Listener) -> Non
 
 def _outcome(sweep: Sweep, future: Future, name: str) -> Outcome:
     """What the job says; of an executor that lost it, as a cluster without workers, a failure."""
+    if future.cancelled():  # nobody here has cancelled it
+        raise RuntimeError("the scheduler is gone: start it, and give the same command again")
     error = future.exception()
     if error is None:
         return future.result()
