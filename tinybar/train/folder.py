@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_type_hints
 
@@ -39,7 +39,8 @@ class Checkpoint:
 
     arrays: of the network and the optimizer. progress: of the epoch, `loop.Progress.state`.
     streams: the random streams. facts: what the run has found out. config, data: its options, and
-    the fingerprint of its data set. metrics: lines of metrics.jsonl written by then.
+    the fingerprint of its data set. metrics: lines of metrics.jsonl written by then. penalty: what
+    the stage's penalty remembers; [] for most.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Checkpoint:
     config: dict
     data: str
     metrics: int
+    penalty: list = field(default_factory=list)
 
     def restore(self, net: Module, optimizer: Adam) -> None:
         """Overwrite the state of both with what was saved. FileError if it is of others."""

@@ -43,15 +43,20 @@ class Stage:
     penalty: Callable[[int], Penalty] | None
 
 
-def optimizer_of(net: Module, config: Config, iterations: int) -> Adam:
+def optimizer_of(
+    net: Module, config: Config, iterations: int, penalty: Callable[[int], Penalty] | None = None
+) -> Adam:
     """Adam with weight decay; gates have a learning rate of their own, and no decay.
 
-    The gates' learning rate lets log alpha move by GATE_TRAVEL in so many iterations.
+    The gates' learning rate lets log alpha move by GATE_TRAVEL in so many iterations. A penalty
+    may say otherwise: its `moved` are the parameters, and its `travel` is how far they must move.
     """
     gates = [parameter for gate in pruning.gates_of(net) for parameter in gate.parameters()]
+    gates = getattr(penalty, "moved", gates)
     if not gates:
         return Adam(net.parameters(), config.lr, config.weight_decay)
-    gate_lr = config.gate_lr or max(config.lr, GATE_TRAVEL / iterations)
+    travel = getattr(penalty, "travel", GATE_TRAVEL)
+    gate_lr = config.gate_lr or max(config.lr, travel / iterations)
     identities = {id(parameter) for parameter in gates}
     others = [parameter for parameter in net.parameters() if id(parameter) not in identities]
     groups = [

@@ -243,10 +243,12 @@ class Run:
             self._tell(name, epochs, epochs, 1, 1, 0)
             return
         config, rate = self.config, reduced_for_last(slow, epochs, self.config.lr)
-        optimizer = optimizer_of(net, config, self.iterations(epochs))
+        optimizer = optimizer_of(net, config, self.iterations(epochs), penalty)
         stage = Stage(name, epochs, net, optimizer, data_loss, rate, penalty)
         if is_here:
             self.checkpoint.restore(net, optimizer)
+            if self.checkpoint.penalty:
+                penalty.memory = self.checkpoint.penalty
             random.restore_streams(self.checkpoint.streams)
             progress, self.checkpoint = Progress.restored(self.checkpoint.progress), None
         else:
@@ -291,6 +293,7 @@ class Run:
             "stage": stage.name, "progress": progress.state(), "streams": streams,
             "facts": self.facts, "config": self.config.as_table(),
             "data": self.images.dataset.fingerprint,
+            "penalty": list(getattr(stage.penalty, "memory", ())),
         }  # fmt: skip
         self.folder.save_checkpoint(stage.net, stage.optimizer, about)
         self._save_at = self._next_save()

@@ -23,14 +23,19 @@ CAP = 1000.0  # the largest f that the optimizer sees
 def bar(run: Run) -> CompactNetwork:
     """Train and prune together under a falling budget, prune hard, fine-tune (Supp. 3.1)."""
     config, cost = run.config, run.cost
-    barrier_epochs, fast, slow = config.epochs
+    barrier_epochs = config.epochs[0]
     run.teacher()
     net = run.network(HardConcrete)
     iterations = run.iterations(barrier_epochs)
     penalty = BudgetAwarePenalty(net, cost, run.budget, iterations, config.schedule, config.lambda_)
-    net = run.fit("prune", net, barrier_epochs, penalty=penalty)
-    dropped = enforce_budget(net, cost, run.budget)
-    reopened = use_budget(net, cost, run.budget)
+    return finish(run, run.fit("prune", net, barrier_epochs, penalty=penalty))
+
+
+def finish(run: Run, net: ResidualNetwork) -> CompactNetwork:
+    """Hold the network to the budget, use what is left of it, compact and fine-tune."""
+    _, fast, slow = run.config.epochs
+    dropped = enforce_budget(net, run.cost, run.budget)
+    reopened = use_budget(net, run.cost, run.budget)
     small = compact(net)
     run.report(small, net, dropped=dropped, reopened=reopened)
     return run.fit("fine-tune", small, fast + slow, slow=slow)

@@ -22,8 +22,8 @@ class Penalty(NamedTuple):
     """What is added to the data loss at one iteration, and the numbers behind it.
 
     loss: lambda L_S or lambda L_BAR, or None where it is zero. cost: V, the metric of the
-    hard-pruned network. b: the budget now. f: the barrier that was applied, finite. A penalty
-    without a budget has no V and no b.
+    hard-pruned network. b: the budget now. f: how hard it presses, finite: the barrier that was
+    applied, or the multiplier. A penalty without a budget has no V and no b.
     """
 
     loss: Tensor | None
@@ -63,8 +63,10 @@ class Run(Protocol):
         """Train `net` on the data loss L_D, and return it.
 
         slow: how many of the epochs, the last ones, have a tenth of the learning rate.
-        penalty: of an iteration, 0, 1, ... of the stage; added to L_D. One that has a `target`, B,
-        is held to it: where the cost hardly came nearer, that is told.
+        penalty: of an iteration, 0, 1, ... of the stage; added to L_D. It may have
+            target: B; the network is held to it: where the cost hardly came nearer, that is told;
+            memory: numbers, or None, that it keeps from one iteration to the next;
+            moved, travel: parameters to be moved so far, in place of the gates.
         distill: False for a method without distillation, whatever --distill says.
         """
 

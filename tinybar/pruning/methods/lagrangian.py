@@ -1,0 +1,61 @@
+"""A Lagrange multiplier in the barrier's place [Gallego-Posada 2022, Sohrabi 2024, et al.]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...nn.gates import HardConcrete
+from ...nn.networks.residual import CompactNetwork, ResidualNetwork
+from ..cost import Cost
+from ..multiplier import Gains, Multiplier
+from ..schedule import budget
+from .bar import finish
+from .recipe import Penalty, Run, method
+
+INTEGRAL = 1e5  # kappa_I times the iterations: lambda follows a schedule of any length
+PROPORTIONAL, NU = 1000.0, 0.9
+
+START = Multiplier(0.0)
+
+
+@method("lagrangian", "a Lagrange multiplier in the barrier's place")
+def lagrangian(run: Run) -> CompactNetwork:
+    """As `bar`, but for the penalty. lambda is where the multiplier starts, 0 by default."""
+    config, epochs = run.config, run.config.epochs[0]
+    run.teacher()
+    net = run.network(HardConcrete)
+    iterations, start = run.iterations(epochs), Multiplier(config.lambda_ or START.value)
+    penalty = Lagrangian(net, run.cost, run.budget, iterations, config.schedule, start)
+    return finish(run, run.fit("prune", net, epochs, penalty=penalty))
+
+
+@dataclass
+class Lagrangian:
+    """lambda g,   g = (L_S - b) / V_F,   while b falls from V_F to B (Eq. 7).
+
+    First lambda answers to the error of what counts, e = (V - b) / V_F; then weights and gates
+    descend on what is differentiable.   target: B.   memory: the multiplier after the last
+    iteration; a run that goes on puts back what it was.
+    """
+
+    model: ResidualNetwork
+    cost: Cost
+    target: int
+    iterations: int
+    schedule: str = "sigmoid"
+    memory: Multiplier = START
+
+    def __post_init__(self):
+        self.full = self.cost.full(self.model)
+        self.gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
+
+    def __call__(self, iteration: int) -> Penalty:
+        """iteration: 0, 1, ..., iterations - 1; each moves the multiplier once."""
+        t = min(1.0, iteration / max(1, self.iterations - 1))
+        _, b = budget(t, self.full, self.target, self.schedule)
+        volume = self.cost.exact(self.model)
+        self.memory = Multiplier(*self.memory).after((volume - b) / self.full, self.gains)
+        if self.memory.value == 0:
+            return Penalty(None, volume, b, 0.0)
+        violation = (self.cost.expected(self.model) - b) * (1 / self.full)
+        return Penalty(violation * self.memory.value, volume, b, self.memory.value)
