@@ -1,0 +1,65 @@
+"""MorphNet [Gordon et al. 2018]: widths from batch norm's scales, sparse under a price."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+
+from ... import autograd as ag
+from ...autograd import Tensor
+from ...nn.networks.residual import CompactNetwork, ResidualNetwork
+from ..cost import Cost
+from ..narrowing import groups, one_channel_each
+from ..widths import cost_of, fitted, prices, with_widths
+from .recipe import Penalty, Run, method
+
+PRESSURE = 1.0  # default of lambda V_F
+THRESHOLD = 0.03  # |gamma| above which a channel counts
+TRAVEL = 4.0  # how far gamma can move in the stage, from 1
+
+
+@method("morphnet", "widths from sparse scales of batch norm", one_channel_each)
+def morphnet(run: Run) -> CompactNetwork:
+    """Train under a price on |gamma|, count, scale all widths to the budget, train anew.
+
+    Supp. 3.1. A width is at least 1: MorphNet may remove a layer.
+    """
+    epochs, fast, slow = run.config.epochs
+    run.teacher()
+    net = run.network()
+    penalty = PricedScales(net, run.cost, run.config.lambda_)
+    net = run.fit("sparsify", net, epochs, penalty=penalty)
+    small = with_widths(net, fitted(net, run.cost, penalty.widths(), run.budget))
+    run.report(small)
+    return run.fit("train", small, fast + slow, slow=slow)
+
+
+class PricedScales:
+    """lambda sum_g r_g sum_c |gamma_gc|,   r_g: what a channel of the group g costs now.
+
+    A channel of a residual signal has several batch norms: the largest of their |gamma| is its own.
+    weight: lambda, or None for PRESSURE / V_F.   moved: what needs a learning rate of its own.
+    """
+
+    travel = TRAVEL
+
+    def __init__(self, model: ResidualNetwork, cost: Cost, weight: float | None = None):
+        self.model, self.cost, self.groups = model, cost, groups(model)
+        self.weight = PRESSURE / cost.full(model) if weight is None else weight
+        self.moved = [bn.gamma for group in self.groups for bn in group.norms]
+
+    def scales(self) -> list[Tensor]:
+        """|gamma|: (C,) of every group."""
+        of_norms = [[ag.maximum(bn.gamma, -bn.gamma) for bn in g.norms] for g in self.groups]
+        return [reduce(ag.maximum, scales) for scales in of_norms]
+
+    def widths(self) -> list[int]:
+        """The channels of every group that count."""
+        return [int((scale.data > THRESHOLD).sum()) for scale in self.scales()]
+
+    def __call__(self, iteration: int) -> Penalty:
+        """At any iteration."""
+        widths, of = self.widths(), (self.model, self.cost)
+        prices_now = prices(*of, widths)
+        terms = [ag.sum(s) * price for s, price in zip(self.scales(), prices_now, strict=True)]
+        return Penalty(reduce(add, terms) * self.weight, cost_of(*of, widths), None, self.weight)
