@@ -2,6 +2,7 @@
 
 from . import (
     barrier,
+    constrained,
     counts,
     gates,
     live,
@@ -26,6 +27,7 @@ def run_audit(seed: int = 0) -> list[Row]:
 __all__ = [
     "Row",
     "barrier",
+    "constrained",
     "counts",
     "gates",
     "live",
