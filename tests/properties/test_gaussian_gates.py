@@ -13,16 +13,16 @@ from tinybar import nn, pruning
 from tinybar.pruning.methods.bar import BudgetAwarePenalty
 
 SEEDS = st.integers(0, 2**32 - 1)
-FAMILIES = st.sampled_from(["wide", "bottlenecks"])
+FAMILIES = st.sampled_from(["hard", "soft", "bottlenecks"])  # wide networks by their --live
 
 
 def random_network(seed, family, shape=(6, 5, 2), dtype=np.float64):
     """In evaluation mode; shares of channels are alive as drawn, and some mu are negative."""
     rng = np.random.default_rng(seed)
-    if family == "wide":
-        model = nn.wide_resnet(10, 1, 4, shape, nn.Gaussian)
-    else:
+    if family == "bottlenecks":
         model = bottlenecks(4, shape, nn.Gaussian)
+    else:
+        model = nn.wide_resnet(10, 1, 4, shape, nn.Gaussian, family)
     randomise(model.astype(dtype).eval(), rng)
     for gate in pruning.gates_of(model):
         n = gate.mu.shape
@@ -64,7 +64,7 @@ def test_a_budget_is_kept_and_used(seed, family, share, metric):
 @pytest.mark.parametrize("metric", sorted(pruning.COSTS))
 def test_bar_s_penalty_is_finite_and_closes_gates(metric):
     cost = pruning.COSTS[metric]
-    model, _ = random_network(0, "wide")
+    model, _ = random_network(0, "hard")
     penalty = BudgetAwarePenalty(model, cost, cost.smallest(model), 10)(9)
     penalty.loss.backward()
     assert math.isfinite(penalty.loss.item())
