@@ -9,9 +9,11 @@ from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, without_
 
 from tinybar import nn, pruning
 from tinybar.pruning.methods.ib import price
-from tinybar.pruning.methods.search import is_found, sparsity
+from tinybar.pruning.methods.search import nearest, sparsity
 
-IB = dataclasses.replace(TINY, method="ib", epochs=(12, 1, 1), teacher_epochs=1, budget="2x")
+IB = dataclasses.replace(
+    TINY, method="ib", epochs=(8, 1, 1), teacher_epochs=1, budget="2x", lambda_=1e-10
+)
 
 
 def test_a_nat_costs_the_side_of_its_feature_map():
@@ -28,20 +30,21 @@ def test_a_nat_costs_the_side_of_its_feature_map():
 
 @pytest.fixture(scope="module")
 def pruned(tmp_path_factory):
-    """A run whose lambda is found, and its facts."""
+    """A run, and its facts."""
     return run_toy(tmp_path_factory.mktemp("ib") / "run", IB)
 
 
 def test_lambda_is_searched_and_the_budget_kept(pruned):
     folder, facts = pruned
-    assert is_found(facts["probes"][-1][1], facts["budget"])
-    assert facts["cost"] == facts["probes"][-1][1]
+    _, reached = nearest(facts["probes"], facts["budget"])
+    assert facts["cost"] <= min(reached, facts["budget"])
+    assert (facts["dropped"] > 0) == (reached > facts["budget"])
     lines = metrics_of(folder.path)
     assert {line["b"] for line in lines} == {None}
     assert all(line["loss_penalty"] > 0 for line in lines if line["stage"].startswith("lambda"))
 
 
-@pytest.mark.parametrize("n", [2, 20])
+@pytest.mark.parametrize("n", [2, 8])
 def test_interrupted_in_a_probe_it_goes_on_bit_for_bit(n, tmp_path, pruned):
     whole, facts = pruned
     seen = []
