@@ -51,6 +51,7 @@ def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) 
         "flop_factor": facts["flops_full"] / facts["flops"],
         "params_full": facts["params_full"],
         "params": facts["params"],
+        "channels": facts["channels"],
         "dropped": facts["dropped"],
         "reopened": facts["reopened"],
         "accuracy_teacher": facts["accuracy_teacher"],
