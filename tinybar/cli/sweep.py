@@ -45,7 +45,7 @@ def command(grid, out, jobs, scheduler, retry, dry_run, **tls):
     """Train every combination of the values in GRID, and write DIR/results.csv.
 
     GRID is a TOML file, or the name of one that tinybar brings: quick, digits, paper-cifar10,
-    paper-cifar100, paper-mio-tcd. Runs that differ in pruning only share one teacher. A sweep
+    paper-cifar100, paper-miotcd. Runs that differ in pruning only share one teacher. A sweep
     that was interrupted, or killed, goes on with the same command.
 
     \b
