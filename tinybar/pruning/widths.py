@@ -59,8 +59,10 @@ def scaled(widths: Sequence[int], multiplier: float) -> list[int]:
 def fitted(model: ResidualNetwork, cost: Cost, widths: Sequence[int], budget: float) -> list[int]:
     """The widths times the largest number with which the network costs at most `budget`.
 
-    Raises BudgetError if even one channel each costs more.
+    Raises BudgetError if even one channel each costs more, or if all widths are 0.
     """
+    if not any(widths):
+        raise BudgetError("no channel counts any more: a smaller --lambda leaves some")
     least = cost_of(model, cost, scaled(widths, 0))
     if least > budget:
         raise BudgetError(f"one channel in every convolution costs {least:,}, above {budget:,.0f}")

@@ -78,12 +78,13 @@ class Config:
         "sigmoid", "How the budget falls from the cost of the full network to B.",
         choices=KINDS, paper="Section 3.4")
     lambda_: float | None = _pruning(
-        None, "Weight of the penalty; V_F is the cost of the full network. l0 and ib search it: "
-        "the first that they try.",
-        unset="2/V_F; a multiple of V_F/B for l0 and ib", at_least=0, paper="Section 5.1: 1e-5")
+        None, "Weight of the penalty; V_F is the cost of the full network. l0 and ib search it, "
+        "lagrangian moves it: where they begin.",
+        unset="2/V_F; 1/V_F for morphnet, 0 for lagrangian, a multiple of V_F/B for l0 and ib",
+        at_least=0, paper="Section 5.1: 1e-5")
     gate_lr: float | None = _pruning(
-        None, "Learning rate of the gates.",
-        unset="max(lr, 32 / iterations of pruning)", above=0, at_most=1000,
+        None, "Learning rate of the gates; for morphnet, of batch norm's scales.",
+        unset="max(lr, 32 / iterations of pruning); 4 for 32 with morphnet", above=0, at_most=1000,
         paper="Section 5.1: 1e-3")
     init_from_teacher: bool = _pruning(
         False, "Start pruning with the teacher's weights instead of random ones.",
