@@ -79,8 +79,8 @@ def lagrangian_penalty(rng):
     """At half the way, where b = (V_F + B) / 2; lambda by hand, its slope is A p (1 - p)."""
     model = randomise(nn.wide_resnet(10, 1, 4, (8, 8, 3), HardConcrete), rng)
     volume, full = pruning.volume(model), VOLUME.full(model)
-    target, start = volume // 4, multiplier.Multiplier(1e5)
-    penalty = lagrangian.Lagrangian(model, VOLUME, target, 101, memory=start)(50)
+    target = volume // 4
+    penalty = lagrangian.Lagrangian(model, VOLUME, target, 101, start=1e5)(50)
     penalty.loss.backward()
     b = (full + target) / 2
     pressure = (1e5 + lagrangian.INTEGRAL / 101 * (volume - b) / full) / full

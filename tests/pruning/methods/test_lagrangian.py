@@ -10,7 +10,6 @@ from train.toy import TINY, metrics_of, run_toy
 from tinybar import pruning
 from tinybar.pruning import COSTS, budget
 from tinybar.pruning.methods.lagrangian import INTEGRAL, Lagrangian
-from tinybar.pruning.multiplier import Multiplier
 
 VOLUME = COSTS["volume"]
 
@@ -45,7 +44,7 @@ def test_it_lets_go_where_the_cost_is_below_the_budget():
     model = gated(image_shape=(4, 4, 1))
     for gate in pruning.gates_of(model):
         gate.log_alpha.data[...] = -10
-    made = penalty_of(model, memory=Multiplier(1.0))
+    made = penalty_of(model, start=1.0)
     while made.memory.value > 0:
         found = made(100)
     assert (found.loss, found.f) == (None, 0.0)
@@ -53,7 +52,7 @@ def test_it_lets_go_where_the_cost_is_below_the_budget():
 
 def test_dtype_is_the_gates():
     model = gated(image_shape=(4, 4, 1), dtype=np.float32)
-    assert penalty_of(model, memory=Multiplier(3.0))(100).loss.dtype == np.float32
+    assert penalty_of(model, start=3.0)(100).loss.dtype == np.float32
 
 
 def test_a_run_keeps_its_budget_and_records_the_multiplier(tmp_path):

@@ -8,7 +8,7 @@ from train.toy import TINY, metrics_of, run_toy
 
 from tinybar import nn, pruning
 from tinybar.pruning import COSTS
-from tinybar.pruning.methods.morphnet import PRESSURE, THRESHOLD, TRAVEL, PricedScales
+from tinybar.pruning.methods.morphnet import PRESSURE, THRESHOLD, PricedScales
 from tinybar.train.errors import TrainingError
 from tinybar.train.loop import optimizer_of
 from tinybar.train.models import load_model
@@ -41,7 +41,7 @@ def test_the_default_price_of_a_whole_network_is_its_pressure():
 
 
 @pytest.mark.parametrize(("gate_lr", "iterations", "expected"), [
-    (None, 100, TRAVEL / 100), (None, 10**6, 1e-3), (0.02, 100, 0.02)
+    (None, 100, PricedScales.travel / 100), (None, 10**6, 1e-3), (0.02, 100, 0.02)
 ])  # fmt: skip
 def test_scales_have_a_learning_rate_of_their_own_and_no_decay(gate_lr, iterations, expected):
     model = nn.wide_resnet(10, 1, 4, (8, 8, 1))

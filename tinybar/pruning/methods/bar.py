@@ -8,10 +8,9 @@ from ...autograd import Tensor
 from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..barrier import barrier
-from ..compaction import compact
 from ..cost import Cost
-from ..enforce import enforce_budget, use_budget
 from ..schedule import budget
+from .ending import finish
 from .recipe import Penalty, Run, method
 
 PRESSURE = 2.0  # default of lambda V_F
@@ -29,16 +28,6 @@ def bar(run: Run) -> CompactNetwork:
     iterations = run.iterations(barrier_epochs)
     penalty = BudgetAwarePenalty(net, cost, run.budget, iterations, config.schedule, config.lambda_)
     return finish(run, run.fit("prune", net, barrier_epochs, penalty=penalty))
-
-
-def finish(run: Run, net: ResidualNetwork) -> CompactNetwork:
-    """Hold the network to the budget, use what is left of it, compact and fine-tune."""
-    _, fast, slow = run.config.epochs
-    dropped = enforce_budget(net, run.cost, run.budget)
-    reopened = use_budget(net, run.cost, run.budget)
-    small = compact(net)
-    run.report(small, net, dropped=dropped, reopened=reopened)
-    return run.fit("fine-tune", small, fast + slow, slow=slow)
 
 
 def bar_loss(sparsity: Tensor, f: float) -> Tensor:

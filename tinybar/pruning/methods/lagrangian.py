@@ -9,13 +9,11 @@ from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..cost import Cost
 from ..multiplier import Gains, Multiplier
 from ..schedule import budget
-from .bar import finish
+from .ending import finish
 from .recipe import Penalty, Run, method
 
 INTEGRAL = 1e5  # kappa_I times the iterations: lambda follows a schedule of any length
-PROPORTIONAL, NU = 1000.0, 0.9
-
-START = Multiplier(0.0)
+PROPORTIONAL, NU = 5000.0, 0.9
 
 
 @method("lagrangian", "a Lagrange multiplier in the barrier's place")
@@ -24,7 +22,7 @@ def lagrangian(run: Run) -> CompactNetwork:
     config, epochs = run.config, run.config.epochs[0]
     run.teacher()
     net = run.network(HardConcrete)
-    iterations, start = run.iterations(epochs), Multiplier(config.lambda_ or START.value)
+    iterations, start = run.iterations(epochs), config.lambda_ or 0.0
     penalty = Lagrangian(net, run.cost, run.budget, iterations, config.schedule, start)
     return finish(run, run.fit("prune", net, epochs, penalty=penalty))
 
@@ -34,8 +32,8 @@ class Lagrangian:
     """lambda g,   g = (L_S - b) / V_F,   while b falls from V_F to B (Eq. 7).
 
     First lambda answers to the error of what counts, e = (V - b) / V_F; then weights and gates
-    descend on what is differentiable.   target: B.   memory: the multiplier after the last
-    iteration; a run that goes on puts back what it was.
+    descend on what is differentiable.   target: B.   start: lambda at first.
+    memory: the multiplier now; a run that goes on puts back what it was.
     """
 
     model: ResidualNetwork
@@ -43,10 +41,10 @@ class Lagrangian:
     target: int
     iterations: int
     schedule: str = "sigmoid"
-    memory: Multiplier = START
+    start: float = 0.0
 
     def __post_init__(self):
-        self.full = self.cost.full(self.model)
+        self.full, self.memory = self.cost.full(self.model), Multiplier(self.start)
         self.gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
 
     def __call__(self, iteration: int) -> Penalty:

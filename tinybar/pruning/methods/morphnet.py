@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import reduce
-from operator import add
 
 from ... import autograd as ag
-from ...autograd import Tensor
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..cost import Cost
 from ..narrowing import groups, one_channel_each
@@ -15,7 +13,6 @@ from .recipe import Penalty, Run, method
 
 PRESSURE = 1.0  # default of lambda V_F
 THRESHOLD = 0.03  # |gamma| above which a channel counts
-TRAVEL = 4.0  # how far gamma can move in the stage, from 1
 
 
 @method("morphnet", "widths from sparse scales of batch norm", one_channel_each)
@@ -25,7 +22,6 @@ def morphnet(run: Run) -> CompactNetwork:
     Supp. 3.1. A width is at least 1: MorphNet may remove a layer.
     """
     epochs, fast, slow = run.config.epochs
-    run.teacher()
     net = run.network()
     penalty = PricedScales(net, run.cost, run.config.lambda_)
     net = run.fit("sparsify", net, epochs, penalty=penalty)
@@ -41,14 +37,14 @@ class PricedScales:
     weight: lambda, or None for PRESSURE / V_F.   moved: what needs a learning rate of its own.
     """
 
-    travel = TRAVEL
+    travel = 4.0  # how far gamma can move in the stage, from 1
 
     def __init__(self, model: ResidualNetwork, cost: Cost, weight: float | None = None):
         self.model, self.cost, self.groups = model, cost, groups(model)
         self.weight = PRESSURE / cost.full(model) if weight is None else weight
         self.moved = [bn.gamma for group in self.groups for bn in group.norms]
 
-    def scales(self) -> list[Tensor]:
+    def scales(self) -> list[ag.Tensor]:
         """|gamma|: (C,) of every group."""
         of_norms = [[ag.maximum(bn.gamma, -bn.gamma) for bn in g.norms] for g in self.groups]
         return [reduce(ag.maximum, scales) for scales in of_norms]
@@ -59,7 +55,7 @@ class PricedScales:
 
     def __call__(self, iteration: int) -> Penalty:
         """At any iteration."""
-        widths, of = self.widths(), (self.model, self.cost)
-        prices_now = prices(*of, widths)
-        terms = [ag.sum(s) * price for s, price in zip(self.scales(), prices_now, strict=True)]
-        return Penalty(reduce(add, terms) * self.weight, cost_of(*of, widths), None, self.weight)
+        widths = self.widths()
+        priced = zip(self.scales(), prices(self.model, self.cost, widths), strict=True)
+        loss = sum(ag.sum(scale) * price for scale, price in priced) * self.weight
+        return Penalty(loss, cost_of(self.model, self.cost, widths), f=self.weight)
