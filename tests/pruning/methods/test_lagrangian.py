@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 from properties.networks import gated
-from train.toy import TINY, metrics_of, run_toy
+from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, without_times
 
 from tinybar import pruning
 from tinybar.pruning import COSTS, budget
 from tinybar.pruning.methods.lagrangian import INTEGRAL, Lagrangian
+from tinybar.train.run import Run
 
 VOLUME = COSTS["volume"]
 
@@ -64,3 +65,30 @@ def test_a_run_keeps_its_budget_and_records_the_multiplier(tmp_path):
     first = next(line for line in lines if line["stage"] == "prune")
     assert first["f"] >= 5 / 3  # the mean of three iterations: --lambda is where it starts
     assert first["b"] > lines[3]["b"] == pytest.approx(facts["budget"])
+
+
+class Killed(BaseException):
+    """Nothing is saved when it is raised."""
+
+
+def test_killed_in_the_middle_of_its_stage_it_goes_on_from_the_last_checkpoint(
+    tmp_path, monkeypatch
+):
+    """That of the epoch before: two steps are made again, from the multiplier of then."""
+    config = dataclasses.replace(TINY, method="lagrangian")
+    whole, _ = run_toy(tmp_path / "whole", config)
+    after_step, made = Run._after_step, []
+
+    def step(run, stage, progress):
+        made.append(stage.name)
+        after_step(run, stage, progress)
+        if made.count("prune") == 5:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_after_step", step)
+        with pytest.raises(Killed):
+            run_toy(tmp_path / "run", config)
+    folder, _ = resume_toy(tmp_path / "run")
+    assert pruned_of(folder) == pruned_of(whole)
+    assert without_times(folder) == without_times(whole)

@@ -17,12 +17,11 @@ THRESHOLD = 0.03  # |gamma| above which a channel counts
 
 @method("morphnet", "widths from sparse scales of batch norm", one_channel_each)
 def morphnet(run: Run) -> CompactNetwork:
-    """Train under a price on |gamma|, count, scale all widths to the budget, train anew.
+    """Count the scales that a price leaves, fit the widths to the budget, train anew (Supp. 3.1).
 
-    Supp. 3.1. A width is at least 1: MorphNet may remove a layer.
+    A width is at least 1, where MorphNet may remove a layer.
     """
-    epochs, fast, slow = run.config.epochs
-    net = run.network()
+    (epochs, fast, slow), net = run.config.epochs, run.network()
     penalty = PricedScales(net, run.cost, run.config.lambda_)
     net = run.fit("sparsify", net, epochs, penalty=penalty)
     small = with_widths(net, fitted(net, run.cost, penalty.widths(), run.budget))
