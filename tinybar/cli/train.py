@@ -30,11 +30,14 @@ from .options import ConfigCommand, Flag, device_option, threads_option
     help="Train the full network, and stop; --resume DIR without it goes on to prune.",
 )
 @click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
+@click.option("--tensorboard", cls=Flag, is_flag=True,
+              help="Write event files for TensorBoard, too, in the run's folder.")  # fmt: skip
 @click.option("--detect-anomaly", cls=Flag, is_flag=True,
               help="Name the operation that first gives NaN or infinity; slower.")  # fmt: skip
 @device_option
 @threads_option
-def command(preset, out, resume, teacher_only, memory, detect_anomaly, device, **options):
+def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anomaly, device,
+            **options):  # fmt: skip
     """Train a network and prune it to a budget at the same time.
 
     First the full network, the teacher, is trained. Then a network of the same architecture, with
@@ -54,15 +57,19 @@ def command(preset, out, resume, teacher_only, memory, detect_anomaly, device, *
     from .. import autograd as ag
     from ..autograd.conv import use_algorithm
     from ..report.tables import peak_memory, result_tables
+    from ..report.tensorboard import EventFiles, check_installed
     from ..report.terminal import Display, plain_console
     from ..runtime.arrays import device_name, use_device, use_precision
     from ..train.config import configure
     from ..train.folder import RunFolder, free_folder
+    from ..train.listeners import Listeners
     from ..train.result import finish
     from ..train.run import check
     from ..train.run import train as run
 
     given = {name: value for name, value in options.items() if value is not None}
+    if tensorboard:
+        check_installed()
     with ExitStack() as stack:
         if detect_anomaly:
             stack.enter_context(ag.detect_anomaly())
@@ -96,13 +103,17 @@ def command(preset, out, resume, teacher_only, memory, detect_anomaly, device, *
             soft_wrap=True,
         )
         console.print(f"training images are {dataset.augmentation.describe()}")
+        events = [stack.enter_context(EventFiles(folder, config))] if tensorboard else []
         with Display(console, config.metric, plan.epochs) as display:
-            facts = run(config, dataset, folder, display, plan.budget, teacher_only)
+            listen = Listeners(display, *events)
+            facts = run(config, dataset, folder, listen, plan.budget, teacher_only)
         if teacher_only:
             accuracy = f"test accuracy {100 * facts['accuracy_teacher']:.2f} %"
             console.print(f"{accuracy}; the teacher is {folder.teacher}", soft_wrap=True)
             return
         outcome = finish(config, dataset, folder, facts)
+        for listener in events:
+            listener.finish(outcome)
     console.print(result_tables(outcome, facts["channels"]))
     if memory:
         console.print(peak_memory(outcome))

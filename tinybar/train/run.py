@@ -30,6 +30,7 @@ from .data_loss import DataLoss, Distillation, cross_entropy
 from .errors import TrainingError
 from .folder import Checkpoint, RunFolder
 from .images import Images
+from .listeners import Listener, Listeners
 from .loop import (
     Progress,
     Stage,
@@ -41,11 +42,6 @@ from .loop import (
     train_epoch,
 )
 from .models import save_model
-
-# Called with the record of every epoch. If it has a method `step`, that is called when an epoch
-# begins and after every step, and if it has a method `warn`, that with each warning; the display is
-# one.
-Listener = Callable[[dict], None]
 
 
 class Plan(NamedTuple):
@@ -151,7 +147,7 @@ class Run:
 
     def __post_init__(self):
         self._save_at = self._next_save()
-        self._tell = getattr(self.listen, "step", lambda *_: None)
+        self.listen = Listeners(self.listen)
 
     def warn(self, *lines: str | None) -> None:
         """Say each line now, and at the end; None is nothing, and what was said is not repeated."""
@@ -159,7 +155,7 @@ class Run:
         for line in filter(None, lines):
             if line not in said:
                 said.append(line)
-                getattr(self.listen, "warn", lambda line: None)(line)
+                self.listen.warn(line)
 
     def warn_of_accuracy(self, who: str, accuracy: float) -> None:
         """Say so if it is at chance."""
@@ -240,7 +236,7 @@ class Run:
             arrays, streams = ended
             net.load_state_dict(arrays)
             random.restore_streams(streams)
-            self._tell(name, epochs, epochs, 1, 1, 0)
+            self.listen.step(name, epochs, epochs, 1, 1, 0)
             return
         config, rate = self.config, reduced_for_last(slow, epochs, self.config.lr)
         optimizer = optimizer_of(net, config, self.iterations(epochs), penalty)
@@ -280,7 +276,7 @@ class Run:
     def _tell_step(self, stage: Stage, progress: Progress) -> None:
         steps = batches_per_epoch(self.images, self.config.batch_size)
         images = min(self.config.batch_size, len(self.images.train)) if progress.done else 0
-        self._tell(stage.name, progress.epoch + 1, stage.epochs, progress.done, steps, images)
+        self.listen.step(stage.name, progress.epoch + 1, stage.epochs, progress.done, steps, images)
 
     def _save(self, stage: Stage, progress: Progress) -> None:
         check_finite(stage, progress)
