@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -43,6 +44,13 @@ def _one_thread() -> None:
 def origin() -> str:
     """Date, version and processor, for the head of a page."""
     return f"{date.today()}, tinybar {__version__}, {arrays.device_name()}"
+
+
+def commit() -> str:
+    """The commit that ran, for the head of a page."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    done = subprocess.run(command, cwd=RESULTS.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def kernels() -> str:

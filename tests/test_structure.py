@@ -160,7 +160,7 @@ print(*sorted(new - set(sys.stdlib_module_names) - {"tinybar", "numpy"}))
     assert done.stdout.split() == []
 
 
-PEERS = {"torch", "torchvision", "tinygrad", "autograd"}  # benchmarks/ compares with these
+PEERS = {"torch", "torchvision", "torch_pruning", "tinygrad", "autograd"}  # of benchmarks/
 
 
 def test_no_peer_is_imported():

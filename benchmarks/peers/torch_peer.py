@@ -26,15 +26,24 @@ def versions() -> dict[str, str]:
 def network(case: Case) -> nn.Module:
     """The case's network, with tinybar's initial weights, channels_last."""
     source = case.build()
-    channels = case.image_shape[2]
     if case.network == SMALL:
-        model = SmallNet(channels, case.classes)
-    elif isinstance(source, ours.WideResNet):
-        model = WideResNet(source.depth, source.width, channels, case.classes, case.gated)
+        model = SmallNet(case.image_shape[2], case.classes)
+        load(model, source.state_dict())
     else:
-        model = ResNet(source, case.gated)
-    load(model, source.state_dict())
+        model = twin(source)
     return model.to(memory_format=torch.channels_last)
+
+
+def twin(source: ours.ResidualNetwork) -> nn.Module:
+    """tinybar's network in PyTorch, with the same parameters and buffers."""
+    is_gated = source.stem_gate is not None
+    if isinstance(source, ours.WideResNet):
+        shape = source.depth, source.width, source.image_shape[2], source.num_classes
+        model = WideResNet(*shape, is_gated)
+    else:
+        model = ResNet(source, is_gated)
+    load(model, source.state_dict())
+    return model
 
 
 def load(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
