@@ -72,7 +72,7 @@ BAD_OPTIONS = [
     (["--model", "wrn-11-1"], "depth 6n + 4"),
     (["--model", "resnet50", "--skip-closed"], "--skip-closed is for wide residual networks"),
     (["--data", "nope"], "unknown dataset 'nope'"),
-    (["--method", "magic"], "--method 'magic' is unknown: use one of bar, id, magnitude"),
+    (["--method", "magic"], "--method 'magic' is unknown: use one of bar, ib, id, l0"),
     (["--device", "quantum"], "unknown device 'quantum'"),
     (["--budget", "much"], "use a factor"),
     (["--budget", "83"], "cannot be pruned below 84"),  # 64 + 16 + 4: stem and shortcuts
