@@ -16,7 +16,7 @@ from .. import __version__, keep_freed_memory
 from ..report.text import outputs, shown
 from ..runtime import signals
 from ..runtime.environment import is_on
-from . import audit, bench, eval, info, sweep, train
+from . import audit, bench, eval, info, report, sweep, train
 from .options import INTERRUPTED
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -43,7 +43,7 @@ def cli():
     """
 
 
-for _module in (train, sweep, eval, info, audit, bench):
+for _module in (train, sweep, report, eval, info, audit, bench):
     cli.add_command(_module.command)
 
 

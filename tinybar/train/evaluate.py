@@ -43,6 +43,23 @@ def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path | None 
         tested = config.dataset(data_dir)
     else:
         tested = data.load_test(_name(name, about), model.image_shape, data_dir)
+    images, labels = as_read_by(model, about, tested)
+    return {
+        "dataset": tested.name,
+        "images": len(labels),
+        "accuracy": accuracy(model, images, labels),
+        "volume": pruning.volume(model),
+        "flops": pruning.flops(model),
+        "params": nn.count_parameters(model),
+        "notes": list(tested.notes),
+    }
+
+
+def as_read_by(model: Module, about: dict, tested) -> tuple[data.Normalised, np.ndarray]:
+    """The test images of a data set as the network reads them, and their labels as it has them.
+
+    about: what the network's file says of its data. ValueError for a data set that does not fit.
+    """
     shape, known = tested.test.images.shape[1:], about["classes"]
     if shape != model.image_shape:
         raise ValueError(
@@ -56,15 +73,7 @@ def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path | None 
     labels = np.array([known.index(name) for name in tested.classes])[tested.test.labels]
     # With the statistics of the training images then, which may have changed since.
     images = data.Normalised(tested.test.images, about["mean"], about["std"], tested.scale)
-    return {
-        "dataset": tested.name,
-        "images": len(labels),
-        "accuracy": accuracy(model, images, labels),
-        "volume": pruning.volume(model),
-        "flops": pruning.flops(model),
-        "params": nn.count_parameters(model),
-        "notes": list(tested.notes),
-    }
+    return images, labels
 
 
 def _name(name: str | None, about: dict) -> str:

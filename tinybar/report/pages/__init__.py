@@ -1,0 +1,1 @@
+"""The pages of `tinybar report`: one HTML file each, with figures, tables and nothing to load."""

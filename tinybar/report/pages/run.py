@@ -1,0 +1,163 @@
+"""The page of a run: what was asked, what happened, what came out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from ...nn import CompactNetwork
+from ...runtime.files import FileError, reading
+from ...train.config import Config, configure
+from ...train.folder import RunFolder
+from ...train.models import load_model
+from ...train.options import flag_of, options_of
+from .connectivity import matrix_figure
+from .html import render
+from .judged import Judged, judge
+from .run_figures import calibration_figure, channels_figure, over_epochs, stages_of
+from .statistics import calibration_error
+
+# fmt: off
+NUMBERS = (
+    "budget", "cost", "volume_full", "volume", "volume_regular", "volume_factor", "flops_full",
+    "flops", "flops_regular", "params_full", "params", "accuracy_teacher", "accuracy_hard",
+    "accuracy", "seconds", "dropped", "reopened", "latency_full_ms", "latency_ms",
+)
+NAMES = "method", "model", "dataset", "metric", "device"
+RECORD = "cost", "loss_data", "loss_penalty", "f", "accuracy_train"
+# fmt: on
+
+
+def run_page(path: Path, with_images: bool = True) -> str:
+    """The page of the run in a folder. with_images: judge the pruned network on the test images.
+
+    Raises ValueError for a folder without a finished run, FileError for a damaged file in it.
+    """
+    folder = RunFolder.open(path)
+    config, result = folder.load_config(), load_result(folder)
+    records = load_metrics(folder.metrics)
+    network, about = load_model(folder.pruned)
+    if not isinstance(network, CompactNetwork):
+        raise FileError(f"{folder.pruned} holds no pruned network")
+    channels = result.get("channels")
+    judged, why_not = _judged(config, network, about) if with_images else (None, "--no-test")
+    return render(
+        "run.html",
+        title=f"{result['method']} on {result['dataset']}: {result['volume_factor']:.1f} times "
+        f"fewer neurons",
+        config=config,
+        options=config.as_table(),
+        result=result,
+        kept=result["cost"] <= result["budget"],
+        rows=comparison(result),
+        stages=stages_of(records),
+        over_epochs=over_epochs(records, result),
+        channels=channels,
+        channels_figure=channels_figure(channels) if channels else None,
+        removed=removed_blocks(channels) if channels else None,
+        matrix=matrix_figure(network.layout, block_names(network.layout, channels)),
+        judged=judged,
+        why_not=why_not,
+        calibration=calibration_figure(judged.bins) if judged else None,
+        ece=calibration_error(judged.bins) if judged else None,
+        command=command_of(config),
+    )
+
+
+def load_result(folder: RunFolder) -> dict:
+    """The content of result.json. ValueError if the run is not finished, FileError if damaged."""
+    if not folder.result.exists():
+        raise ValueError(
+            f"the run in {folder.path} is not finished: tinybar train --resume {folder.path}"
+        )
+    with reading(folder.result):
+        result = json.loads(folder.result.read_text("utf-8"))
+        for name in (*NUMBERS, *NAMES):
+            kinds = (int, float) if name in NUMBERS else str
+            if not isinstance(result[name], kinds):
+                raise FileError(f"{folder.result} is damaged: {name} is {result[name]!r:.60}")
+        for name, left, before, area in result.get("channels", []):
+            if not isinstance(name, str) or not 0 <= left <= before or area < 1:
+                raise FileError(f"{folder.result} is damaged: channels of {name!r:.60}")
+        result["warnings"] = [str(line) for line in result.get("warnings", [])]
+    return result
+
+
+def load_metrics(path: Path) -> list[dict]:
+    """The lines of metrics.jsonl; at least one. FileError where it is missing or damaged."""
+    with reading(path):
+        records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        for record in records:
+            if not isinstance(record["stage"], str):
+                raise FileError(f"{path} is damaged: a stage is {record['stage']!r:.60}")
+            for name in RECORD:
+                if not isinstance(record[name], (int, float, type(None))):
+                    raise FileError(f"{path} is damaged: {name} is {record[name]!r:.60}")
+    if not records:
+        raise FileError(f"{path} is empty")
+    return records
+
+
+def _judged(config: Config, network: CompactNetwork, about: dict) -> tuple[Judged | None, str]:
+    """What the network says of the test images, or why it cannot be asked."""
+    try:
+        return judge(network, about, config.dataset()), ""
+    except (ValueError, OSError) as error:
+        return None, str(error)
+
+
+def comparison(result: dict) -> list[tuple[str, float, float, str]]:
+    """(quantity, of the full network, of the pruned one, change)."""
+    keys = {
+        "volume (neurons)": "volume", "FLOPs of an image": "flops", "parameters": "params",
+        f"latency (ms, batch size {result.get('latency_batch', '?')})": "latency_ms",
+    }  # fmt: skip
+    rows = []
+    for name, key in keys.items():
+        full = result["latency_full_ms" if key == "latency_ms" else f"{key}_full"]
+        factor = f"{full / result[key]:.2f} times less" if result[key] else ""
+        rows.append((name, full, result[key], factor))
+    return rows
+
+
+def removed_blocks(channels: list) -> list[str]:
+    """The blocks whose last convolution has no channel left. channels: of result.json."""
+    left = {name.rpartition(".")[0]: n for name, n, _, _ in channels if ".shortcut" not in name}
+    return [block.removeprefix("blocks.") for block, n in left.items() if block and not n]
+
+
+def block_names(layout: dict, channels: list | None) -> list[str]:
+    """The places of the compact network's blocks in the full one, if result.json tells.
+
+    A block that lost its path is left where it has a shortcut.
+    """
+    n, channels = len(layout["blocks"]), channels or []
+    parts = [name.split(".") for name, *_ in channels if name.startswith("blocks.")]
+    shortcuts = {part[1] for part in parts if part[2] == "shortcut"}
+    removed = set(removed_blocks(channels)) - shortcuts
+    kept = [k for k in dict.fromkeys(part[1] for part in parts) if k not in removed]
+    if len(kept) == n:
+        return [f"block {k}" for k in kept]
+    return [f"block {k + 1} of {n}" for k in range(n)]
+
+
+def command_of(config: Config) -> str:
+    """A command that begins a run with these options."""
+    base = configure({"data": config.data})
+    given = {"data": config.data} | {
+        o.field: getattr(config, o.field)
+        for o in options_of(Config)
+        if getattr(config, o.field) != getattr(base, o.field)
+    }
+    words = ["tinybar", "train"]
+    for option in options_of(Config):
+        value = given.get(option.field)
+        if option.field not in given:
+            continue
+        if isinstance(value, bool):
+            words.append(flag_of(option.key if value else f"no_{option.key}"))
+        elif value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [flag_of(option.key), *map(str, values)]
+    return shlex.join(words)

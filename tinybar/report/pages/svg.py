@@ -1,0 +1,107 @@
+"""Figures as SVG inside a page: their text and colours follow the page, light or dark.
+
+matplotlib draws with the colours of the light theme. Each of them becomes a CSS variable, to which
+the page gives a value for each theme.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Callable
+
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from ..text import shown
+
+# name: (on a light page, on a dark page). The colours of Okabe and Ito can be told apart by the
+# colour-blind; yellow is darker on white, and what is dark is lighter on black.
+COLOURS = {
+    "ink": ("#1b1f24", "#e6e9ed"),
+    "faint": ("#8a9199", "#7d858e"),
+    "grid": ("#dfe3e8", "#333a42"),
+    "blue": ("#0072b2", "#3f9fe0"),
+    "sky": ("#56b4e9", "#a5dcff"),
+    "green": ("#009e73", "#1fbf92"),
+    "orange": ("#e69f00", "#f0b030"),
+    "vermillion": ("#d55e00", "#f07a2a"),
+    "purple": ("#cc79a7", "#e09bc2"),
+    "yellow": ("#b3a200", "#f0e442"),
+}
+INK, FAINT, GRID, BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE, YELLOW = (
+    light for light, _ in COLOURS.values()
+)
+WIDTH = 5.2  # inches: on a phone the text is still 10 pixels high
+
+STYLE = {
+    "svg.fonttype": "none", "svg.hashsalt": "tinybar", "text.parse_math": False,
+    "axes.formatter.use_mathtext": False, "font.size": 9, "font.family": "DejaVu Sans",
+    "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "axes.edgecolor": FAINT,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.titlesize": 9, "axes.titlelocation": "left", "axes.grid": True, "grid.color": GRID,
+    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.spines.top": False,
+    "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8,
+    "lines.linewidth": 1.6, "axes.unicode_minus": True,
+}  # fmt: skip
+
+
+def drawn(
+    what: str, plot: Callable[[Figure], None], width: float = WIDTH, height: float = 3.4
+) -> Markup:
+    """The figure that `plot` draws. what: it shows, in words, for who cannot see it. In inches."""
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts have it
+        figure = Figure(figsize=(width, height), layout="constrained")
+        plot(figure)
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    return Markup(_inline(file.getvalue(), what, width))
+
+
+def _inline(text: str, what: str, width: float) -> str:
+    """The SVG element alone, in the page's colours and font, with identifiers of its own."""
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    for name, (light, _) in COLOURS.items():
+        text = text.replace(light, f"var(--{name})")
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
+    own = f"f{hashlib.sha256((what + text).encode()).hexdigest()[:8]}-"
+    text = re.sub(r'(?<= )(id="|xlink:href="#|clip-path="url\(#)', rf"\g<1>{own}", text)
+    return text.replace(
+        "<svg ", f'<svg role="img" aria-label="{escape(what)}" style="max-width: {width}in" ', 1
+    )
+
+
+def label(text: object) -> str:
+    """A name from a user as text of a figure."""
+    return shown(str(text))
+
+
+def log2_axis(axis, unit: str = "x") -> None:
+    """Make the axis logarithmic to the base 2, with labels such as 16x."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(2))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}{unit}"))
+    axis.minorticks_off()
+
+
+def short(number: float) -> str:
+    """A count for the label of an axis: 12k, 1.5M, 3G."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"
+
+
+SHORT = FuncFormatter(lambda x, _: short(x))
+
+
+def legend_below(figure: Figure, axes, columns: int = 3) -> None:
+    """The legend of the axes, outside the plot."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
