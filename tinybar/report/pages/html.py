@@ -49,6 +49,7 @@ def _environment() -> Environment:
         "points": points,
         "spread": spread_text,
         "difference": difference_text,
+        "digits": digits,
     }
     return environment
 
@@ -71,3 +72,11 @@ def difference_text(c: Comparison | None) -> str:
         return ""
     text = f"{c.mean:+.3f}".replace("-", "−")
     return f"{text} ± {c.sd:.3f} (p = {c.p:.2g})" if c.n > 1 else text
+
+
+def digits(text: str) -> str:
+    """A number with at most four digits after the point; another text as it is."""
+    try:
+        return f"{float(text):.4f}" if "." in text and len(text) > 6 else text
+    except ValueError:
+        return text

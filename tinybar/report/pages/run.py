@@ -77,11 +77,18 @@ def load_result(folder: RunFolder) -> dict:
             kinds = (int, float) if name in NUMBERS else str
             if not isinstance(result[name], kinds):
                 raise FileError(f"{folder.result} is damaged: {name} is {result[name]!r:.60}")
-        for name, left, before, area in result.get("channels", []):
-            if not isinstance(name, str) or not 0 <= left <= before or area < 1:
-                raise FileError(f"{folder.result} is damaged: channels of {name!r:.60}")
+        check_channels(result, folder.result)
         result["warnings"] = [str(line) for line in result.get("warnings", [])]
     return result
+
+
+def check_channels(result: dict, path: Path) -> list | None:
+    """The channels of each convolution, if the result in the file tells. FileError if damaged."""
+    channels = result.get("channels")
+    for name, left, before, area in channels or ():
+        if not isinstance(name, str) or not 0 <= left <= before or area < 1:
+            raise FileError(f"{path} is damaged: channels of {name!r:.60}")
+    return channels
 
 
 def load_metrics(path: Path) -> list[dict]:

@@ -1,0 +1,197 @@
+"""What the runs support, in sentences that are made from the numbers.
+
+A difference is called one only as far as the test over seeds goes: "above" at p <= 0.05, "ahead in
+every seed" where few seeds can show no more, and else "not told apart".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .comparison import (
+    Effect,
+    Series,
+    Setting,
+    at_equal_budget,
+    at_equal_flops,
+    drops,
+    effects,
+)
+from .statistics import Comparison, paired
+
+
+def statements(setting: Setting) -> list[tuple[str, list[str]]]:
+    """(question, answers) of each question of the paper."""
+    equal, flops = at_equal_budget(setting), at_equal_flops(setting)
+    varied = effects(setting)
+    found = [
+        ("BAR and the others at equal budgets", against(setting, equal)),
+        ("BAR and the others at equal FLOPs", against_at_flops(setting, flops)),
+        ("Severe pruning", severe(setting)),
+        ("Barrier or Lagrangian", barrier_or_multiplier(setting, equal)),
+        ("Distillation, the schedule, and other options", options(varied)),
+        ("The unpruned network", against_full(setting)),
+        ("How far this goes", limits(setting, [*equal.values(), *flops.values(), *(
+            c for effect in varied for c in effect.at.values())])),
+    ]  # fmt: skip
+    return [(question, answers) for question, answers in found if answers]
+
+
+def verdict(c: Comparison) -> str:
+    """What may be said of it."""
+    ahead = c.mean > 0
+    if c.is_decided:
+        return "above" if ahead else "below"
+    if c.is_consistent:
+        return "ahead in every seed of" if ahead else "behind in every seed of"
+    if c.n == 1 and c.mean:
+        return "ahead, in one seed, of" if ahead else "behind, in one seed,"
+    return "not told apart from"
+
+
+def figures(c: Comparison) -> str:
+    """+0.012 ± 0.004, 5 seeds, p = 0.062."""
+    mean = f"{c.mean:+.3f}".replace("-", "−")
+    return f"{mean} ± {c.sd:.3f}, {c.n} seeds, p = {c.p:.2g}" if c.n > 1 else f"{mean}, one seed"
+
+
+def sentence(start: str, found: Mapping[str, Comparison]) -> str:
+    """The comparisons with names, by verdict, as one sentence."""
+    parts: dict[str, list[str]] = {}
+    for name, c in sorted(found.items(), key=lambda item: -item[1].mean):
+        parts.setdefault(verdict(c), []).append(f"{name} ({figures(c)})")
+    return f"{start} " + "; ".join(f"{k} {', '.join(v)}" for k, v in parts.items()) + "."
+
+
+def _at(found: dict[tuple[Series, float], Comparison], factor: float) -> dict[str, Comparison]:
+    return {series.name: c for (series, f), c in found.items() if f == factor}
+
+
+def against(setting: Setting, found: dict) -> list[str]:
+    """At each budget."""
+    if setting.ours is None:
+        return ["No run is of BAR: there is nothing to compare the others with."]
+    here = [(f, _at(found, f)) for f in setting.factors]
+    return [sentence(f"At {f:g}x, {setting.ours.name} is", at) for f, at in here if at] or [
+        "BAR and another method share no seed at any budget."
+    ]
+
+
+def against_at_flops(setting: Setting, found: dict) -> list[str]:
+    """At the FLOPs that ours has at each budget."""
+    answers = []
+    for factor in setting.factors if setting.ours else ():
+        here = _at(found, factor)
+        group = setting.groups.get((setting.ours, factor))
+        if group is None:
+            continue
+        times = f"{group.spread('flop_factor').mean:.3g}"
+        missing = [s.name for s in setting.rivals if s.name not in here]
+        start = f"With {times} times fewer FLOPs ({setting.ours.name} at {factor:g}x), it is"
+        text = [sentence(start, here)] if here else []
+        if missing and here:
+            text.append(f"No runs of {', '.join(missing)} lie on both sides of that factor.")
+        answers += [" ".join(text)] if text else []
+    if setting.rivals and setting.ours and not answers:
+        answers = ["No other method has runs on both sides of BAR's FLOPs with the same seed."]
+    return answers
+
+
+def severe(setting: Setting) -> list[str]:
+    """How much the last step to the smallest budget costs."""
+    steps: dict[tuple[float, float], list[tuple[float, str]]] = {}
+    for series, (before, last, c) in drops(setting).items():
+        steps.setdefault((before, last), []).append((c.mean, f"{series.name} ({figures(c)})"))
+    return [
+        f"From {before:g}x to {last:g}x the accuracy changes, largest loss first: "
+        f"{', '.join(text for _, text in sorted(changes))}."
+        for (before, last), changes in steps.items()
+    ]
+
+
+def barrier_or_multiplier(setting: Setting, equal: dict) -> list[str]:
+    """What the budget's enforcement had to close, where both were run."""
+    both = [s for s in (setting.ours, *setting.rivals) if s and s.method in ("bar", "lagrangian")]
+    if len(both) < 2:
+        return []
+    answers = []
+    lagrangian = both[1]
+    here = {f"{f:g}x": c for (s, f), c in equal.items() if s == lagrangian}
+    if here:
+        told = ", ".join(f"{f} {verdict(c)} it ({figures(c)})" for f, c in here.items())
+        answers.append(f"BAR beside the Lagrangian: at {told}.")
+    for factor in setting.factors:
+        closed = {
+            s.name: group.spread("dropped")
+            for s in both
+            if (group := setting.groups.get((s, factor))) and group.spread("dropped")
+        }
+        if len(closed) == 2:
+            told = ", ".join(f"{s.mean:.1f} channels for {name}" for name, s in closed.items())
+            answers.append(f"At {factor:g}x hard pruning had to close {told} to keep the budget.")
+    return answers
+
+
+def options(varied: list[Effect]) -> list[str]:
+    """Of each option that was varied."""
+    told = [
+        f"{e.method} with {e.key} {e.value} instead of {e.usual}: "
+        + "; ".join(f"at {f:g}x {_change(c)} ({figures(c)})" for f, c in sorted(e.at.items()))
+        + "."
+        for e in varied
+    ]
+    missing = [key for key in ("distill", "schedule") if key not in {e.key for e in varied}]
+    if missing:
+        names = {"distill": "distillation", "schedule": "the schedule"}
+        told.append(
+            f"These runs do not vary {' or '.join(names[k] for k in missing)}: they say nothing "
+            "about it."
+        )
+    return told
+
+
+def _change(c: Comparison) -> str:
+    words = {"above": "better", "below": "worse", "not told apart from": "not told apart"}
+    return words.get(verdict(c), "better" if c.mean > 0 else "worse") + (
+        "" if c.is_decided or not c.is_consistent else " in every seed"
+    )
+
+
+def against_full(setting: Setting) -> list[str]:
+    """Ours beside its teacher."""
+    found = {}
+    for group in setting.groups_of(setting.ours) if setting.ours else ():
+        c = paired(group.of("accuracy"), group.of("accuracy_teacher"))
+        if c:
+            found[f"{group.factor:g}x"] = c
+    if not found:
+        return []
+    told = "; ".join(f"at {f} {verdict(c)} it ({figures(c)})" for f, c in found.items())
+    return [f"{setting.ours.name} beside the full network of the same seed: {told}."]
+
+
+def limits(setting: Setting, made: list[Comparison]) -> list[str]:
+    """What must not be read into all this."""
+    rows = setting.rows
+    over = [row for row in rows if row.values["cost"] > row.values["budget"]]
+    answers = [
+        f"{len(rows) - len(over)} of {len(rows)} runs keep their budget."
+        + (f" Over it: {', '.join(row.name for row in over)}." if over else ""),
+        f"All runs are of {setting.model} on {setting.dataset}; another network or other data may "
+        "behave otherwise.",
+    ]
+    tested = [c for c in made if c.n > 1]
+    if tested:
+        n = max(c.n for c in tested)
+        least = min(c.least for c in tested)
+        answers.append(
+            f"With {n} pairs the test can give no p below {least:.2g}."
+            + (" No difference here could reach 0.05: more seeds are needed." * (least > 0.05))
+        )
+    decided = [c for c in tested if c.is_decided]
+    if decided:
+        answers.append(
+            f"{len(decided)} of {len(tested)} comparisons have p ≤ 0.05; if there were no "
+            f"difference anywhere, about {len(tested) / 20:.1f} would."
+        )
+    return answers
