@@ -12,10 +12,11 @@ from .rows import Row
 from .statistics import Comparison, Spread, interpolated, paired, spread
 
 OURS = "bar"
+ORDER = (OURS, "lagrangian", "l0", "ib", "morphnet", "magnitude", "id", "vq", "random", "scratch")
 
 
 class Series(NamedTuple):
-    """A method, and the values of the other options that the runs vary."""
+    """A method, and the options that the runs vary whose values are not the usual ones."""
 
     method: str
     options: tuple[tuple[str, str], ...] = ()
@@ -51,7 +52,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Setting:
-    """All runs of a model on a data set. usual: the values that options have by default."""
+    """All runs of a model on a data set.
+
+    usual: of each option that the runs vary the default, else the first value.
+    """
 
     model: str
     dataset: str
@@ -60,9 +64,10 @@ class Setting:
 
     @property
     def series(self) -> list[Series]:
-        """In the order in which the rows have them; ours first."""
-        every = list(dict.fromkeys(series for series, _ in self.groups))
-        return sorted(every, key=lambda s: s.method != OURS)
+        """In the order of `ORDER`, then in that of the rows; with the usual options first."""
+        every = dict.fromkeys(series for series, _ in self.groups)
+        place = {name: k for k, name in enumerate(ORDER)}
+        return sorted(every, key=lambda s: (place.get(s.method, len(place)), len(s.options)))
 
     @property
     def factors(self) -> list[float]:
@@ -73,19 +78,15 @@ class Setting:
         """From the largest budget to the smallest."""
         return [self.groups[series, f] for f in self.factors if (series, f) in self.groups]
 
-    def is_usual(self, series: Series) -> bool:
-        """Whether all its options have their usual values."""
-        return all(self.usual[key] == value for key, value in series.options)
-
     @property
     def ours(self) -> Series | None:
         """BAR with the usual options, to which the others are compared."""
-        return next((s for s in self.series if s.method == OURS and self.is_usual(s)), None)
+        return Series(OURS) if Series(OURS) in self.series else None
 
     @property
     def rivals(self) -> list[Series]:
         """The other methods, with the usual options."""
-        return [s for s in self.series if s != self.ours and self.is_usual(s)]
+        return [s for s in self.series if s.method != OURS and not s.options]
 
     @property
     def rows(self) -> list[Row]:
@@ -109,7 +110,8 @@ def _setting(model: str, dataset: str, rows: list[Row]) -> Setting:
     usual = {k: defaults[k] if defaults.get(k) in vs else vs[0] for k, vs in varied.items()}
     groups: dict[tuple[Series, float], Group] = {}
     for row in rows:
-        series = Series(row.method, tuple((key, row.keys.get(key, "")) for key in varied))
+        options = ((key, row.keys.get(key, "")) for key in varied)
+        series = Series(row.method, tuple((k, v) for k, v in options if v != usual[k]))
         place = series, row.factor
         groups.setdefault(place, Group(*place, [])).rows.append(row)
     return Setting(model, dataset, groups, usual)
@@ -167,22 +169,24 @@ class Effect(NamedTuple):
 
 
 def effects(setting: Setting) -> list[Effect]:
-    """Of each option that the runs vary, all others having their usual values."""
+    """Of each option that the runs vary, all others having their usual values.
+
+    The metric is none of them: its budgets have another unit.
+    """
     found = []
     for series in setting.series:
-        changed = [(k, v) for k, v in series.options if v != setting.usual[k]]
-        if len(changed) != 1:
+        keys = [key for key, _ in series.options]
+        if len(keys) != 1 or keys == ["metric"]:
             continue
-        (key, value), usual = changed[0], setting.usual[changed[0][0]]
-        standard = Series(series.method, tuple((k, setting.usual[k]) for k, _ in series.options))
         at = {}
         for group in setting.groups_of(series):
-            other = setting.groups.get((standard, group.factor))
+            other = setting.groups.get((Series(series.method), group.factor))
             result = other and paired(group.of("accuracy"), other.of("accuracy"))
             if result:
                 at[group.factor] = result
         if at:
-            found.append(Effect(series.method, key, value, usual, at))
+            (key, value), *_ = series.options
+            found.append(Effect(series.method, key, value, setting.usual[key], at))
     return found
 
 

@@ -70,8 +70,12 @@ def difference_text(c: Comparison | None) -> str:
     """+0.012 ± 0.004 (p = 0.062)."""
     if c is None:
         return ""
-    text = f"{c.mean:+.3f}".replace("-", "−")
-    return f"{text} ± {c.sd:.3f} (p = {c.p:.2g})" if c.n > 1 else text
+    return f"{signed(c.mean)} ± {c.sd:.3f} (p = {c.p:.2g})" if c.n > 1 else signed(c.mean)
+
+
+def signed(x: float) -> str:
+    """A difference of accuracies with three digits: +0.012, −0.004, 0.000."""
+    return f"{x:+.3f}".replace("-", "−") if abs(x) >= 0.0005 else "0.000"
 
 
 def digits(text: str) -> str:

@@ -1,12 +1,12 @@
 """What the runs support, in sentences that are made from the numbers.
 
-A difference is called one only as far as the test over seeds goes: "above" at p <= 0.05, "ahead in
-every seed" where few seeds can show no more, and else "not told apart".
+A difference is called one only as far as the test over seeds goes: "above" at p <= 0.05, "ahead of"
+with "in every seed" where few seeds can show no more, and else "not told apart".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .comparison import (
     Effect,
@@ -17,6 +17,7 @@ from .comparison import (
     drops,
     effects,
 )
+from .html import signed
 from .statistics import Comparison, paired
 
 
@@ -37,30 +38,41 @@ def statements(setting: Setting) -> list[tuple[str, list[str]]]:
     return [(question, answers) for question, answers in found if answers]
 
 
-def verdict(c: Comparison) -> str:
-    """What may be said of it."""
-    ahead = c.mean > 0
+def verdict(c: Comparison) -> tuple[str, str]:
+    """What may be said of it: the words before the other's name, and those after it."""
     if c.is_decided:
-        return "above" if ahead else "below"
+        return "above" if c.mean > 0 else "below", ""
+    side = "ahead of" if c.mean > 0 else "behind"
     if c.is_consistent:
-        return "ahead in every seed of" if ahead else "behind in every seed of"
-    if c.n == 1 and c.mean:
-        return "ahead, in one seed, of" if ahead else "behind, in one seed,"
-    return "not told apart from"
+        return side, " in every seed"
+    return (side, " in one seed") if c.n == 1 and c.mean else ("not told apart from", "")
+
+
+def evidence(found: Sequence[Comparison]) -> str:
+    """5 seeds, p = 0.062; of several comparisons the range of both."""
+    n, p = ({getattr(c, name) for c in found} for name in ("n", "p"))
+    if n == {1}:
+        return "no test"
+    seeds = " to ".join(str(x) for x in sorted({min(n), max(n)}))
+    ps = " to ".join(dict.fromkeys(f"{x:.2g}" for x in (min(p), max(p))))
+    return f"{seeds} seeds, p = {ps}"
 
 
 def figures(c: Comparison) -> str:
-    """+0.012 ± 0.004, 5 seeds, p = 0.062."""
-    mean = f"{c.mean:+.3f}".replace("-", "−")
-    return f"{mean} ± {c.sd:.3f}, {c.n} seeds, p = {c.p:.2g}" if c.n > 1 else f"{mean}, one seed"
+    """+0.012 ± 0.004."""
+    return f"{signed(c.mean)} ± {c.sd:.3f}" if c.n > 1 else signed(c.mean)
 
 
 def sentence(start: str, found: Mapping[str, Comparison]) -> str:
     """The comparisons with names, by verdict, as one sentence."""
-    parts: dict[str, list[str]] = {}
+    parts: dict[tuple[str, str], list[str]] = {}
     for name, c in sorted(found.items(), key=lambda item: -item[1].mean):
-        parts.setdefault(verdict(c), []).append(f"{name} ({figures(c)})")
-    return f"{start} " + "; ".join(f"{k} {', '.join(v)}" for k, v in parts.items()) + "."
+        parts.setdefault(verdict(c), []).append(name)
+    told = []
+    for (before, after), names in parts.items():
+        each = ", ".join(f"{name} {figures(found[name])}" for name in names)
+        told.append(f"{before} {each}{after} ({evidence([found[name] for name in names])})")
+    return f"{start} {'; '.join(told)}."
 
 
 def _at(found: dict[tuple[Series, float], Comparison], factor: float) -> dict[str, Comparison]:
@@ -101,7 +113,9 @@ def severe(setting: Setting) -> list[str]:
     """How much the last step to the smallest budget costs."""
     steps: dict[tuple[float, float], list[tuple[float, str]]] = {}
     for series, (before, last, c) in drops(setting).items():
-        steps.setdefault((before, last), []).append((c.mean, f"{series.name} ({figures(c)})"))
+        steps.setdefault((before, last), []).append(
+            (c.mean, f"{series.name} ({figures(c)}, {evidence([c])})")
+        )
     return [
         f"From {before:g}x to {last:g}x the accuracy changes, largest loss first: "
         f"{', '.join(text for _, text in sorted(changes))}."
@@ -115,29 +129,26 @@ def barrier_or_multiplier(setting: Setting, equal: dict) -> list[str]:
     if len(both) < 2:
         return []
     answers = []
-    lagrangian = both[1]
-    here = {f"{f:g}x": c for (s, f), c in equal.items() if s == lagrangian}
-    if here:
-        told = ", ".join(f"{f} {verdict(c)} it ({figures(c)})" for f, c in here.items())
-        answers.append(f"BAR beside the Lagrangian: at {told}.")
+    here = {f: c for (s, f), c in equal.items() if s == both[1]}
+    answers += [f"BAR beside the Lagrangian: {_by_factor(here)}."] if here else []
+    closed = []
     for factor in setting.factors:
-        closed = {
-            s.name: group.spread("dropped")
-            for s in both
-            if (group := setting.groups.get((s, factor))) and group.spread("dropped")
-        }
-        if len(closed) == 2:
-            told = ", ".join(f"{s.mean:.1f} channels for {name}" for name, s in closed.items())
-            answers.append(f"At {factor:g}x hard pruning had to close {told} to keep the budget.")
+        here = [setting.groups.get((s, factor)) for s in both]
+        counts = [group and group.spread("dropped") for group in here]
+        if all(counts):
+            closed.append(f"at {factor:g}x {counts[0].mean:.1f} and {counts[1].mean:.1f}")
+    if closed:
+        answers.append(
+            "Channels that hard pruning had to close to keep the budget, on average, for "
+            f"{both[0].name} and {both[1].name}: {'; '.join(closed)}."
+        )
     return answers
 
 
 def options(varied: list[Effect]) -> list[str]:
     """Of each option that was varied."""
     told = [
-        f"{e.method} with {e.key} {e.value} instead of {e.usual}: "
-        + "; ".join(f"at {f:g}x {_change(c)} ({figures(c)})" for f, c in sorted(e.at.items()))
-        + "."
+        f"{e.method} with {e.key} {e.value} beside {e.key} {e.usual}: {_by_factor(e.at)}."
         for e in varied
     ]
     missing = [key for key in ("distill", "schedule") if key not in {e.key for e in varied}]
@@ -150,11 +161,13 @@ def options(varied: list[Effect]) -> list[str]:
     return told
 
 
-def _change(c: Comparison) -> str:
-    words = {"above": "better", "below": "worse", "not told apart from": "not told apart"}
-    return words.get(verdict(c), "better" if c.mean > 0 else "worse") + (
-        "" if c.is_decided or not c.is_consistent else " in every seed"
-    )
+def _by_factor(found: Mapping[float, Comparison]) -> str:
+    """The verdicts at each budget."""
+    told = []
+    for factor, c in sorted(found.items()):
+        before, after = verdict(c)
+        told.append(f"at {factor:g}x {before} it{after} ({figures(c)}, {evidence([c])})")
+    return "; ".join(told)
 
 
 def against_full(setting: Setting) -> list[str]:
@@ -163,20 +176,20 @@ def against_full(setting: Setting) -> list[str]:
     for group in setting.groups_of(setting.ours) if setting.ours else ():
         c = paired(group.of("accuracy"), group.of("accuracy_teacher"))
         if c:
-            found[f"{group.factor:g}x"] = c
+            found[group.factor] = c
     if not found:
         return []
-    told = "; ".join(f"at {f} {verdict(c)} it ({figures(c)})" for f, c in found.items())
-    return [f"{setting.ours.name} beside the full network of the same seed: {told}."]
+    return [f"{setting.ours.name} beside the full network of the same seed: {_by_factor(found)}."]
 
 
 def limits(setting: Setting, made: list[Comparison]) -> list[str]:
     """What must not be read into all this."""
     rows = setting.rows
-    over = [row for row in rows if row.values["cost"] > row.values["budget"]]
+    shares = {row.name: row.values["cost"] / row.values["budget"] - 1 for row in rows}
+    over = [f"{name} by {100 * share:.1f} %" for name, share in shares.items() if share > 0]
     answers = [
         f"{len(rows) - len(over)} of {len(rows)} runs keep their budget."
-        + (f" Over it: {', '.join(row.name for row in over)}." if over else ""),
+        + (f" Over it: {', '.join(over)}." if over else ""),
         f"All runs are of {setting.model} on {setting.dataset}; another network or other data may "
         "behave otherwise.",
     ]

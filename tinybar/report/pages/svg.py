@@ -32,8 +32,9 @@ COLOURS = {
     "vermillion": ("#d55e00", "#f07a2a"),
     "purple": ("#cc79a7", "#e09bc2"),
     "yellow": ("#b3a200", "#f0e442"),
+    "brown": ("#8a5a2b", "#c08a55"),
 }
-INK, FAINT, GRID, BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE, YELLOW = (
+INK, FAINT, GRID, BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE, YELLOW, BROWN = (
     light for light, _ in COLOURS.values()
 )
 WIDTH = 5.2  # inches: on a phone the text is still 10 pixels high

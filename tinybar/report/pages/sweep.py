@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import rows as table
-from .comparison import Group, Setting, at_equal_budget, at_equal_flops, effects, settings
+from .comparison import (
+    OURS,
+    Group,
+    Series,
+    Setting,
+    at_equal_budget,
+    at_equal_flops,
+    effects,
+    settings,
+)
 from .html import render
 from .paper import paper_points
 from .support import statements
@@ -28,12 +37,10 @@ def sweep_page(folders: Sequence[Path]) -> tuple[str, str]:
     found = settings(rows.finished)
     methods = list(dict.fromkeys(row.method for row in rows.finished))
     where = ", ".join(f"{s.model} on {s.dataset}" for s in found)
-    title = (
-        f"{', '.join(methods)}: {where}" if len(methods) < 3 else f"{len(methods)} methods: {where}"
-    )
+    who = ", ".join(methods) if len(methods) < 3 else f"{len(methods)} methods"
     text = render(
         "sweep.html",
-        title=title,
+        title=f"{who}: {where}",
         rows=rows,
         sections=[section(setting) for setting in found],
         columns=columns(rows.lines),
@@ -44,9 +51,8 @@ def sweep_page(folders: Sequence[Path]) -> tuple[str, str]:
 
 def section(setting: Setting) -> dict:
     """What the template shows of a setting."""
-    usual = [s for s in setting.series if setting.is_usual(s)] or setting.series
     paper = paper_points(setting.model, setting.dataset)
-    by_metric = [s for s in setting.series if s.method == "bar" and "metric" in dict(s.options)]
+    by_metric = [s for s in setting.series if s.method == OURS and _is_metric(s)]
     return {
         "setting": setting,
         "figure6": [accuracy_figure(setting, key, setting.series, paper) for key in AXES],
@@ -65,8 +71,12 @@ def section(setting: Setting) -> dict:
         "equal_flops": _by_rival(setting, at_equal_flops(setting)),
         "effects": effects(setting),
         "connectivity": connectivity(setting),
-        "usual": usual,
     }
+
+
+def _is_metric(series: Series) -> bool:
+    """Whether it differs from the usual one by its metric alone, if at all."""
+    return all(key == "metric" for key, _ in series.options)
 
 
 def _cell(group: Group | None):

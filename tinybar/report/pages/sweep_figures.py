@@ -35,7 +35,7 @@ STYLES = {
     "magnitude": Style(svg.SKY, "p"),
     "vq": Style(svg.YELLOW, "*"),
     "id": Style(svg.INK, "P"),
-    "scratch": Style(svg.FAINT, "h"),
+    "scratch": Style(svg.BROWN, "h"),
 }
 OTHERS = [Style(c, m) for m in "<>d8" for c in (svg.GREEN, svg.ORANGE, svg.BLUE, svg.PURPLE)]
 LINES = "-", "--", ":", "-."
