@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from ...sweep import table
 from ...train.config import Config
 from ...train.folder import RunFolder
 from ...train.options import options_of
-from .run import load_result
+from .results import load_result
 
 TEXTS = "method", "model", "dataset", "metric"
 # fmt: off
@@ -82,7 +83,7 @@ def load(folders: Sequence[Path]) -> Rows:
             source = path / "results.csv"
             found = table.load(source)
         for line in found:
-            folder = path if path in asked else path / "runs" / line["run"]
+            folder = path if path in asked else path / "runs" / Path(line["run"]).name
             if line.get("status") == "finished":
                 finished.append(_row(line, source, folder if folder.is_dir() else None))
             lines.append(line if len(folders) == 1 else line | {"source": str(path)})
@@ -114,7 +115,7 @@ def _row(line: dict[str, str], source: Path, folder: Path | None) -> Row:
     }
     keys = {key: value for key, value in keys.items() if key not in PLACE}
     setting = texts["model"], texts["dataset"]
-    factor = _factor(line, values, texts["metric"])
+    factor = _factor(line, values, texts["metric"], source)
     return Row(
         line["run"], texts["method"], setting, texts["metric"], factor, keys, values, line, folder
     )
@@ -138,14 +139,14 @@ def _number(line: dict[str, str], name: str, source: Path) -> float:
     return value
 
 
-def _factor(line: dict[str, str], values: dict[str, float], metric: str) -> float:
-    """As it was asked for, else the full cost over the budget, to three digits."""
+def _factor(line: dict[str, str], values: dict[str, float], metric: str, source: Path) -> float:
+    """As it was asked for, else the full cost over the budget, to three digits.
+
+    Of a metric whose full cost the result does not tell, the factor of the volume.
+    """
     asked = line.get("grid.budget", "")
-    if asked.endswith("x"):
-        try:
-            return float(asked[:-1])
-        except ValueError:
-            pass
-    full = values.get(f"{metric}_full") or float(line.get(f"{metric}_full", "nan"))
-    factor = full / values["budget"]
-    return float(f"{factor:.3g}") if math.isfinite(factor) else values["volume_factor"]
+    if re.fullmatch(r"\d+(\.\d+)?x", asked) and float(asked[:-1]) >= 1:
+        return float(asked[:-1])
+    if f"{metric}_full" not in line:
+        return values["volume_factor"]
+    return float(f"{_number(line, f'{metric}_full', source) / values['budget']:.3g}")

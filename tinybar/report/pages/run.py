@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
 from ...nn import CompactNetwork
-from ...runtime.files import FileError, reading
+from ...runtime.files import FileError
 from ...train.config import Config, configure
 from ...train.folder import RunFolder
 from ...train.models import load_model
@@ -15,18 +14,9 @@ from ...train.options import flag_of, options_of
 from .connectivity import matrix_figure
 from .html import render
 from .judged import Judged, judge
+from .results import load_metrics, load_result
 from .run_figures import calibration_figure, channels_figure, over_epochs, stages_of
 from .statistics import calibration_error
-
-# fmt: off
-NUMBERS = (
-    "budget", "cost", "volume_full", "volume", "volume_regular", "volume_factor", "flops_full",
-    "flops", "flops_regular", "params_full", "params", "accuracy_teacher", "accuracy_hard",
-    "accuracy", "seconds", "dropped", "reopened", "latency_full_ms", "latency_ms",
-)
-NAMES = "method", "model", "dataset", "metric", "device"
-RECORD = "cost", "loss_data", "loss_penalty", "f", "accuracy_train"
-# fmt: on
 
 
 def run_page(path: Path, with_images: bool = True) -> str:
@@ -63,47 +53,6 @@ def run_page(path: Path, with_images: bool = True) -> str:
         ece=calibration_error(judged.bins) if judged else None,
         command=command_of(config),
     )
-
-
-def load_result(folder: RunFolder) -> dict:
-    """The content of result.json. ValueError if the run is not finished, FileError if damaged."""
-    if not folder.result.exists():
-        raise ValueError(
-            f"the run in {folder.path} is not finished: tinybar train --resume {folder.path}"
-        )
-    with reading(folder.result):
-        result = json.loads(folder.result.read_text("utf-8"))
-        for name in (*NUMBERS, *NAMES):
-            kinds = (int, float) if name in NUMBERS else str
-            if not isinstance(result[name], kinds):
-                raise FileError(f"{folder.result} is damaged: {name} is {result[name]!r:.60}")
-        check_channels(result, folder.result)
-        result["warnings"] = [str(line) for line in result.get("warnings", [])]
-    return result
-
-
-def check_channels(result: dict, path: Path) -> list | None:
-    """The channels of each convolution, if the result in the file tells. FileError if damaged."""
-    channels = result.get("channels")
-    for name, left, before, area in channels or ():
-        if not isinstance(name, str) or not 0 <= left <= before or area < 1:
-            raise FileError(f"{path} is damaged: channels of {name!r:.60}")
-    return channels
-
-
-def load_metrics(path: Path) -> list[dict]:
-    """The lines of metrics.jsonl; at least one. FileError where it is missing or damaged."""
-    with reading(path):
-        records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        for record in records:
-            if not isinstance(record["stage"], str):
-                raise FileError(f"{path} is damaged: a stage is {record['stage']!r:.60}")
-            for name in RECORD:
-                if not isinstance(record[name], (int, float, type(None))):
-                    raise FileError(f"{path} is damaged: {name} is {record[name]!r:.60}")
-    if not records:
-        raise FileError(f"{path} is empty")
-    return records
 
 
 def _judged(config: Config, network: CompactNetwork, about: dict) -> tuple[Judged | None, str]:

@@ -15,7 +15,7 @@ from ...runtime.files import reading
 from . import svg
 from .comparison import Series, Setting
 from .paper import Point
-from .run import check_channels
+from .results import check_channels
 
 
 class Style(NamedTuple):
