@@ -68,14 +68,17 @@ def drawn(
 def _inline(text: str, what: str, width: float) -> str:
     """The SVG element alone, in the page's colours and font, with identifiers of its own."""
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
-    for name, (light, _) in COLOURS.items():
-        text = text.replace(light, f"var(--{name})")
-    text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
     own = f"f{hashlib.sha256((what + text).encode()).hexdigest()[:8]}-"
-    text = re.sub(r'(?<= )(id="|xlink:href="#|clip-path="url\(#)', rf"\g<1>{own}", text)
-    return text.replace(
-        "<svg ", f'<svg role="img" aria-label="{escape(what)}" style="max-width: {width}in" ', 1
-    )
+
+    def themed(tag: re.Match) -> str:
+        found = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", tag[0])
+        for name, (light, _) in COLOURS.items():
+            found = found.replace(light, f"var(--{name})")
+        return re.sub(r' (id="|xlink:href="#|clip-path="url\(#)', rf" \1{own}", found)
+
+    text = re.sub("<[a-zA-Z][^>]*>", themed, text)  # what users have named is between the tags
+    about = f'role="img" aria-label="{escape(what)}" style="max-width: {width}in"'
+    return text.replace("<svg ", f"<svg {about} ", 1)
 
 
 def label(text: object) -> str:

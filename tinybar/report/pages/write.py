@@ -20,8 +20,8 @@ def write_report(folders: Sequence[Path], page: Path, with_images: bool = True) 
     for folder in folders:
         if not any((folder / name).exists() for name in ("config.toml", "results.csv")):
             raise ValueError(
-                f"{folder} is neither the folder of a run nor that of a sweep: it has no config.toml "
-                "and no results.csv"
+                f"{folder} is neither the folder of a run nor that of a sweep: it has no "
+                "config.toml and no results.csv"
             )
     if len(folders) == 1 and not (folders[0] / "results.csv").exists():
         write_text(page, run_page(folders[0], with_images))
