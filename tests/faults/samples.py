@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import tomli_w
 from data.making import idx, in_folder, in_tar, in_zip, noise, tree
+from report.pages.making import result, sweep
 from safetensors.numpy import save_file
 
 from tinybar import nn, pruning
@@ -27,8 +28,10 @@ from tinybar.data.files.idx import read_split
 from tinybar.data.named import digits
 from tinybar.data.named.cifar import CIFAR10
 from tinybar.nn.pretrained import load_weights
+from tinybar.report.pages import rows
+from tinybar.report.pages.results import load_metrics, load_result
 from tinybar.runtime import random
-from tinybar.runtime.files import save_arrays
+from tinybar.runtime.files import save_arrays, write_json
 from tinybar.train.config import Config, load_preset
 from tinybar.train.folder import Checkpoint, RunFolder
 from tinybar.train.models import load_model, save_model
@@ -150,6 +153,23 @@ def read_checkpoint(path: Path) -> object:
 
 def metrics(folder: Path, seed: int) -> Path:
     return checkpoint(folder, seed).with_name("metrics.jsonl")
+
+
+def epochs(folder: Path, seed: int) -> Path:
+    run = run_folder(folder)
+    record = {"stage": "prune", "cost": 9, "loss_data": 0.1 + seed, "loss_penalty": 0.0}
+    run.append_metrics(record | {"f": None, "b": 10.5, "accuracy_train": 0.5})
+    return run.metrics
+
+
+def run_result(folder: Path, seed: int) -> Path:
+    path = folder / "result.json"
+    write_json(path, result(accuracy=0.5, volume=seed + 1, channels=[["stem", 1, 2, 9]]))
+    return path
+
+
+def table_of_results(folder: Path, seed: int) -> Path:
+    return sweep(folder / "sweep", lambda *_: 0.5, factors=[2 + seed]) / "results.csv"
 
 
 def stage(folder: Path, seed: int) -> Path:
@@ -286,6 +306,9 @@ KINDS = {
     "config.toml": Kind(config, lambda path: RunFolder.open(path.parent).load_config()),
     "preset": Kind(preset, lambda path: load_preset(str(path))),
     "metrics.jsonl": Kind(metrics, read_checkpoint),
+    "metrics.jsonl for a page": Kind(epochs, load_metrics),
+    "result.json": Kind(run_result, lambda path: load_result(RunFolder(path.parent))),
+    "results.csv": Kind(table_of_results, lambda path: rows.load([path.parent]).lines),
     "digits.npz": Kind(digits_archive, read_digits),
     "PNG": Kind(images("png"), lambda path: load(path.parents[2]), layer=(bytes, with_right_sums)),
     "JPEG": Kind(images("jpg"), lambda path: load(path.parents[2])),

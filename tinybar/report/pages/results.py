@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...runtime.files import FileError, reading
 from ...train.folder import RunFolder
+
+LARGEST = 1e100
 
 # fmt: off
 COUNTS = (
@@ -52,8 +53,8 @@ def _faults(result: dict) -> Iterator[str]:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a finite number."""
-    return type(value) in (int, float) and math.isfinite(value)
+    """Whether it is a number, and not so large that a product of two is infinite."""
+    return type(value) in (int, float) and abs(value) < LARGEST
 
 
 def check_channels(result: dict, path: Path) -> list | None:

@@ -15,7 +15,7 @@ from ...sweep import table
 from ...train.config import Config
 from ...train.folder import RunFolder
 from ...train.options import options_of
-from .results import load_result
+from .results import LARGEST, load_result
 
 TEXTS = "method", "model", "dataset", "metric"
 # fmt: off
@@ -134,7 +134,7 @@ def _number(line: dict[str, str], name: str, source: Path) -> float:
     except ValueError:
         value = math.nan
     least = 0 if name in ("seed", "dropped", "probes") or name.startswith("accuracy") else 1e-9
-    if not least <= value < math.inf:
+    if not least <= value < LARGEST:
         raise FileError(f"{source}: in the line of {line['run']}, {name} is {text!r:.60}")
     return value
 
