@@ -45,6 +45,7 @@ def test_a_run(run, capsys):
     for key in ("volume_full", "volume", "flops", "params", "budget", "volume_regular"):
         assert f"{result[key]:,}" in page.text
     assert "Budget kept" in page.text
+    assert f"2 / V_F = {2 / result['volume_full']:.3g}" in page.text
     assert f"block {len(result['channels']) // 3 - 1}:" in page.text  # drawn
     wrong = round((1 - evaluate("run", None, False)["accuracy"]) * 360)
     assert f"{wrong} of 360 test images are classified wrongly" in page.text
@@ -89,6 +90,16 @@ def test_a_run_of_an_earlier_version(run, capsys):
     page = page_of(capsys, "run", "--no-test")
     assert "does not tell the channels of each convolution" in page.text
     assert "block 1 of" in page.text
+
+
+def test_a_run_that_searched_lambda(run, capsys):
+    result = json.loads((run / "result.json").read_text())
+    result |= {"method": "l0", "probes": [[0.25, 900], [0.5, 1234567]]}
+    (run / "result.json").write_text(json.dumps(result))
+    text = page_of(capsys, "run", "--no-test").text
+    assert "0.25 900 0.5 1,234,567" in text
+    (run / "result.json").write_text(json.dumps(result | {"probes": [[None, 3]]}))
+    fails_with_one_line(capsys, ["report", "run"], 2, "result.json is damaged: probes")
 
 
 def test_names_of_classes_are_text(capsys, tmp_path, monkeypatch):

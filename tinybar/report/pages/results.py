@@ -50,6 +50,9 @@ def _faults(result: dict) -> Iterator[str]:
     for name in ("warnings", *({"probes", "channels"} & result.keys())):
         if not isinstance(result[name], list):
             yield name
+    for weight, cost in result.get("probes", []):
+        if not is_number(weight) or not is_number(cost):
+            yield "probes"
 
 
 def is_number(value: object) -> bool:

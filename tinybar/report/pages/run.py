@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from ...nn import CompactNetwork
+from ...pruning.methods.bar import PRESSURE
 from ...runtime.files import FileError
 from ...train.config import Config, configure
 from ...train.folder import RunFolder
@@ -38,6 +39,7 @@ def run_page(path: Path, with_images: bool = True) -> str:
         f"fewer neurons",
         config=config,
         options=config.as_table(),
+        weight=weight_of(config, result),
         result=result,
         kept=result["cost"] <= result["budget"],
         rows=comparison(result),
@@ -75,6 +77,16 @@ def comparison(result: dict) -> list[tuple[str, float, float, str]]:
         factor = f"{full / result[key]:.2f} times less" if result[key] else ""
         rows.append((name, full, result[key], factor))
     return rows
+
+
+def weight_of(config: Config, result: dict) -> str:
+    """The weight of the penalty, as a number where the options tell it."""
+    full = result.get(f"{config.metric}_full")
+    if config.lambda_ is not None:
+        return f"{config.lambda_:g}"
+    if config.method == "bar" and full:
+        return f"{PRESSURE:g} / V_F = {PRESSURE / full:.3g}"
+    return "the method's default"
 
 
 def removed_blocks(channels: list) -> list[str]:
