@@ -30,8 +30,8 @@ def over_epochs(records: list[dict], result: dict) -> list[Markup]:
     f = "λ" if result["method"] == "lagrangian" else "f"
 
     def cost(axes) -> None:
-        _line(axes, records, "cost", svg.BLUE, "V, of the hard-pruned network")
-        _line(axes, records, "b", svg.VERMILLION, "b, the budget of the epoch", "--")
+        _line(axes, records, "cost", svg.BLUE, "V")
+        _line(axes, records, "b", svg.VERMILLION, "b", "--")
         axes.axhline(
             result["budget"], color=svg.VERMILLION, lw=1, ls=":",
             label=f"B = {result['budget']:,}",
@@ -50,8 +50,8 @@ def over_epochs(records: list[dict], result: dict) -> list[Markup]:
         _line(axes, records, "loss_data", svg.BLUE, "data loss")
         penalised = [r | {"loss_penalty": r["loss_penalty"] or None} for r in records]
         _line(axes, penalised, "loss_penalty", svg.VERMILLION, "penalty", "--")
-        axes.set(ylabel="loss", yscale="log")
-        axes.yaxis.set_major_formatter(svg.SHORT)
+        axes.set(ylabel="loss")
+        svg.log_axis_if_long(axes.yaxis)
 
     def accuracies(axes) -> None:
         _line(axes, records, "accuracy_train", svg.FAINT, "training images", "--")
@@ -65,6 +65,8 @@ def over_epochs(records: list[dict], result: dict) -> list[Markup]:
         "The losses over the epochs": losses,
         "The accuracies over the epochs": accuracies,
     }
+    if all(r["f"] is None for r in records):  # a method without a penalty
+        del plots["How hard the penalty presses, over the epochs"]
     return [svg.drawn(what, _with_stages(plot, records)) for what, plot in plots.items()]
 
 

@@ -23,19 +23,20 @@ from .statistics import Comparison, paired
 
 def statements(setting: Setting) -> list[tuple[str, list[str]]]:
     """(question, answers) of each question of the paper."""
-    equal, flops = at_equal_budget(setting), at_equal_flops(setting)
-    varied = effects(setting)
-    found = [
-        ("BAR and the others at equal budgets", against(setting, equal)),
-        ("BAR and the others at equal FLOPs", against_at_flops(setting, flops)),
-        ("Severe pruning", severe(setting)),
-        ("Barrier or Lagrangian", barrier_or_multiplier(setting, equal)),
-        ("Distillation, the schedule, and other options", options(varied)),
-        ("The unpruned network", against_full(setting)),
-        ("How far this goes", limits(setting, [*equal.values(), *flops.values(), *(
-            c for effect in varied for c in effect.at.values())])),
-    ]  # fmt: skip
-    return [(question, answers) for question, answers in found if answers]
+    equal, flops, full = at_equal_budget(setting), at_equal_flops(setting), beside_full(setting)
+    steps, varied = drops(setting), effects(setting)
+    made = [*equal.values(), *flops.values(), *full.values(), *(c for _, _, c in steps.values())]
+    made += [c for effect in varied for c in effect.at.values()]
+    found = {
+        "BAR and the others at equal budgets": against(setting, equal),
+        "BAR and the others at equal FLOPs": against_at_flops(setting, flops),
+        "Severe pruning": severe(steps),
+        "Barrier or Lagrangian": barrier_or_multiplier(setting, equal),
+        "Distillation, the schedule, and other options": options(varied),
+        "The unpruned network": against_full(full),
+        "How far this goes": limits(setting, made),
+    }
+    return [(question, answers) for question, answers in found.items() if answers]
 
 
 def verdict(c: Comparison) -> tuple[str, str]:
@@ -45,7 +46,8 @@ def verdict(c: Comparison) -> tuple[str, str]:
     side = "ahead of" if c.mean > 0 else "behind"
     if c.is_consistent:
         return side, " in every seed"
-    return (side, " in one seed") if c.n == 1 and c.mean else ("not told apart from", "")
+    is_seen = c.n == 1 and signed(c.mean) != signed(0)
+    return (side, " in one seed") if is_seen else ("not told apart from", "")
 
 
 def evidence(found: Sequence[Comparison]) -> str:
@@ -109,10 +111,10 @@ def against_at_flops(setting: Setting, found: dict) -> list[str]:
     return answers
 
 
-def severe(setting: Setting) -> list[str]:
+def severe(found: Mapping[Series, tuple[float, float, Comparison]]) -> list[str]:
     """How much the last step to the smallest budget costs."""
     steps: dict[tuple[float, float], list[tuple[float, str]]] = {}
-    for series, (before, last, c) in drops(setting).items():
+    for series, (before, last, c) in found.items():
         steps.setdefault((before, last), []).append(
             (c.mean, f"{series.name} ({figures(c)}, {evidence([c])})")
         )
@@ -170,16 +172,16 @@ def _by_factor(found: Mapping[float, Comparison]) -> str:
     return "; ".join(told)
 
 
-def against_full(setting: Setting) -> list[str]:
-    """Ours beside its teacher."""
-    found = {}
-    for group in setting.groups_of(setting.ours) if setting.ours else ():
-        c = paired(group.of("accuracy"), group.of("accuracy_teacher"))
-        if c:
-            found[group.factor] = c
-    if not found:
-        return []
-    return [f"{setting.ours.name} beside the full network of the same seed: {_by_factor(found)}."]
+def beside_full(setting: Setting) -> dict[float, Comparison]:
+    """Ours minus its teacher, at each budget."""
+    groups = setting.groups_of(setting.ours) if setting.ours else []
+    return {g.factor: paired(g.of("accuracy"), g.of("accuracy_teacher")) for g in groups}
+
+
+def against_full(found: Mapping[float, Comparison]) -> list[str]:
+    """The same in a sentence."""
+    told = f"BAR beside the full network of the same seed: {_by_factor(found)}."
+    return [told] if found else []
 
 
 def limits(setting: Setting, made: list[Comparison]) -> list[str]:

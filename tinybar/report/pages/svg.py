@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable
 
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -37,16 +38,17 @@ COLOURS = {
 INK, FAINT, GRID, BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE, YELLOW, BROWN = (
     light for light, _ in COLOURS.values()
 )
-WIDTH = 5.2  # inches: on a phone the text is still 10 pixels high
+LONGEST = 36  # characters of a label
+WIDTH = 4.6  # inches: on a phone the text is still 10 pixels high
 
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "tinybar", "text.parse_math": False,
-    "axes.formatter.use_mathtext": False, "font.size": 9, "font.family": "DejaVu Sans",
+    "axes.formatter.use_mathtext": False, "font.size": 10, "font.family": "DejaVu Sans",
     "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "axes.edgecolor": FAINT,
     "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "axes.titlesize": 9, "axes.titlelocation": "left", "axes.grid": True, "grid.color": GRID,
+    "axes.titlesize": 10, "axes.titlelocation": "left", "axes.grid": True, "grid.color": GRID,
     "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.spines.top": False,
-    "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8,
+    "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 9,
     "lines.linewidth": 1.6, "axes.unicode_minus": True,
 }  # fmt: skip
 
@@ -77,13 +79,14 @@ def _inline(text: str, what: str, width: float) -> str:
         return re.sub(r' (id="|xlink:href="#|clip-path="url\(#)', rf" \1{own}", found)
 
     text = re.sub("<[a-zA-Z][^>]*>", themed, text)  # what users have named is between the tags
-    about = f'role="img" aria-label="{escape(what)}" style="max-width: {width}in"'
+    about = f'role="img" aria-label="{escape(what)}" style="max-width: {1.25 * width:.2f}in"'
     return text.replace("<svg ", f"<svg {about} ", 1)
 
 
 def label(text: object) -> str:
-    """A name from a user as text of a figure."""
-    return shown(str(text))
+    """A name from a user as text of a figure: not longer than fits."""
+    text = shown(str(text))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def log2_axis(axis, unit: str = "x") -> None:
@@ -92,6 +95,17 @@ def log2_axis(axis, unit: str = "x") -> None:
     axis.set_major_locator(LogLocator(2))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}{unit}"))
     axis.minorticks_off()
+
+
+def log_axis_if_long(axis) -> None:
+    """Make the axis logarithmic if its positive values span a factor of ten."""
+    values = np.concatenate([line.get_data()[axis.axis_name == "y"] for line in axis.axes.lines])
+    values = values[values > 0]
+    if len(values) and values.max() > 10 * values.min():
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axis.minorticks_off()
+    axis.set_major_formatter(SHORT)
 
 
 def short(number: float) -> str:
@@ -105,7 +119,9 @@ def short(number: float) -> str:
 SHORT = FuncFormatter(lambda x, _: short(x))
 
 
-def legend_below(figure: Figure, axes, columns: int = 3) -> None:
-    """The legend of the axes, outside the plot."""
+def legend_below(figure: Figure, axes) -> None:
+    """The legend of the axes, outside the plot, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    longest = max(map(len, labels), default=0)
+    columns = int(figure.get_figwidth() / (0.55 + 0.085 * longest))
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(4, columns)))

@@ -62,7 +62,7 @@ def section(setting: Setting) -> dict:
         else [],
         "paper": paper,
         "statements": statements(setting),
-        "groups": list(setting.groups.values()),
+        "groups": [group for s in setting.series for group in setting.groups_of(s)],
         "accuracies": {
             s.name: [_cell(setting.groups.get((s, f))) for f in setting.factors]
             for s in setting.series

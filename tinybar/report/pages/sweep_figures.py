@@ -90,11 +90,10 @@ def accuracy_figure(
                       label="the paper's")  # fmt: skip
         svg.log2_axis(axes.xaxis)
         axes.set(xlabel=AXES[key], ylabel="test accuracy (%)")
-        svg.legend_below(figure, axes, columns)
+        svg.legend_below(figure, axes)
 
-    longest = max(len(one.name) for one in series)
-    columns = 4 if longest < 12 else 2 if longest < 34 else 1
-    height = 3.5 + 0.17 * (len(series) + 2) / columns
+    longest = max(len(svg.label(one.name)) for one in series)
+    height = 3.4 + 0.19 * (len(series) + 2) / (3 if longest < 12 else 1)
     return svg.drawn(f"Test accuracy against the {AXES[key]}", plot, height=height)
 
 
@@ -129,7 +128,7 @@ def neurons_figure(setting: Setting) -> tuple[Markup, list[str]] | None:
         axes.set(xlabel="block", ylabel="neurons")
         axes.grid(axis="x", visible=False)
         axes.yaxis.set_major_formatter(svg.SHORT)
-        svg.legend_below(figure, axes, columns=5)
+        svg.legend_below(figure, axes)
 
     width = max(svg.WIDTH, 1.2 + 0.3 * len(_by_block(next(iter(drawn.values()))[1])))
     figure = svg.drawn(f"Neurons in each block, {series.name}", plot, width)
