@@ -79,8 +79,10 @@ def signed(x: float) -> str:
 
 
 def digits(text: str) -> str:
-    """A number with at most four digits after the point; another text as it is."""
+    """A number with four digits after the point, or as a power of ten; another text as it is."""
     try:
-        return f"{float(text):.4f}" if "." in text and len(text) > 6 else text
+        if "." in text and len(text) > 6:
+            return f"{float(text):.4f}"
+        return f"{float(text):.2e}" if text.isdigit() and len(text) > 9 else text
     except ValueError:
         return text

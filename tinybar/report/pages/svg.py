@@ -79,7 +79,7 @@ def _inline(text: str, what: str, width: float) -> str:
         return re.sub(r' (id="|xlink:href="#|clip-path="url\(#)', rf" \1{own}", found)
 
     text = re.sub("<[a-zA-Z][^>]*>", themed, text)  # what users have named is between the tags
-    about = f'role="img" aria-label="{escape(what)}" style="max-width: {1.25 * width:.2f}in"'
+    about = f'role="img" aria-label="{escape(what)}" style="--natural: {width:.2f}in"'
     return text.replace("<svg ", f"<svg {about} ", 1)
 
 
