@@ -12,4 +12,4 @@ def paper_points(model: str, dataset: str) -> dict[str, list[Point]]:
     """The points of each series; {} for another network or data set."""
     text = files(__package__).joinpath("paper.toml").read_text("utf-8")
     found = tomllib.loads(text).get(model, {}).get(dataset, {})
-    return {name: [tuple(p) for p in points] for name, points in found.get("points", {}).items()}
+    return {name: [tuple(p) for p in points] for name, points in found.items()}
