@@ -95,7 +95,7 @@ def test_killed_at_once_and_interrupted_it_ends_with_the_same_results(done, tmp_
     sweep.send_signal(signal.SIGTERM)
     _, err = sweep.communicate(timeout=60)
     assert sweep.returncode == 143, err
-    assert "interrupted; go on with `tinybar sweep" in err
+    assert "interrupted; the same command goes on" in err
     first, second = start(done, out, "--jobs", "1"), start(done, out, "--jobs", "1")  # two at once
     assert [first.wait(timeout=120), second.wait(timeout=120)] == [0, 0]
     first.communicate(), second.communicate()

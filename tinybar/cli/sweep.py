@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from ..report.text import shown
 from ..runtime.signals import Interrupted
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -36,12 +34,21 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     metavar="ADDRESS",
     help="Run on the Dask cluster whose scheduler is at ADDRESS (tcp://HOST:PORT).",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="the processors shared out; 1 on a cluster",
+    help="Threads of each run.",
+)
 @click.option("--tls-ca-file", type=FILE, metavar="FILE", help="Certificate authority, for tls://.")
-@click.option("--tls-client-cert", type=FILE, metavar="FILE", help="Certificate, for tls://.")
-@click.option("--tls-client-key", type=FILE, metavar="FILE", help="Its key, for tls://.")
+@click.option(
+    "--tls-cert", "tls_client_cert", type=FILE, metavar="FILE", help="Certificate, for tls://."
+)
+@click.option("--tls-key", "tls_client_key", type=FILE, metavar="FILE", help="Its key, for tls://.")
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--dry-run", is_flag=True, help="List the runs, and train nothing.")  # fmt: skip
-def command(grid, out, jobs, scheduler, retry, dry_run, **tls):
+def command(grid, out, jobs, scheduler, threads, retry, dry_run, **tls):
     """Train every combination of the values in GRID, and write DIR/results.csv.
 
     GRID is a TOML file, or the name of one that tinybar brings: quick, digits, paper-cifar10,
@@ -61,20 +68,25 @@ def command(grid, out, jobs, scheduler, retry, dry_run, **tls):
     from ..sweep.grid import load_grid
     from ..sweep.run import Sweep, run
 
+    files = {name: path for name, path in tls.items() if path is not None}
+    if scheduler and jobs:
+        raise ValueError("--jobs is for this machine: a cluster has as many as its workers take")
+    if files and not (scheduler or "").startswith("tls://"):
+        raise ValueError("TLS files need --scheduler tls://HOST:PORT")
     sweep, console = Sweep(out, load_grid(grid)), plain_console()
+    if dry_run:
+        for line in job_list(sweep):
+            console.print(line, soft_wrap=True)
+        return
     if retry:
         sweep.retry()
-    if dry_run:
-        console.print(job_list(sweep))
-        return
-    files = {name: path for name, path in tls.items() if path is not None}
-    where = cluster(scheduler, files) if scheduler else local(jobs or processors())
-    with (
-        _goes_on(grid, out, scheduler),
-        where as (executor, threads),
-        SweepDisplay(console, sweep) as display,
-    ):
-        run(sweep, executor, threads, display)
+    if scheduler:
+        where, threads = cluster(scheduler, files), threads or 1
+    else:
+        jobs = jobs or processors()
+        where, threads = local(jobs), threads or max(1, processors() // jobs)
+    with _goes_on(), where as workers, SweepDisplay(console, sweep) as display:
+        run(sweep, workers, threads, display)
     failed = [name for name in sweep.runs if sweep.status(name).startswith("failed")]
     console.print(f"{len(sweep.runs) - len(failed)} of {len(sweep.runs)} runs finished; "
                   f"results in {sweep.results}", soft_wrap=True)  # fmt: skip
@@ -82,12 +94,10 @@ def command(grid, out, jobs, scheduler, retry, dry_run, **tls):
 
 
 @contextmanager
-def _goes_on(grid: str, out: Path, scheduler: str | None):
+def _goes_on():
     """Say, where the block is interrupted, how the sweep goes on."""
     try:
         yield
     except Interrupted as stop:
-        where = f" --scheduler {shlex.quote(scheduler)}" if scheduler else ""
-        again = f"tinybar sweep {shlex.quote(grid)} --out {shlex.quote(str(out))}{where}"
-        click.echo(shown(f"interrupted; go on with `{again}`"), err=True)
+        click.echo("interrupted; the same command goes on", err=True)
         sys.exit(stop.code)

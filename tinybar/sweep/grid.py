@@ -21,11 +21,14 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..train.budget import parse_budget
 from ..train.config import Config, configure, read_toml
 from ..train.options import options_of
 
 GRIDS = Path(__file__).with_name("grids")
 SHORT = ("method", "budget")  # keys whose values say by themselves what they are
+LONGEST = 150  # characters of a title: a file's name may have 255
+LARGE = 10**9  # the cost of a network that is not known yet
 
 
 @dataclass(frozen=True)
@@ -59,21 +62,25 @@ def _jobs(table: dict) -> list[Job]:
     grid, shared = table.pop("grid", None), table.pop("options", {})
     if not isinstance(grid, dict) or not grid:
         raise ValueError("a grid has a table [grid] with lists of values")
+    if not isinstance(shared, dict):
+        raise ValueError(f"options must be a table, got {shared!r}")
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ValueError(f"grid.{key} must be a list of at least one value, got {values!r}")
+    _check_fixed(shared, grid, "options")
     special = _special(table, grid)
     jobs = {}
     for values in itertools.product(*grid.values()):
         keys = dict(zip(grid, values, strict=True))
         given = dict(shared)
         for (key, value), options in special.items():
-            if str(keys[key]) == value:
+            if _text(keys[key]) == value:
                 given |= options
         job = _job(given | keys, keys)
         if job.name in jobs:
             raise ValueError(f"the grid holds the run {job.name} twice")
         jobs[job.name] = job
+    _check_data({job.config.data for job in jobs.values()})
     return list(jobs.values())
 
 
@@ -84,23 +91,49 @@ def _special(table: dict, grid: dict) -> dict[tuple[str, str], dict]:
         if key not in grid or not isinstance(tables, dict):
             raise ValueError(f"[{key}] is neither [grid], nor [options], nor a key of the grid")
         for value, options in tables.items():
-            if value not in map(str, grid[key]) or not isinstance(options, dict):
-                raise ValueError(f"[{key}.{value}] is for no run: {key} is one of {grid[key]}")
+            if value not in map(_text, grid[key]) or not isinstance(options, dict):
+                known = ", ".join(map(_text, grid[key]))
+                raise ValueError(f"[{key}.{value}] is for no run: {key} is one of {known}")
+            _check_fixed(options, grid, f"{key}.{value}")
             special[key, value] = options
     return special
 
 
+def _check_fixed(options: dict, grid: dict, where: str) -> None:
+    """ValueError if an option of a table is a key of the grid, too."""
+    if both := sorted(options.keys() & grid.keys()):
+        raise ValueError(f"{both[0]} is in [grid] and in [{where}]: leave one of them out")
+
+
+def _check_data(paths: set[str]) -> None:
+    """ValueError for two data sets of one name: by it a teacher is known to be theirs."""
+    of_name: dict[str, str] = {}
+    for path in sorted(paths):
+        other = of_name.setdefault(Path(path).name, path)
+        if other != path:
+            raise ValueError(f"the data sets {other} and {path} have one name: rename one of them")
+
+
+def _text(value) -> str:
+    """The value as it can stand in the name of a table."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _job(given: dict, keys: dict) -> Job:
     preset = given.pop("preset", None)
+    if not isinstance(preset, str | None):
+        raise ValueError(f"preset must be a name, got {preset!r}")
     config = configure(given, preset)
-    parts = [str(v) if k in SHORT else f"{k}{v}" for k, v in keys.items()]
+    if not config.budget.lstrip("+-").isdigit():  # a number is checked when the network is known
+        parse_budget(config.budget, LARGE)
+    parts = [_text(v) if k in SHORT else f"{k}{_text(v)}" for k, v in keys.items()]
     return Job(_name("-".join(parts), _decisive(config)), config, keys)
 
 
 def _name(title: str, decisive: dict) -> str:
     """The title as a folder can be called, and a hash of what decides the result."""
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9.+=_-]+', '_', title)}-{digest}"
+    return f"{re.sub(r'[^A-Za-z0-9.+=_-]+', '_', title)[:LONGEST]}-{digest}"
 
 
 def _decisive(config: Config) -> dict:

@@ -6,7 +6,7 @@ import platform
 import signal
 import subprocess
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +14,14 @@ import tomli_w
 
 from ..runtime import signals
 from ..runtime.files import write_text
-from ..runtime.locks import waited_for
+from ..runtime.locks import POLL, LockedError, locked
 from .grid import Job
 
 KILLED = 3  # times that a job is begun again after its process was killed
 ASKED_TO_END = {128 + number for number in (signal.SIGINT, signal.SIGTERM)}  # exit codes
 
-_children: list[subprocess.Popen] = []  # those of this process that are at work
-_stopping = threading.Event()
+_children: dict[subprocess.Popen, str] = {}  # at work in this process, with the sweep of each
+_interrupted: set[str] = set()  # sweeps
 
 
 class Outcome(NamedTuple):
@@ -35,6 +35,16 @@ def is_finished(folder: Path) -> bool:
     """Whether the job's folder holds its result: that of a run, or a teacher alone."""
     name = "teacher.safetensors" if _is_teacher(folder) else "result.json"
     return (folder / name).exists()
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a worker has the job, of this sweep or of another one in the same folder."""
+    return _beside(folder, "lock").exists()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a worker that was killed has left."""
+    _is_free(_beside(folder, "lock"))
 
 
 def failure(folder: Path) -> str:
@@ -66,44 +76,67 @@ def epochs_done(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def interrupt() -> None:
-    """Let the jobs of this process save a checkpoint and end; none begins any more."""
-    _stopping.set()
-    for child in list(_children):
-        child.terminate()
+def interrupt(sweep: str) -> None:
+    """Let the jobs of the sweep in this process save a checkpoint and end; none begins any more."""
+    _interrupted.add(sweep)
+    for child, its_sweep in list(_children.items()):
+        if its_sweep == sweep:
+            child.terminate()
 
 
-def begin() -> None:
-    """Let jobs begin again in a process that was interrupted."""
-    _stopping.clear()
-
-
-def execute(job: Job, folder: str, threads: int) -> Outcome:
+def execute(job: Job, folder: str, threads: int, sweep: str) -> Outcome | None:
     """Train until the job is finished or has failed. Called on a worker, in any process.
 
-    A process that is killed is begun again, and resumes from its checkpoint. What another machine
-    has begun, or a worker that died since, is waited for.
+    None if it is left for later: another sweep is at it, or this one was interrupted. sweep: what
+    `interrupt` will call it.
     """
-    path, code, said = Path(folder), 0, ""
-    with waited_for(_beside(path, "lock")):
-        for _ in range(1 + KILLED):
-            if path.exists():  # the process of a worker that died may still be at work
-                with waited_for(path / "lock"):
-                    pass
-            if is_finished(path):
-                return Outcome(job.name)
-            write_text(_beside(path, "worker"), platform.node())
-            code, said = _train(job, path, threads)
-            if is_finished(path):
-                return Outcome(job.name)
-            if _stopping.is_set() or signals.received():
-                return Outcome(job.name, "interrupted")
-            if code >= 0 and code not in ASKED_TO_END:
-                return fail(path, job.name, f"{said} (exit code {code})")
-        return fail(path, job.name, f"its process was killed {1 + KILLED} times (code {code})")
+    path = Path(folder)
+    try:
+        with locked(_beside(path, "lock")):
+            return _finish(job, path, threads, sweep)
+    except LockedError:
+        return None
 
 
-def _train(job: Job, folder: Path, threads: int) -> tuple[int, str]:
+def _finish(job: Job, path: Path, threads: int, sweep: str) -> Outcome | None:
+    """As `execute`. A process that is killed is begun again, and resumes from its checkpoint."""
+    code, said = 0, ""
+    for _ in range(1 + KILLED):
+        while not _is_free(path / "lock"):  # the process of a worker that died is still at work
+            if _must_stop(sweep):
+                return None
+            time.sleep(POLL)
+        if is_finished(path) or failure(path):  # by another sweep
+            return Outcome(job.name, failure(path))
+        if _must_stop(sweep):
+            return None
+        write_text(_beside(path, "worker"), platform.node())
+        code, said = _train(job, path, threads, sweep)
+        if is_finished(path):
+            return Outcome(job.name)
+        if code >= 0 and code not in ASKED_TO_END:
+            return fail(path, job.name, f"{said} (exit code {code})")
+    if _must_stop(sweep):
+        return None
+    return fail(path, job.name, f"its process was killed {1 + KILLED} times (code {code})")
+
+
+def _must_stop(sweep: str) -> bool:
+    return sweep in _interrupted or signals.received()
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether nobody holds it; the file that a process which was killed has left is removed."""
+    if lock.exists():
+        try:
+            with locked(lock):
+                pass
+        except LockedError:
+            return False
+    return True
+
+
+def _train(job: Job, folder: Path, threads: int, sweep: str) -> tuple[int, str]:
     """The exit code of `tinybar train`, and the last line that it wrote."""
     options, log = _beside(folder, "toml"), _beside(folder, "log")
     write_text(options, tomli_w.dumps(job.config.as_table()))
@@ -115,11 +148,11 @@ def _train(job: Job, folder: Path, threads: int) -> tuple[int, str]:
     command = [sys.executable, "-m", "tinybar", "train", *where, *alone, "--threads", str(threads)]
     with open(log, "ab") as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    _children.append(child)
-    if _stopping.is_set():  # `interrupt` may have looked before
+    _children[child] = sweep
+    if _must_stop(sweep):  # `interrupt` may have looked before
         child.terminate()
     code = child.wait()
-    _children.remove(child)
+    del _children[child]
     lines = log.read_text("utf-8", "replace").strip().splitlines()
     return code, lines[-1].removeprefix("tinybar: error: ") if lines else ""
 

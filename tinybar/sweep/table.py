@@ -45,9 +45,11 @@ def finished(path: Path) -> set[str]:
 
 
 def update(path: Path, rows: list[dict[str, str]]) -> None:
-    """Put the lines in the file, in place of those of the same runs; the others stay."""
+    """Put the lines in the file, over those of the same runs; the others stay."""
     with waited_for(path.with_name("results.lock")):
-        lines = {line["run"]: line for line in load(path)} | {line["run"]: line for line in rows}
+        lines = {line["run"]: line for line in load(path)}
+        for line in rows:  # what is not known any more stays: a teacher's folder may be gone
+            lines[line["run"]] = lines.get(line["run"], {}) | line
         ordered = [lines[name] for name in sorted(lines)]
         columns = dict.fromkeys((*FIRST, *(key for line in ordered for key in line)))
         text = io.StringIO(newline="")
