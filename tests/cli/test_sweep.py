@@ -43,7 +43,8 @@ def results(out):
 def start(home, out, *options):
     """The command, in a process of its own."""
     command = [sys.executable, "-m", "tinybar", "sweep", str(home / "grid.toml"), "--out", str(out)]
-    return subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True)
 
 
 def wait_until(condition):
@@ -114,6 +115,30 @@ def test_a_process_that_is_killed_is_begun_again(done, tmp_path):
     assert results(out) == results(done / "out")
 
 
+def test_two_in_one_folder_share_the_work(done, tmp_path):
+    """The second one leaves what the first is at, and ends at once when it is asked to."""
+    out, grid = tmp_path / "out", tmp_path / "grid.toml"
+    grid.write_text(GRID.replace("[1, 1, 0]", "[500, 1, 0]").replace('["bar", ', "["))
+    first = start(tmp_path, out, "--jobs", "1")
+    wait_until(lambda: list(out.glob("runs/*/metrics.jsonl")))
+    second = start(tmp_path, out, "--jobs", "1")
+    wait_until(lambda: len(list(out.glob("runs/*/metrics.jsonl"))) == 2)
+    third = start(tmp_path, out, "--jobs", "1")  # has nothing to do
+    assert "is at work" in third.stdout.readline()
+    assert listed(grid, out).count("at work") == 2
+    for sweep in (third, second, first):
+        sweep.terminate()
+        _, err = sweep.communicate(timeout=60)
+        assert (sweep.returncode, "goes on" in err) == (143, True), err
+    assert not list(out.rglob("lock")) + list(out.rglob("*.lock"))
+    assert listed(grid, out).count("waiting") == 2
+
+
+def listed(grid, out):
+    command = [sys.executable, "-m", "tinybar", "sweep", str(grid), "--out", str(out), "--dry-run"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
     text = GRID.replace("seed = [0, 1]", "seed = [0]\nlr = [0.001, 1e20]")
     (tmp_path / "grid.toml").write_text(text)
@@ -127,6 +152,8 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(tmp_path, capsys):
     before = [log.stat().st_size for log in logs]
     assert main(command) == 1  # as it was: nothing is tried again
     assert [log.stat().st_size for log in logs] == before
+    assert main([*command, "--retry", "--dry-run"]) == 0
+    assert len(list((tmp_path / "out").rglob("*.failed"))) == 1  # a list changes nothing
     assert main([*command, "--retry"]) == 1
     assert [log.stat().st_size for log in logs] != before
 
@@ -160,5 +187,11 @@ def test_a_dask_cluster(done, tmp_path):
 
 def test_no_scheduler(done, tmp_path, capsys):
     pytest.importorskip("distributed")
-    command = ["sweep", done / "grid.toml", "--out", tmp_path, "--scheduler", "nonsense://x"]
-    fails_with_one_line(capsys, command, 2, "no scheduler answers at nonsense://x")
+    command = ["sweep", done / "grid.toml", "--out", tmp_path]
+    bad = ("nonsense://x:1", "127.0.0.1:1", "tcp://x")
+    for address in bad:
+        fails_with_one_line(capsys, [*command, "--scheduler", address], 2, "tcp://HOST:PORT")
+    secure = [*command, "--scheduler", "tls://127.0.0.1:1"]
+    fails_with_one_line(capsys, secure, 2, "--tls-ca-file, --tls-cert and --tls-key go with")
+    pem = ["--tls-cert", done / "grid.toml"]
+    fails_with_one_line(capsys, [*command, *pem], 2, "go with --scheduler tls://")

@@ -3,8 +3,9 @@
     python tests/faults/sweeps.py
     python tests/faults/sweeps.py --dask
 
-Each time everything is killed at a random moment with SIGKILL: the sweep and its runs, and on a
-cluster the workers and the scheduler, too. Once each, only the runs, and only the sweep.
+Each time everything is killed with SIGKILL, a moment after two more runs have ended: the sweep and
+its runs, and on a cluster the workers and the scheduler, too. Once only the runs, and once all but
+the runs.
 """
 
 from __future__ import annotations
@@ -83,6 +84,11 @@ def kill(numbers: list[int]) -> None:
             os.kill(number, signal.SIGKILL)
 
 
+def ended(out: Path) -> int:
+    """The number of lines in results.csv."""
+    return len(load(out / "results.csv"))
+
+
 def results(out: Path) -> list[dict]:
     """The lines of results.csv without times."""
     return [{k: v for k, v in line.items() if k not in TIMES} for line in load(out / "results.csv")]
@@ -97,23 +103,25 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "grid.toml").write_text(GRID)
-        began = time.monotonic()
         assert start(home, home / "alone", None).wait() == 0
-        took, out = time.monotonic() - began, home / "killed"
+        out = home / "killed"
+        sweep = cluster = None
         for k, victims in enumerate(("all", "all", "runs", "sweep", "all")):
-            cluster = Cluster(port + k) if options.dask else None
-            sweep = start(home, out, cluster)
-            time.sleep(chance.uniform(2, max(3, took / 4)))
-            print(f"{victims} killed, {len(load(out / 'results.csv'))} runs had ended", flush=True)
+            if sweep is None:
+                cluster = Cluster(port + k) if options.dask else None
+                sweep = start(home, out, cluster)
+            while ended(out) < 2 * k and sweep.poll() is None:
+                time.sleep(0.1)
+            time.sleep(chance.uniform(1, 4))
+            print(f"{victims} killed, {ended(out)} runs had ended", flush=True)
             if victims != "runs":
                 sweep.kill()
+                sweep.wait()
+                if cluster:
+                    cluster.kill()
+                sweep = None
             if victims != "sweep":
                 kill(runs_at_work(out))
-            if victims == "runs":
-                sweep.wait() if not options.dask else sweep.kill()
-            if cluster:
-                cluster.kill()
-            sweep.wait()
         cluster = Cluster(port + 9) if options.dask else None
         code = start(home, out, cluster).wait()
         if cluster:

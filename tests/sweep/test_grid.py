@@ -82,6 +82,17 @@ def test_a_name_follows_what_decides_the_result_and_nothing_else(tmp_path):
     assert plain[0].startswith("seed1-")
 
 
+def test_a_table_for_what_is_on(tmp_path):
+    jobs = grid(tmp_path, "[grid]\ndistill = [true, false]\n[distill.false]\nlr = 0.5")
+    assert [job.config.lr for job in jobs] == [0.001, 0.5]
+    assert [job.name.split("-")[0] for job in jobs] == ["distilltrue", "distillfalse"]
+
+
+def test_a_name_has_a_length_that_a_folder_can_have(tmp_path):
+    (name,) = names(tmp_path, f"[grid]\ndata = ['{'long/' * 100}']")
+    (tmp_path / f"{name}.worker").mkdir()
+
+
 def test_a_name_can_be_a_folder(tmp_path):
     (name,) = names(tmp_path, "[grid]\ndata = ['my/../[photos] é']")
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -119,6 +130,13 @@ def test_all_that_trains_a_teacher_is_declared():
         ("[grid]\nseed = [1]\n[method.bar]\nlr = 1", "\\[method\\] is neither"),
         ("[grid]\nseed = [1]\n[seed.2]\nlr = 1", "\\[seed.2\\] is for no run"),
         ("[grid]\nseed = [1]\nlr", "not valid TOML"),
+        ("options = 3\n[grid]\nseed = [1]", "options must be a table"),
+        ("[grid]\nseed = [1]\n[options]\npreset = 3", "preset must be a name"),
+        ("[grid]\nseed = [1]\n[options]\nseed = 2", "seed is in \\[grid\\] and in \\[options"),
+        ("[grid]\nseed = [1]\n[seed.1]\nseed = 2", "seed is in \\[grid\\] and in \\[seed.1"),
+        ("[grid]\nbudget = ['8y']", "--budget '8y': use a factor"),
+        ("[grid]\nbudget = [1.5]", "--budget '1.5'"),
+        ("[grid]\ndata = ['a/photos', 'b/photos']", "a/photos and b/photos have one name"),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_name_of_the_file(text, word, tmp_path):

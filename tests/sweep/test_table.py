@@ -31,6 +31,14 @@ def test_a_run_that_failed_can_finish(tmp_path):
     assert len(load(path)) == 1
 
 
+def test_what_is_not_known_any_more_stays(tmp_path):
+    path = tmp_path / "results.csv"
+    update(path, [row("a", {}, RESULT | {"seconds_teacher": 3.0})])
+    before = path.read_bytes()
+    update(path, [row("a", {}, RESULT)])
+    assert path.read_bytes() == before
+
+
 def test_the_order_of_rows_does_not_matter(tmp_path):
     rows = [row(name, {}, RESULT | {"seed": k}) for k, name in enumerate("abc")]
     update(tmp_path / "one.csv", rows)

@@ -71,8 +71,8 @@ def command(grid, out, jobs, scheduler, threads, retry, dry_run, **tls):
     files = {name: path for name, path in tls.items() if path is not None}
     if scheduler and jobs:
         raise ValueError("--jobs is for this machine: a cluster has as many as its workers take")
-    if files and not (scheduler or "").startswith("tls://"):
-        raise ValueError("TLS files need --scheduler tls://HOST:PORT")
+    if files and not scheduler:
+        raise ValueError("--tls-ca-file, --tls-cert and --tls-key go with --scheduler tls://")
     sweep, console = Sweep(out, load_grid(grid)), plain_console()
     if dry_run:
         for line in job_list(sweep):
