@@ -24,6 +24,7 @@ epochs = [1, 1, 0]
 teacher_epochs = 1
 batch_size = 256
 """
+LONG = GRID.replace("[1, 1, 0]", "[500, 1, 0]").replace('["bar", ', "[")  # two runs
 TIMES = {"seconds", "seconds_teacher", "latency_ms", "latency_full_ms", "peak_bytes"}
 
 
@@ -118,7 +119,7 @@ def test_a_process_that_is_killed_is_begun_again(done, tmp_path):
 def test_two_in_one_folder_share_the_work(done, tmp_path):
     """The second one leaves what the first is at, and ends at once when it is asked to."""
     out, grid = tmp_path / "out", tmp_path / "grid.toml"
-    grid.write_text(GRID.replace("[1, 1, 0]", "[500, 1, 0]").replace('["bar", ', "["))
+    grid.write_text(LONG)
     first = start(tmp_path, out, "--jobs", "1")
     wait_until(lambda: list(out.glob("runs/*/metrics.jsonl")))
     second = start(tmp_path, out, "--jobs", "1")
@@ -182,7 +183,15 @@ def test_a_dask_cluster(done, tmp_path):
         sweep = start(done, tmp_path / "out", "--scheduler", cluster.scheduler_address)
         assert sweep.wait(timeout=120) == 0, sweep.communicate()
         sweep.communicate()
-    assert results(tmp_path / "out") == results(done / "out")
+        assert results(tmp_path / "out") == results(done / "out")
+        (tmp_path / "grid.toml").write_text(LONG)
+        sweep = start(tmp_path, tmp_path / "long", "--scheduler", cluster.scheduler_address)
+        wait_until(lambda: list(tmp_path.glob("long/runs/*/metrics.jsonl")))
+        sweep.terminate()
+        _, err = sweep.communicate(timeout=60)
+        assert (sweep.returncode, err) == (143, "interrupted; the same command goes on\n")
+        wait_until(lambda: not list(tmp_path.glob("long/runs/*/lock")))  # the workers' runs, too
+        assert not list(tmp_path.glob("long/runs/*/result.json"))
 
 
 def test_no_scheduler(done, tmp_path, capsys):
