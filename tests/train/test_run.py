@@ -28,7 +28,7 @@ RESULT = {
     "method", "model", "dataset", "seed", "device", "metric", "budget", "volume_full", "volume",
     "volume_regular", "volume_factor", "flops_full", "flops", "flop_factor", "params_full",
     "params", "accuracy_teacher", "accuracy_hard", "accuracy", "seconds", "latency_full_ms",
-    "latency_ms", "peak_bytes", "peak_device_bytes",
+    "latency_ms", "peak_bytes", "peak_device_bytes", "training_flops", "channels",
 }  # fmt: skip
 METRICS = {
     "stage", "epoch", "lr", "loss", "loss_data", "loss_penalty", "cost", "volume", "b", "f",
@@ -54,6 +54,30 @@ def test_the_folder_holds_what_the_contract_says(run):
         "config.toml", "metrics.jsonl", "teacher.safetensors", "pruned.safetensors", "result.json"
     }  # fmt: skip
     assert not any(name.startswith((".", "checkpoint")) for name in names)
+
+
+def test_the_teacher_alone_and_then_the_rest_is_the_whole_run(run, tmp_path, capsys):
+    out = tmp_path / "two"
+    assert main(["train", *QUICK, "--budget", "4x", "--out", str(out), "--teacher-only"]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+    assert {line["stage"] for line in metrics_of(out)} == {"teacher"}
+    assert not (out / "pruned.safetensors").exists()
+    assert main(["train", "--resume", str(out)]) == 0
+    for name in ("teacher.safetensors", "pruned.safetensors"):
+        assert (out / name).read_bytes() == (run / name).read_bytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"distill": False}, {"method": "scratch"}])
+def test_training_flops_count_every_pass_of_every_stage(options, tmp_path):
+    """Forward, and twice that backward, on full minibatches; the teacher's forward pass beside."""
+    config = Config(**{**vars(TINY), **options})
+    folder, facts = run_toy(tmp_path / "run", config)
+    full, small = facts["flops_full"], facts["flops"]
+    beside = full if config.distill else 0
+    per_image = {"teacher": 3 * full, "prune": 3 * full + beside, "fine-tune": 3 * small + beside}
+    images = len(toy().train) // config.batch_size * config.batch_size
+    expected = sum(images * per_image[line["stage"]] for line in metrics_of(folder.path))
+    assert facts["training_flops"] == expected
 
 
 def test_the_result(run):
