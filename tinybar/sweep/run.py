@@ -52,7 +52,7 @@ class Sweep:
             jobs.tidy(folder)
 
     def status(self, name: str) -> str:
-        """ "finished", "failed: ...", "at work", or "waiting"."""
+        """One of: finished, failed: REASON, at work, waiting."""
         if self.is_finished(name):
             return "finished"
         if reason := self.failure(name):
