@@ -316,7 +316,10 @@ def main(folder, runs, jobs, metric, factor, epochs) -> None:
             for m in metric for f in factor for s in SCOPES]  # fmt: skip
     with one_thread_each(jobs) as pool:
         rows = [future.result() for future in [pool.submit(run, *one) for one in work]]
-    options = " ".join([f"--jobs {jobs}", *(f"--metric {m}" for m in metric)])
+    options = [f"--jobs {jobs}", *(f"--metric {m}" for m in metric)]
+    options += [f"--factor {f}" for f in factor]
+    options += [f"--epochs {' '.join(map(str, epochs))}"] if epochs else []
+    options = " ".join(options)
     save("torch-pruning", page(rows, options), rows)
 
 
