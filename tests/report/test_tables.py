@@ -79,6 +79,17 @@ def test_the_verdict():
     assert "OVER BUDGET: flops 10,000,000 of 1,000" in over
 
 
+def test_what_uniform_widths_have_none_of_is_not_told():
+    def text(**changes):
+        return "\n".join(rendered(tables.result_tables(OUTCOME | changes, CHANNELS)))
+
+    assert "mixed connectivity saves 40 %" in text()
+    assert "mixed connectivity" not in text(volume_regular=900, flops_regular=10**7)
+    assert "hard pruning closed" in text(dropped=0)
+    assert "hard pruning closed" in text(reopened=0)
+    assert "hard pruning" not in text(dropped=0, reopened=0)
+
+
 def test_the_peak_memory():
     def line(host, device):
         return tables.peak_memory({"peak_bytes": host, "peak_device_bytes": device})

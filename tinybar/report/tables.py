@@ -37,8 +37,13 @@ def result_tables(outcome: dict, channels: list) -> Group:
         f"and reopened {outcome['reopened']:,} to use it up"
     )
     warnings = [Text(f"warning: {line}", "bold red") for line in outcome["warnings"]]
-    tables = comparison(outcome), channels_table(channels), saving(outcome)
-    return Group(*tables, corrections, verdict, *warnings)
+    notes = []  # methods of uniform widths have nothing to save and nothing to correct
+    if outcome["volume"] < outcome["volume_regular"]:
+        notes.append(saving(outcome))
+    if outcome["dropped"] or outcome["reopened"]:
+        notes.append(corrections)
+    tables = comparison(outcome), channels_table(channels)
+    return Group(*tables, *notes, verdict, *warnings)
 
 
 def comparison(outcome: dict) -> Table:
