@@ -97,7 +97,8 @@ def page(name: str, rows: list[Row], command: str) -> str:
     parts = "\n".join(map(part, settings(rows)))
     return f"""# {name}
 
-`{command}`, {origin()}, commit {commit()}; {devices}. All runs: [{name}.csv]({name}.csv).
+`{command}`, {origin()}, page made at commit {commit()};
+{devices}. All runs: [{name}.csv]({name}.csv).
 
 {parts}"""
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from tinybar.data import Augmentation, Dataset, Split
 from tinybar.train.config import Config
@@ -32,6 +33,18 @@ TINY = Config(
 def run_toy(path, config=TINY, listen=lambda record: None):
     folder = RunFolder.create(path, config)
     return folder, train(config, toy(), folder, listen, check(config, toy()).budget)
+
+
+def cut_toy(path, config, epochs: int) -> None:
+    """A run that is interrupted after so many epochs."""
+    count = iter(range(1, epochs + 1))
+
+    def stop(record):
+        if next(count) == epochs:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(path, config, stop)
 
 
 def resume_toy(path, listen=lambda record: None):

@@ -47,7 +47,7 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--tls-key", "tls_client_key", type=FILE, metavar="FILE", help="Its key, for tls://.")
 @click.option("--retry", is_flag=True, help="Try again what failed.")
-@click.option("--dry-run", is_flag=True, help="List the runs, and train nothing.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="List the runs, and train nothing.")
 def command(grid, out, jobs, scheduler, threads, retry, dry_run, **tls):
     """Train every combination of the values in GRID, and write DIR/results.csv.
 

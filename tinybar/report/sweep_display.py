@@ -9,11 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from ..sweep.grid import LARGE
 from ..sweep.job import Outcome, epochs_done, is_at_work, worker_of
 from ..sweep.run import Sweep
 from ..train.budget import parse_budget
 
-LARGE = 10**9  # the cost of a network that is not known
 FACTOR = 8.0  # of a budget that is a number, while the network is not known
 
 

@@ -51,9 +51,14 @@ def update(path: Path, rows: list[dict[str, str]]) -> None:
         for line in rows:  # what is not known any more stays: a teacher's folder may be gone
             lines[line["run"]] = lines.get(line["run"], {}) | line
         ordered = [lines[name] for name in sorted(lines)]
-        columns = dict.fromkeys((*FIRST, *(key for line in ordered for key in line)))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(ordered)
-        write_text(path, text.getvalue())
+        write_text(path, as_csv(ordered))
+
+
+def as_csv(lines: list[dict[str, str]]) -> str:
+    """The lines as the text of a CSV file."""
+    columns = dict.fromkeys((*FIRST, *(key for line in lines for key in line)))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, without_times
+from train.toy import TINY, cut_toy, metrics_of, pruned_of, resume_toy, run_toy, without_times
 
 from tinybar import nn, pruning
 from tinybar.pruning.methods.ib import price
@@ -47,15 +47,7 @@ def test_lambda_is_searched_and_the_budget_kept(pruned):
 @pytest.mark.parametrize("n", [2, 8])
 def test_interrupted_in_a_probe_it_goes_on_bit_for_bit(n, tmp_path, pruned):
     whole, facts = pruned
-    seen = []
-
-    def stop(record):
-        seen.append(record)
-        if len(seen) == n:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_toy(tmp_path / "cut", IB, stop)
+    cut_toy(tmp_path / "cut", IB, n)
     cut, again = resume_toy(tmp_path / "cut")
     assert pruned_of(cut) == pruned_of(whole)
     assert without_times(cut) == without_times(whole)

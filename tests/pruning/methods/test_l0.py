@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from properties.networks import gated, random_gates
-from train.toy import TINY, metrics_of, pruned_of, resume_toy, run_toy, without_times
+from train.toy import TINY, cut_toy, metrics_of, pruned_of, resume_toy, run_toy, without_times
 
 from tinybar import pruning
 from tinybar.pruning.methods.l0 import price
@@ -82,15 +82,7 @@ def test_no_teacher_teaches(tmp_path, monkeypatch):
 def test_interrupted_in_any_probe_it_goes_on_bit_for_bit(n, tmp_path, pruned):
     """After n epochs: in the first probe, later ones, and with less than a whole stage done."""
     whole, facts = pruned
-    seen = []
-
-    def stop(record):
-        seen.append(record)
-        if len(seen) == n:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_toy(tmp_path / "cut", PRUNES, stop)
+    cut_toy(tmp_path / "cut", PRUNES, n)
     cut, again = resume_toy(tmp_path / "cut")
     assert pruned_of(cut) == pruned_of(whole)
     assert without_times(cut) == without_times(whole)

@@ -10,7 +10,7 @@ from PIL import Image
 from tinybar.autograd import Tensor
 from tinybar.data import Dataset, Split
 from tinybar.nn import Module
-from tinybar.report.pages.judged import data_uri, judge, softmax
+from tinybar.report.pages.judged import data_uri, judge
 
 
 class Brightness(Module):
@@ -60,10 +60,3 @@ def test_a_data_uri_holds_the_image():
     large = np.zeros((300, 200, 3), np.uint8)
     content = base64.b64decode(data_uri(large, 255.0).partition(",")[2])
     assert max(Image.open(io.BytesIO(content)).size) == 128
-
-
-def test_softmax():
-    assert softmax(np.array([[1000.0, 1000.0], [0.0, np.log(3)]])).tolist() == [
-        [0.5, 0.5],
-        pytest.approx([0.25, 0.75]),
-    ]

@@ -13,10 +13,9 @@ import math
 
 from ...nn.gaussian import Gaussian
 from ...nn.networks.residual import CompactNetwork
-from ..compaction import compact
 from ..structure import Site
 from .recipe import Run, method
-from .search import probed_epochs, prune_by_search
+from .search import probed_epochs, search_and_finish
 
 START = 0.05  # see `first_lambda`; on the digits it leads near the budget
 
@@ -27,11 +26,7 @@ def ib(run: Run) -> CompactNetwork:
 
     There is no budget; nor distillation, as in the method's own paper.
     """
-    _, fast, slow = run.config.epochs
-    net, facts = prune_by_search(run, Gaussian, price, START)
-    small = compact(net)
-    run.report(small, net, **facts)
-    return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
+    return search_and_finish(run, Gaussian, price, START)
 
 
 def price(site: Site) -> float:

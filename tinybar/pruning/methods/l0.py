@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork
-from ..compaction import compact
 from ..structure import Site
 from .recipe import Run, method
-from .search import probed_epochs, prune_by_search
+from .search import probed_epochs, search_and_finish
 
 START = 0.5  # see `first_lambda`; on the digits it leads near the budget
 
@@ -25,11 +24,7 @@ def l0(run: Run) -> CompactNetwork:
 
     The gates are BAR's. There is no budget, no area and no distillation (Section 5.1).
     """
-    _, fast, slow = run.config.epochs
-    net, facts = prune_by_search(run, HardConcrete, price, START)
-    small = compact(net)
-    run.report(small, net, **facts)
-    return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
+    return search_and_finish(run, HardConcrete, price, START)
 
 
 def price(site: Site) -> float:

@@ -15,8 +15,9 @@ from operator import add
 
 from ...autograd import Tensor
 from ...nn.gates import GateFactory
-from ...nn.networks.residual import ResidualNetwork
+from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ...runtime import random
+from ..compaction import compact
 from ..enforce import enforce_budget
 from ..structure import Site, sites
 from .recipe import Penalty, Run
@@ -73,6 +74,15 @@ def prune_by_search(
             + (f", and hard pruning closed {dropped} more channels" if dropped else "")
         )
     return net, {"probes": probes, "dropped": dropped}
+
+
+def search_and_finish(run: Run, gate: GateFactory, price: Price, start: float) -> CompactNetwork:
+    """Search lambda, compact what was found, and fine-tune it without distillation (Supp. 3.1)."""
+    _, fast, slow = run.config.epochs
+    net, facts = prune_by_search(run, gate, price, start)
+    small = compact(net)
+    run.report(small, net, **facts)
+    return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
 
 
 def sparsity(net: ResidualNetwork, price: Price) -> Tensor:

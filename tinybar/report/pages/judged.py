@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ...autograd import Tensor
+from ...autograd import Tensor, softmax
 from ...data import Dataset, in_order
 from ...nn import Module, predict
 from ...runtime.arrays import to_device, to_numpy
@@ -62,7 +62,7 @@ def judge(model: Module, about: dict, dataset: Dataset) -> Judged:
     images, labels = as_read_by(model, about, dataset)
     batches = (to_device(x) for x, _ in in_order(images, labels, BATCH))
     logits = np.concatenate([to_numpy(predict(model, Tensor(x)).data) for x in batches])
-    probabilities = softmax(logits)
+    probabilities = softmax(Tensor(logits.astype(np.float64))).data
     said, confidence = probabilities.argmax(1), probabilities.max(1)
     classes = about["classes"]
     confusion = np.zeros((len(classes),) * 2, int)
@@ -78,12 +78,6 @@ def judge(model: Module, about: dict, dataset: Dataset) -> Judged:
     ]  # fmt: skip
     bins = reliability(confidence, said == labels)
     return Judged(classes, len(labels), confusion, len(errors), wrong, bins)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, K), in float64."""
-    e = np.exp(logits - logits.max(1, keepdims=True), dtype=np.float64)
-    return e / e.sum(1, keepdims=True)
 
 
 def data_uri(image: np.ndarray, scale: float) -> str:

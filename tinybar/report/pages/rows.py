@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Sequence
@@ -62,12 +60,7 @@ class Rows:
 
     def csv(self) -> str:
         """All lines as the text of a CSV file."""
-        columns = dict.fromkeys((*table.FIRST, *(key for line in self.lines for key in line)))
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.lines)
-        return text.getvalue()
+        return table.as_csv(self.lines)
 
 
 def load(folders: Sequence[Path]) -> Rows:
