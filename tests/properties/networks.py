@@ -6,6 +6,7 @@ import numpy as np
 
 from tinybar import nn, pruning
 from tinybar.autograd.gates import THRESHOLD
+from tinybar.nn.gate_vector import drawn
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)  # of the channels of a gate that are alive
 
@@ -26,6 +27,11 @@ def post_activation(kind: str, image_shape=(8, 8, 3), dtype=np.float64) -> nn.Re
     """A gated network of "bottlenecks" or of "basic" blocks, in evaluation mode."""
     make = bottlenecks if kind == "bottlenecks" else partial(nn.small_resnet, 14)
     return make(4, image_shape, nn.HardConcrete).astype(dtype).eval()
+
+
+def through(block: nn.Module, x):
+    """What a block with gates makes of x, by itself."""
+    return block(x, drawn(nn.gates_of(block), None))
 
 
 def randomise(model: nn.Module, rng: np.random.Generator) -> nn.Module:

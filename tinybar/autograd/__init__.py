@@ -28,7 +28,7 @@ from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from .primitive import PRIMITIVES, Primitive, primitive
 from .reduction import max, mean, sum
 from .selection import scatter_add, take
-from .shaping import concatenate, getitem, pad, reshape, transpose
+from .shaping import concatenate, getitem, pad, reshape, split, transpose
 from .softmax import cross_entropy, log_softmax, logsumexp, softmax
 from .tape import no_grad
 from .tensor import Tensor

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 import numpy as np
 
 from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import normalise_axes
+from .tape import Node, is_recording
+from .tensor import Tensor
 
 
 @primitive(inputs=1)
@@ -43,6 +47,38 @@ def concatenate(xs, axis=-1):
     if not xs:
         raise ValueError("concatenate needs at least one tensor")
     return _concatenate(*xs, axis=axis)
+
+
+def split(x: Tensor, sizes: list[int]) -> list[Tensor]:
+    """x (n,) in parts of these sizes, which are views.   gx: the gradients of the parts in a row.
+
+    Not a primitive, which has one output: here the gradients of all parts go into one array, at
+    once. Raises ValueError unless the sizes add up to n.
+    """
+    if x.shape != (sum(sizes),):
+        raise ValueError(f"split: parts of sizes {sizes} of a tensor of shape {x.shape}")
+    parts = [Tensor(x.data[a:b]) for a, b in pairwise(accumulate(sizes, initial=0))]
+    if not (is_recording() and x.requires_grad):
+        return parts
+    xp, dtype = array_module(x.data), x.dtype
+
+    def pullback(gradients):
+        return (
+            xp.concatenate([gradients.get(k, xp.zeros(n, dtype)) for k, n in enumerate(sizes)]),
+        )
+
+    whole = Node("split", (x.node(),), pullback)
+    for k, part in enumerate(parts):
+        part._node = Node("split", (whole,), lambda gy, k=k: (_Parts({k: gy}),))
+        part.requires_grad = True
+    return parts
+
+
+class _Parts(dict):
+    """Gradients by the number of the part; the sum of two has those of both."""
+
+    def __add__(self, other: _Parts) -> _Parts:
+        return _Parts({**self, **other})
 
 
 @primitive(inputs=1)

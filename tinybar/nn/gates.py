@@ -27,11 +27,20 @@ class Gate(Module, ABC):
     keep_one: whether closing all gates would cut the network in two ("fatal pruning",
     Section 4.1). Then `keep_best` keeps the best channel alive, in all that the gate computes.
     closed, reopened: scores of a channel that is closed, and of one that is alive with a small z.
+    joins: whether what it computes of a channel depends on the parameters of that channel alone, so
+    that all gates of a network can be computed at once (`gate_vector.py`). Not inherited.
     """
 
     keep_one = False
+    joins = False
+    kept = None  # (S, most) indices: in each row the best channel is kept; None: see `keep_one`
     closed: float
     reopened: float
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return next(self.named_parameters())[1].shape[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """x z."""
@@ -44,11 +53,15 @@ class Gate(Module, ABC):
 
     def keep_best(self, location: Tensor, floor: float) -> Tensor:
         """location (C,), with its highest entry raised to at least `floor` under `keep_one`."""
-        if not self.keep_one:
+        xp, values, kept = array_module(location.data), location.data, self.kept
+        if kept is None and self.keep_one:
+            kept = xp.arange(values.size)[None]
+        if kept is None:
             return location
-        xp, values = array_module(location.data), location.data
-        is_highest = xp.arange(values.size) == values.argmax()
-        return ag.maximum(location, xp.where(is_highest, floor, -xp.inf).astype(values.dtype))
+        best = kept[xp.arange(len(kept)), values[kept].argmax(axis=1)]
+        bound = xp.full(values.shape, -xp.inf, values.dtype)
+        bound[best] = floor
+        return ag.maximum(location, bound)
 
     @abstractmethod
     def sample(self) -> Tensor:
@@ -62,9 +75,13 @@ class Gate(Module, ABC):
     def probability_open(self) -> Tensor:
         """P(z > 0): (C,)."""
 
+    def priors(self) -> Tensor:
+        """The gates' own sparsity loss by channel: P(z > 0), (C,)."""
+        return self.probability_open()
+
     def prior(self) -> Tensor:
         """The gates' own sparsity loss L_S, a scalar: L_HC = sum P(z > 0)   (Supp. Eq. 5)."""
-        return ag.sum(self.probability_open())
+        return ag.sum(self.priors())
 
     @abstractmethod
     def scores(self) -> np.ndarray:
@@ -85,6 +102,7 @@ class HardConcrete(Gate):
     log_alpha > -1.5986, where z at the mean noise leaves 0.
     """
 
+    joins = True
     closed, reopened = THRESHOLD - 1.0, THRESHOLD + 0.1  # z = 0 and z = 0.015 at the mean noise
 
     def __init__(self, channels: int):
@@ -101,7 +119,8 @@ class HardConcrete(Gate):
             return self.mean()
         uniform = random.stream("gates").random(self.log_alpha.shape)
         epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        return ag.hard_concrete(self.location(), epsilon=to_device(epsilon))
+        epsilon = to_device(epsilon.astype(self.log_alpha.dtype))
+        return ag.hard_concrete(self.location(), epsilon=epsilon)
 
     def mean(self) -> Tensor:
         """Supp. Eq. 4 at epsilon = 1/2."""

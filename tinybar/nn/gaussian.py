@@ -27,6 +27,7 @@ class Gaussian(Gate):
     Everything is a function of sigma and of the ratio mu / sigma, which is the score.
     """
 
+    joins = True
     closed, reopened = 0.0, 1.1  # z = 0 and z = 1.1 sigma at the mean noise
 
     def __init__(self, channels: int):
@@ -54,9 +55,9 @@ class Gaussian(Gate):
         """P(mu + sigma epsilon > 0) = Phi(mu / sigma)."""
         return ag.normal_cdf(self.ratio())
 
-    def prior(self) -> Tensor:
-        """sum 1/2 ln(1 + mu^2 / sigma^2): the least KL(N(mu, sigma^2) || N(0, s^2)) over s."""
-        return ag.sum(ag.log(1 + self.ratio() ** 2)) * 0.5
+    def priors(self) -> Tensor:
+        """1/2 ln(1 + mu^2 / sigma^2): the least KL(N(mu, sigma^2) || N(0, s^2)) over s."""
+        return ag.log(1 + self.ratio() ** 2) * 0.5
 
     def scores(self) -> np.ndarray:
         """mu / sigma, of which `keep_one` raises the highest."""

@@ -16,9 +16,10 @@ import numpy as np
 from .. import autograd as ag
 from ..autograd import Tensor
 from ..runtime.arrays import to_numpy
+from .gate_vector import Drawn
 from .layers import BatchNorm2d, Conv2d
 from .networks.preactivation import PreActivationBlock, Signal
-from .networks.residual import ResidualNetwork, is_open, sample, scatter_channels
+from .networks.residual import ResidualNetwork, is_open, scatter_channels
 
 WORTH_SKIPPING = 0.6  # share of a block's weights that is open, above which selecting the open
 # channels costs more time than it saves: products of odd sizes are slower
@@ -40,9 +41,9 @@ class SkippingBlock(PreActivationBlock):
     def __init__(self, block: PreActivationBlock):
         vars(self).update(vars(block))
 
-    def forward(self, signal: Signal) -> Signal:
+    def forward(self, signal: Signal, drawn: Drawn) -> Signal:
         h, live = signal
-        z1, z2, z = sample(self.gate1), sample(self.gate2), sample(self.shortcut_gate)
+        z1, z2, z = drawn[self.gate1], drawn[self.gate2], drawn[self.shortcut_gate]
         reads, open1, open2 = (indices(is_open(each)) for each in (live, z1, z2))
         (_, _, c_in, c_out), pairs = self.conv1.weight.shape, len(open1) * (len(reads) + len(open2))
         if pairs > WORTH_SKIPPING * c_out * (c_in + c_out):

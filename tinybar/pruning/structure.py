@@ -116,7 +116,11 @@ def hard_pruned(
     A convolution computes its own live channels, and reads those of the residual signal.
     alive: (C_out,) booleans of a site, the channels that its gate lets through.
     """
-    found = sites(model)
+    return pruned(sites(model), alive)
+
+
+def pruned(found: list[Site], alive: Callable[[Site], np.ndarray]) -> list[LiveConv]:
+    """`hard_pruned`, of the sites of a network."""
     is_open = {site: alive(site) for site in found}
     is_alive = dict.fromkeys((site.path for site in found), True)
     for site in found:

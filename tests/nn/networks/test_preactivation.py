@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from properties.networks import images, randomise, set_gate
+from properties.networks import images, randomise, set_gate, through
 
 import tinybar as tb
 from tinybar import autograd as ag
@@ -148,7 +148,7 @@ def test_the_formula(stride, c_out):
         set_gate(gate, rng.random(c_out) < 0.6, rng)
     h, live = rng.standard_normal((2, 5, 6, C_IN)), np.array([True, False, True, True])
     z = [gate.sample().data for gate in gates] + [None]
-    out = made(signal(h, live))
+    out = through(made, signal(h, live))
     np.testing.assert_allclose(out.h.data, by_formula(made, h, live, *z[:3]), atol=1e-12)
     before = live if made.shortcut is None else z[2] > 0
     assert np.array_equal(out.live.data, before | (z[1] > 0))
@@ -166,7 +166,7 @@ def test_a_block_that_changes_the_shape_has_a_shortcut_that_keeps_one():
 
 def test_without_gates_every_channel_is_live():
     made, h = block(1, C_IN, gated=False), RNG(0).standard_normal((1, 3, 3, C_IN))
-    out = made(Signal(tb.Tensor(h), None))
+    out = through(made, Signal(tb.Tensor(h), None))
     assert out.live is None
     assert (made.gate1, made.gate2, made.shortcut_gate) == (None, None, None)
     np.testing.assert_allclose(out.h.data, by_formula(made, h, 1, 1, 1, 1), atol=1e-12)
@@ -179,7 +179,7 @@ def test_a_delta_that_nothing_reaches_is_not_written():
     set_gate(made.gate2, np.ones(C_IN, bool), rng)
     live = np.array([True, False, False, True])
     h = rng.standard_normal((1, 3, 3, C_IN))
-    out = made(signal(h, live))
+    out = through(made, signal(h, live))
     assert np.array_equal(out.live.data, live)
     assert np.array_equal(out.h.data, h)
 
@@ -188,10 +188,10 @@ def test_dead_channels_of_the_residual_signal_are_not_read():
     rng, made = RNG(0), block(1, C_IN)
     live = np.array([True, False, True, False])
     h = rng.standard_normal((2, 3, 3, C_IN)) * live
-    first = made(signal(h, live)).h.data
+    first = through(made, signal(h, live)).h.data
     made.bn1.beta.data[~live] += 5
     made.conv1.weight.data[:, :, ~live] *= -3
-    assert np.array_equal(made(signal(h, live)).h.data, first)
+    assert np.array_equal(through(made, signal(h, live)).h.data, first)
 
 
 @pytest.mark.parametrize("form", nn.LIVE)
@@ -209,7 +209,7 @@ def test_gradients_of_a_gated_block(form):
         tb.seed(5)  # the same noise
         for (module, name), value in zip(owners, values, strict=True):
             setattr(module, name, value)
-        return reader.relu(*made(signal(h, live)))
+        return reader.relu(*through(made, signal(h, live)))
 
     owners = [
         (module, name)

@@ -25,7 +25,7 @@ def test_a_nat_costs_the_side_of_its_feature_map():
         ratio = site.gate.mu.data / np.exp(site.gate.log_sigma.data)
         expected += math.sqrt(site.area) * 0.5 * np.log(1 + ratio**2).sum()
     assert {price(site) for site in pruning.sites(model)} == {8, 4, 2}
-    assert sparsity(model, price).item() == pytest.approx(expected, rel=1e-12)
+    assert sparsity(model, price)().item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def pruned(tmp_path_factory):
 
 def test_every_channel_has_the_same_price_whatever_its_area():
     model = random_gates(gated(10, 1, image_shape=(8, 8, 1)), np.random.default_rng(0))
-    loss = sparsity(model, price)
+    loss = sparsity(model, price)()
     loss.backward()
     p = [gate.probability_open().data for gate in pruning.gates_of(model)]
     assert loss.item() == pytest.approx(sum(map(np.sum, p)), rel=1e-12)

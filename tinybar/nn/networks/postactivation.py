@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from ... import autograd as ag
 from ...autograd import Tensor
+from ..gate_vector import NO_GATES, Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
-from .residual import GatedConv, is_open, make_gate, sample, scatter_channels
+from .residual import GatedConv, is_open, make_gate, scatter_channels
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # kernels of a path; the first 3x3 has the stride
 
@@ -49,8 +50,8 @@ class ResidualPath(Module):
         ]
         return [step for step in steps if step.conv is not None]
 
-    def delta(self, x: Tensor) -> Tensor:
-        """gate f(x).
+    def delta(self, x: Tensor, z: Drawn) -> Tensor:
+        """gate f(x).   z: of every gate of the network.
 
         Where all gates of a convolution inside are closed, nothing reaches the last one; but its
         batch norm would turn nothing into beta. The delta is zero then.
@@ -58,12 +59,15 @@ class ResidualPath(Module):
         reached = None
         *inner, last = self.path()
         for step in inner:
-            z = sample(step.gate)
-            x = step.bn.relu(step.conv(x), z)
-            if z is not None:
-                reached = is_open(z).any() if reached is None else reached & is_open(z).any()
-        z = sample(last.gate)
-        return last.bn(last.conv(x), z if reached is None else z * Tensor(reached.astype(z.dtype)))
+            inside = z[step.gate]
+            x = step.bn.relu(step.conv(x), inside)
+            if inside is not None:
+                is_any = is_open(inside).any()
+                reached = is_any if reached is None else reached & is_any
+        written = z[last.gate]
+        if reached is not None:
+            written = written * Tensor(reached.astype(written.dtype))
+        return last.bn(last.conv(x), written)
 
 
 class PostActivationBlock(ResidualPath):
@@ -77,10 +81,11 @@ class PostActivationBlock(ResidualPath):
         self.shortcut_bn = BatchNorm2d(c_out) if is_pooling else None
         self.shortcut_gate = make_gate(gate, c_out, keep_one=True) if is_pooling else None
 
-    def forward(self, h: Tensor) -> Tensor:
-        delta = self.delta(h)
+    def forward(self, h: Tensor, z: Drawn) -> Tensor:
+        """z: of every gate of the network."""
+        delta = self.delta(h, z)
         if self.shortcut is not None:
-            h = self.shortcut_bn(self.shortcut(h), sample(self.shortcut_gate))
+            h = self.shortcut_bn(self.shortcut(h), z[self.shortcut_gate])
         return ag.relu(h + delta)
 
 
@@ -107,4 +112,4 @@ class MixedPostActivationBlock(ResidualPath):
             h = scatter_channels(h, self.width, self.shortcut_writes)
         if self.conv1 is None:
             return ag.relu(h)
-        return ag.relu(ag.scatter_add(h, self.delta(x), self.writes))
+        return ag.relu(ag.scatter_add(h, self.delta(x, NO_GATES), self.writes))

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from ... import autograd as ag
 from ...autograd import Tensor
+from ..gate_vector import Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
 from .live import either, hard
-from .residual import GatedConv, is_open, make_gate, sample, scatter_channels
+from .residual import GatedConv, is_open, make_gate, scatter_channels
 
 
 class Signal(NamedTuple):
@@ -75,8 +76,9 @@ class PreActivationBlock(PreActivationPath):
         self.shortcut = Conv2d(c_in, c_out, 1, stride) if is_pooling else None
         self.shortcut_gate = make_gate(gate, c_out, keep_one=True) if is_pooling else None
 
-    def forward(self, signal: Signal) -> Signal:
-        return self.gated(signal, *map(sample, (self.gate1, self.gate2, self.shortcut_gate)))
+    def forward(self, signal: Signal, z: Drawn) -> Signal:
+        """z: of every gate of the network."""
+        return self.gated(signal, z[self.gate1], z[self.gate2], z[self.shortcut_gate])
 
     def gated(self, signal: Signal, z1, z2, z) -> Signal:
         """The formula, for given gates: (C_out,) each, or None."""

@@ -10,6 +10,7 @@ from ... import autograd as ag
 from ...autograd import Tensor
 from ...autograd.windows import Geometry
 from ...runtime.arrays import array_module
+from ..gate_vector import Drawn, GateVector, drawn
 from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
@@ -45,11 +46,6 @@ def make_gate(gate: GateFactory | None, channels: int, keep_one: bool = False) -
     return made
 
 
-def sample(gate: Gate | None) -> Tensor | None:
-    """z of the gate; None without one."""
-    return None if gate is None else gate.sample()
-
-
 def is_open(z: Tensor | None):
     """(C,) booleans: z > 0; None without a gate."""
     return None if z is None else z.data > 0
@@ -82,9 +78,24 @@ class ResidualNetwork(Module):
     bn: BatchNorm2d | None = None
     pools = False
     live = "hard"
+    _gates: tuple | None = None  # all gates, and these as one vector
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
+
+    def gate_vector(self) -> GateVector | None:
+        """Its gates as one vector; None without gates, and where they cannot be one."""
+        return self._all_gates()[1]
+
+    def draw(self) -> Drawn:
+        """z of every gate."""
+        return drawn(*self._all_gates())
+
+    def _all_gates(self) -> tuple:
+        if self._gates is None:
+            gates = gates_of(self)
+            self._gates = gates, GateVector.of(gates)
+        return self._gates
 
     def signal_size(self) -> tuple[int, int]:
         """(H, W) of the residual signal that the first block reads."""

@@ -13,7 +13,6 @@ from .residual import (
     ResidualNetwork,
     check_shape,
     make_gate,
-    sample,
     scatter_channels,
 )
 
@@ -42,9 +41,10 @@ class ResNet(ResidualNetwork):
         self.linear = Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = stem(self, x)
+        z = self.draw()
+        h = stem(self, x, z[self.stem_gate])
         for block in self.blocks:
-            h = block(h)
+            h = block(h, z)
         return self.linear(ag.global_avg_pool2d(h))
 
 
@@ -75,9 +75,9 @@ def stem_conv(c_in: int, channels: int, pools: bool) -> Conv2d:
     return Conv2d(c_in, channels, kernel, stride, padding=kernel // 2)
 
 
-def stem(model: ResNet | CompactResNet, x: Tensor) -> Tensor:
-    """The first residual signal."""
-    h = model.stem_bn.relu(model.stem(x), sample(model.stem_gate))
+def stem(model: ResNet | CompactResNet, x: Tensor, z: Tensor | None = None) -> Tensor:
+    """The first residual signal.   z: of the stem's gate, or None."""
+    h = model.stem_bn.relu(model.stem(x), z)
     return ag.max_pool2d(h, *POOL) if model.pools else h
 
 

@@ -13,7 +13,6 @@ from .residual import (
     ResidualNetwork,
     check_shape,
     make_gate,
-    sample,
     scatter_channels,
 )
 
@@ -42,10 +41,11 @@ class WideResNet(ResidualNetwork):
         self.linear = Linear(c_in, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        z = sample(self.stem_gate)
-        signal = Signal(self.stem(x, z), None if z is None else LIVE[self.live](z))
+        z = self.draw()
+        stem = z[self.stem_gate]
+        signal = Signal(self.stem(x, stem), None if stem is None else LIVE[self.live](stem))
         for block in self.blocks:
-            signal = block(signal)
+            signal = block(signal, z)
         return head(self, *signal)
 
 

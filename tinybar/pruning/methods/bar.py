@@ -9,6 +9,7 @@ from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..barrier import barrier
 from ..cost import Cost
+from ..counting import Counter
 from ..schedule import budget
 from .ending import finish
 from .recipe import Penalty, Run, method
@@ -56,7 +57,7 @@ class BudgetAwarePenalty:
     cap: float = CAP
 
     def __post_init__(self):
-        self.full = self.cost.full(self.model)
+        self.full, self.counter = self.cost.full(self.model), Counter(self.model, self.cost)
         if self.weight is None:
             self.weight = PRESSURE / self.full
 
@@ -66,8 +67,8 @@ class BudgetAwarePenalty:
         start = self.full * (1 + self.tolerance)
         _, b = budget(t, start, self.target, self.schedule)
         a, _ = budget(t, self.full, self.target, self.schedule)
-        volume = self.cost.exact(self.model)
+        volume = self.counter.exact()
         f = min(self.cap, barrier(volume, a, b))
         if f == 0:
             return Penalty(None, volume, b, 0.0)
-        return Penalty(bar_loss(self.cost.expected(self.model), f) * self.weight, volume, b, f)
+        return Penalty(bar_loss(self.counter.expected(), f) * self.weight, volume, b, f)

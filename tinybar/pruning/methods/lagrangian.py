@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..cost import Cost
+from ..counting import Counter
 from ..multiplier import Gains, Multiplier
 from ..schedule import budget
 from .ending import finish
@@ -45,15 +46,16 @@ class Lagrangian:
 
     def __post_init__(self):
         self.full, self.memory = self.cost.full(self.model), Multiplier(self.start)
+        self.counter = Counter(self.model, self.cost)
         self.gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
 
     def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1; each moves the multiplier once."""
         t = min(1.0, iteration / max(1, self.iterations - 1))
         _, b = budget(t, self.full, self.target, self.schedule)
-        volume = self.cost.exact(self.model)
+        volume = self.counter.exact()
         self.memory = Multiplier(*self.memory).after((volume - b) / self.full, self.gains)
         if self.memory.value == 0:
             return Penalty(None, volume, b, 0.0)
-        violation = (self.cost.expected(self.model) - b) * (1 / self.full)
+        violation = (self.counter.expected() - b) * (1 / self.full)
         return Penalty(violation * self.memory.value, volume, b, self.memory.value)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
 from itertools import pairwise
-from operator import add
 
 from ...autograd import Tensor
+from ...autograd import sum as total
 from ...nn.gates import GateFactory
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ...runtime import random
@@ -51,14 +50,10 @@ def prune_by_search(
 
     def train(weight: float) -> ResidualNetwork:
         random.restore_streams(draws)
-        net = run.network(gate)
-        return run.fit(
-            f"lambda {weight:.4g}",
-            net,
-            run.config.epochs[0],
-            penalty=lambda iteration: Penalty(sparsity(net, price) * weight),
-            distill=False,
-        )
+        net, stage = run.network(gate), f"lambda {weight:.4g}"
+        loss = sparsity(net, price)
+        penalty = lambda iteration: Penalty(loss() * weight)  # noqa: E731
+        return run.fit(stage, net, run.config.epochs[0], penalty=penalty, distill=False)
 
     weight = rounded(run.config.lambda_ or first_lambda(run, price, start))
     while weight is not None:
@@ -85,9 +80,11 @@ def search_and_finish(run: Run, gate: GateFactory, price: Price, start: float) -
     return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
 
 
-def sparsity(net: ResidualNetwork, price: Price) -> Tensor:
+def sparsity(net: ResidualNetwork, price: Price) -> Callable[[], Tensor]:
     """L_S = sum_l price_l L(Phi_l), a scalar: every gate's own prior, at the price of its site."""
-    return reduce(add, (site.gate.prior() * price(site) for site in sites(net)))
+    gates, prices = net.gate_vector(), {site.gate: price(site) for site in sites(net)}
+    of_channels = gates.by_channel(prices)
+    return lambda: total(gates.whole.priors() * of_channels)
 
 
 def first_lambda(run: Run, price: Price, start: float) -> float:

@@ -1,0 +1,134 @@
+"""All gates of a network as one vector: a few operations for all of them, at every step.
+
+A network of 28 layers has 37 gates of a few hundred channels. Each alone costs as many operations
+as all together; on a GPU these are launches, on a CPU they are Python's time. What they compute is
+the same, to the last bit: they draw the same noise in the same order.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from .. import autograd as ag
+from ..autograd import Tensor, no_grad
+from ..runtime.arrays import array_module, to_device, to_numpy
+from .gates import Gate
+from .module import Parameter
+
+Drawn = dict[Gate | None, Tensor | None]  # z of each gate; where there is none, None
+NO_GATES: Drawn = {None: None}
+
+
+class Joined(Tensor):
+    """Parameters one behind the other, as one leaf: its gradient is theirs, part by part.
+
+    The parameters keep arrays of their own. `read` makes the copy that is computed with.
+    """
+
+    __slots__ = ("parts", "slices")
+
+    def __init__(self, parts: list[Parameter], slices: list[slice]):
+        self.parts, self.slices = parts, slices
+        super().__init__(_joined(parts), requires_grad=True)
+
+    def read(self) -> None:
+        """Take the parameters as they are now."""
+        self.data = _joined(self.parts)
+
+    def _receive(self, gradient) -> None:
+        if gradient.base is not None:  # it may be somebody else's, too
+            gradient = gradient.copy()
+        for part, where in zip(self.parts, self.slices, strict=True):
+            own = gradient[where]
+            part.grad = own if part.grad is None else part.grad + own
+
+
+class GateVector:
+    """The gates of a network, and one gate that stands for all: `whole`, of the same class.
+
+    gates: in the order in which they draw noise.
+    """
+
+    def __init__(self, gates: list[Gate]):
+        self.gates = gates
+        self.sizes = [gate.channels for gate in gates]
+        self.slices = [slice(a, b) for a, b in pairwise(accumulate(self.sizes, initial=0))]
+        self._whole = copy.copy(gates[0])
+        self._whole.kept = _rows(
+            [where for gate, where in zip(gates, self.slices, strict=True) if gate.keep_one]
+        )
+
+    @staticmethod
+    def of(gates: list[Gate]) -> GateVector | None:
+        """The vector of these gates, or None where they cannot be one."""
+        kinds = {type(gate) for gate in gates}
+        is_one = len(kinds) == 1 and vars(kinds.pop()).get("joins", False)
+        return GateVector(gates) if is_one else None
+
+    def __reduce__(self):
+        return GateVector, (self.gates,)
+
+    @property
+    def whole(self) -> Gate:
+        """The gate of all channels, with the parameters as they are now."""
+        whole, first = self._whole, self.gates[0]
+        whole.training = first.training
+        for name, _ in first.named_parameters():
+            parts = [getattr(gate, name) for gate in self.gates]
+            joined = getattr(whole, name)
+            if isinstance(joined, Joined) and all(map(_is, joined.parts, parts)):
+                joined.read()
+            elif all(isinstance(part, Parameter) for part in parts):
+                setattr(whole, name, Joined(parts, self.slices))
+            else:  # somebody has put what was computed in the place of a parameter
+                setattr(whole, name, ag.concatenate(parts))
+        return whole
+
+    def sample(self) -> Drawn:
+        """z of each gate, drawn at once."""
+        return self.by_gate(self.whole.sample())
+
+    def alive(self) -> dict[Gate, np.ndarray]:
+        """(C,) booleans of each gate, on the host: z > 0 at the mean noise. One read."""
+        with no_grad():
+            alive = to_numpy(self.whole.mean().data) > 0
+        return {gate: alive[where] for gate, where in zip(self.gates, self.slices, strict=True)}
+
+    def by_channel(self, numbers: dict[Gate, float]) -> Tensor:
+        """(C,) the number of its gate at every channel."""
+        dtype = next(self.gates[0].named_parameters())[1].dtype
+        parts = [np.full(gate.channels, numbers[gate], dtype) for gate in self.gates]
+        return Tensor(to_device(np.concatenate(parts)))
+
+    def by_gate(self, values: Tensor) -> dict[Gate, Tensor]:
+        """The part of each gate of values (C,)."""
+        return dict(zip(self.gates, ag.split(values, self.sizes), strict=True))
+
+
+def drawn(gates: list[Gate], vector: GateVector | None) -> Drawn:
+    """z of each gate. vector: of these gates, or None."""
+    each = {gate: gate.sample() for gate in gates} if vector is None else vector.sample()
+    return NO_GATES | each
+
+
+_is = lambda a, b: a is b  # noqa: E731
+
+
+def _joined(parts: list[Parameter]):
+    arrays = [part.data for part in parts]
+    return array_module(*arrays).concatenate(arrays)
+
+
+def _rows(slices: list[slice]):
+    """(S, most) indices on the device: those of a slice in each row, filled up with its first."""
+    if not slices:
+        return None
+    most = max(where.stop - where.start for where in slices)
+    rows = [
+        [k if k < where.stop else where.start for k in range(where.start, where.start + most)]
+        for where in slices
+    ]
+    return to_device(np.array(rows))
