@@ -112,4 +112,4 @@ def test_a_gate_that_does_not_say_so_is_computed_by_itself():
     assert GateVector.of([Stubborn(2)]) is None
     assert GateVector.of(mixed) is None
     assert GateVector.of([]) is None
-    assert [z.shape for z in list(drawn(mixed, None).values())[1:]] == [(2,), (2,)]
+    assert [z.shape for z in list(drawn(mixed).values())[1:]] == [(2,), (2,)]

@@ -31,7 +31,7 @@ def post_activation(kind: str, image_shape=(8, 8, 3), dtype=np.float64) -> nn.Re
 
 def through(block: nn.Module, x):
     """What a block with gates makes of x, by itself."""
-    return block(x, drawn(nn.gates_of(block), None))
+    return block(x, drawn(nn.gates_of(block)))
 
 
 def randomise(model: nn.Module, rng: np.random.Generator) -> nn.Module:

@@ -68,10 +68,10 @@ def euler_sums(form: str, rng):
         dL/dlive_r = (gamma_r dL/dgamma_r + beta_r dL/dbeta_r) / live_r
     """
     net = randomise(nn.wide_resnet(16, 1, 4, (8, 8, 3), HardConcrete, form), rng).train()
-    z = {}
+    z = {None: None}
     for gate in nn.gates_of(net):
         z[gate] = tensor(rng.uniform(0.3, 0.9, gate.log_alpha.shape), requires_grad=True)
-        gate.sample = lambda gate=gate: z[gate]
+    net.draw = lambda: z
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = 1e-12

@@ -19,6 +19,7 @@ from ..nn import (
     PostActivationBlock,
     PreActivationBlock,
 )
+from ..nn.gate_vector import drawn
 from ..nn.networks.preactivation import Signal
 from .checks import assign, closed_form, gate, host, randomise, relative, tensor
 
@@ -105,7 +106,7 @@ def _gated_block(indicator, by_hand, rng) -> float:
     z1, z2, zs = (z_by_hand(g) for g in (block.gate1, block.gate2, block.shortcut_gate))
     inner = z1 * relu(normalise(convolve(x, block.conv1), block.bn2))
     expected = zs * convolve(x, block.shortcut) + z2 * convolve(inner, block.conv2)
-    found, now = block(Signal(tensor(h), tensor(live)))
+    found, now = block(Signal(tensor(h), tensor(live)), drawn(nn.gates_of(block)))
     then = 1 - (1 - by_hand(zs)) * (1 - by_hand(z2))
     return max(relative(found, expected), relative(now, then))
 
@@ -125,9 +126,9 @@ def gated_bottleneck(rng):
     delta = z_by_hand(block.gate3) * normalise(convolve(x, block.conv3), block.bn3)
     short = normalise(convolve(h, block.shortcut), block.shortcut_bn)
     short = z_by_hand(block.shortcut_gate) * short
-    whole = relative(block(tensor(h)), relu(short + delta))
+    whole = relative(block(tensor(h), drawn(nn.gates_of(block))), relu(short + delta))
     assign(block.gate2.log_alpha, -4)
-    return max(whole, relative(block(tensor(h)), relu(short)))
+    return max(whole, relative(block(tensor(h), drawn(nn.gates_of(block))), relu(short)))
 
 
 # --- mixed connectivity ---------------------------------------------------------------------------

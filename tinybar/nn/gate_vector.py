@@ -54,7 +54,7 @@ class GateVector:
 
     def __init__(self, gates: list[Gate]):
         self.gates = gates
-        self.sizes = [gate.channels for gate in gates]
+        self.sizes = [gate.parameters()[0].shape[0] for gate in gates]
         self.slices = [slice(a, b) for a, b in pairwise(accumulate(self.sizes, initial=0))]
         self._whole = copy.copy(gates[0])
         self._whole.kept = _rows(
@@ -99,17 +99,17 @@ class GateVector:
 
     def by_channel(self, numbers: dict[Gate, float]) -> Tensor:
         """(C,) the number of its gate at every channel."""
-        dtype = next(self.gates[0].named_parameters())[1].dtype
-        parts = [np.full(gate.channels, numbers[gate], dtype) for gate in self.gates]
-        return Tensor(to_device(np.concatenate(parts)))
+        dtype = self.gates[0].parameters()[0].dtype
+        of_gates = np.array([numbers[gate] for gate in self.gates], dtype)
+        return Tensor(to_device(of_gates.repeat(self.sizes)))
 
     def by_gate(self, values: Tensor) -> dict[Gate, Tensor]:
         """The part of each gate of values (C,)."""
         return dict(zip(self.gates, ag.split(values, self.sizes), strict=True))
 
 
-def drawn(gates: list[Gate], vector: GateVector | None) -> Drawn:
-    """z of each gate. vector: of these gates, or None."""
+def drawn(gates: list[Gate], vector: GateVector | None = None) -> Drawn:
+    """z of each gate. vector: of these gates, if they can be one."""
     each = {gate: gate.sample() for gate in gates} if vector is None else vector.sample()
     return NO_GATES | each
 

@@ -27,20 +27,13 @@ class Gate(Module, ABC):
     keep_one: whether closing all gates would cut the network in two ("fatal pruning",
     Section 4.1). Then `keep_best` keeps the best channel alive, in all that the gate computes.
     closed, reopened: scores of a channel that is closed, and of one that is alive with a small z.
-    joins: whether what it computes of a channel depends on the parameters of that channel alone, so
-    that all gates of a network can be computed at once (`gate_vector.py`). Not inherited.
+    joins: whether a channel depends on its own parameters alone (`gate_vector.py`). Not inherited.
     """
 
-    keep_one = False
-    joins = False
+    keep_one = joins = False
     kept = None  # (S, most) indices: in each row the best channel is kept; None: see `keep_one`
     closed: float
     reopened: float
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return next(self.named_parameters())[1].shape[0]
 
     def forward(self, x: Tensor) -> Tensor:
         """x z."""
@@ -53,11 +46,10 @@ class Gate(Module, ABC):
 
     def keep_best(self, location: Tensor, floor: float) -> Tensor:
         """location (C,), with its highest entry raised to at least `floor` under `keep_one`."""
-        xp, values, kept = array_module(location.data), location.data, self.kept
-        if kept is None and self.keep_one:
-            kept = xp.arange(values.size)[None]
-        if kept is None:
+        if self.kept is None and not self.keep_one:
             return location
+        xp, values = array_module(location.data), location.data
+        kept = xp.arange(values.size)[None] if self.kept is None else self.kept
         best = kept[xp.arange(len(kept)), values[kept].argmax(axis=1)]
         bound = xp.full(values.shape, -xp.inf, values.dtype)
         bound[best] = floor

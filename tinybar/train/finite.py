@@ -122,8 +122,13 @@ def not_finite(arrays: Iterable[tuple[str, object]]) -> str:
 def first_layer(net: Module, x: Tensor) -> str:
     """The first output of a module that is not finite, or the parameter of it that is not; or "".
 
-    x: images (B, H, W, C). Gates draw new noise; running statistics move once more.
+    x: images (B, H, W, C). Gates draw new noise; running statistics move once more. The gates of a
+    network are drawn first, all together (`nn/gate_vector.py`).
     """
+    gates = ((name, module) for name, module in net.named_modules() if isinstance(module, Gate))
+    parameters = (named for name, gate in gates for named in gate.named_parameters(f"{name}."))
+    if what := not_finite((name, parameter.data) for name, parameter in parameters):
+        return what
     found: list[tuple[str, Module]] = []
     wrapped = [
         (module, method, vars(module).get(method), name)
