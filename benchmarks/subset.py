@@ -20,11 +20,12 @@ from tinybar.data import Dataset, Split
 def write(split: Split, classes: tuple[str, ...], folder: Path, most: int | None) -> None:
     """Write at most so many images of each class to folder/CLASS/NUMBER.png."""
     for label, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
+        home = folder / name.replace("/", "-")  # "T-shirt/top" of Fashion-MNIST is one folder
+        home.mkdir(parents=True)
         for k in np.flatnonzero(split.labels == label)[:most]:
             pixels = np.asarray(split.images[k], np.uint8)
             image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            image.save(folder / name / f"{k:05}.png")
+            image.save(home / f"{k:05}.png")
 
 
 @click.command()
