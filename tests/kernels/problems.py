@@ -105,6 +105,16 @@ def normalised(draw, name: str, least: int):
 
 
 @st.composite
+def gates(draw, name: str, least: int):
+    inner, c = draw(st.integers(least, 40)), draw(st.integers(least, 300))
+    z1, z2 = (normal(draw, n) * draw(st.sampled_from([-1, 0, 1])) for n in (inner, c))
+    z1[: draw(st.integers(0, inner))] = 0
+    if name == "any_open":
+        return (z1,)
+    return (normal(draw, c) > 0).astype("f4"), z1, z2
+
+
+@st.composite
 def stepped(draw, least: int):
     n = draw(st.integers(least, 1000))
     w, grad, m, v = (normal(draw, n) for _ in range(4))
@@ -127,6 +137,7 @@ def problems(least: int) -> dict:
         **{name: windowed(name, least) for name in ("gather_rows", "scatter_rows")},
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
         **{name: normalised(name, least) for name in (*rows, *NORMALISED, *pullbacks)},
+        **{name: gates(name, least) for name in ("any_open", "hard_after")},
         "adam_update": stepped(least),
     }
 
@@ -137,6 +148,7 @@ EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-40, 1]
 POSSIBLE = {  # by the names of arguments
     "s": [np.nan, np.inf],  # at least sqrt(eps)
     "v": [np.nan, np.inf, 0.0, 1e-40],
+    "live": [0.0, 1.0],
     "gamma": [np.nan, 0.0, -0.0, 1e-40],  # of an infinite one, a product may be NaN or inf
 }
 

@@ -19,7 +19,7 @@ from ..runtime.arrays import to_numpy
 from .gate_vector import Drawn
 from .layers import BatchNorm2d, Conv2d
 from .networks.preactivation import PreActivationBlock, Signal
-from .networks.residual import ResidualNetwork, is_open, scatter_channels
+from .networks.residual import ResidualNetwork, scatter_channels
 
 WORTH_SKIPPING = 0.6  # share of a block's weights that is open, above which selecting the open
 # channels costs more time than it saves: products of odd sizes are slower
@@ -44,22 +44,22 @@ class SkippingBlock(PreActivationBlock):
     def forward(self, signal: Signal, drawn: Drawn) -> Signal:
         h, live = signal
         z1, z2, z = drawn[self.gate1], drawn[self.gate2], drawn[self.shortcut_gate]
-        reads, open1, open2 = (indices(is_open(each)) for each in (live, z1, z2))
+        reads, open1, open2 = map(indices_open, (live, z1, z2))
         (_, _, c_in, c_out), pairs = self.conv1.weight.shape, len(open1) * (len(reads) + len(open2))
         if pairs > WORTH_SKIPPING * c_out * (c_in + c_out):
             return self.gated(signal, z1, z2, z)
         x = bn_relu_of(self.bn1, select(h, reads), reads, live)
         if self.shortcut is not None:
-            open_s = indices(is_open(z))
+            open_s = indices_open(z)
             h = scatter_channels(conv_of(self.shortcut, x, reads, open_s, z), c_out, open_s)
         inner = bn_relu_of(self.bn2, conv_of(self.conv1, x, reads, open1), open1, z1)
         delta = conv_of(self.conv2, inner, open1, open2, z2)
         return Signal(ag.scatter_add(h, delta, open2), self.live_after(live, z1, z2, z))
 
 
-def indices(chosen) -> np.ndarray:
-    """Where the booleans are true, on the host."""
-    return np.flatnonzero(to_numpy(chosen))
+def indices_open(z: Tensor) -> np.ndarray:
+    """Where z > 0, on the host."""
+    return np.flatnonzero(to_numpy(z.data) > 0)
 
 
 def select(x: Tensor, index, axis: int = -1) -> Tensor:

@@ -19,7 +19,9 @@ from .launcher import CHUNK, JOIN, launch
 
 __all__ = [
     "adam_update",
+    "any_open",
     "gather_rows",
+    "hard_after",
     "input_transform",
     "input_transform_pullback",
     "moments",
@@ -155,6 +157,23 @@ def _masked_sums(gy, y, x, mean):
         sums = _empty((parts, 2, c), x)
         launch("join_sums", sums.size, several, sums, len(several), 2 * c)
     return sums[0, 0], sums[0, 1]
+
+
+# --- which channels exist (nn/networks/live.py) ---------------------------------------------------
+
+
+def any_open(z):
+    """(1,): 1 if any z > 0, else 0."""
+    y = _empty(1, z)
+    launch("any_open", 1, z, y, z.size)
+    return y
+
+
+def hard_after(live, z1, z2):
+    """live or written by z2, (C,), which counts if any of z1 is open."""
+    y = _empty(live.shape, live)
+    launch("hard_after", y.size, live, z1, z2, y, z1.size)
+    return y
 
 
 # --- Adam (nn/optim.py) ---------------------------------------------------------------------------

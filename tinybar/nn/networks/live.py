@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from ... import autograd as ag
 from ...autograd import Tensor
+from ...kernels.dispatch import accelerated
 
 Indicator = Callable[[Tensor], Tensor]  # l: (C,) -> (C,)
 
@@ -38,3 +39,22 @@ def either(live, written):
     Added up so that no small z is lost in the rounding of 1 - z: what is open is live.
     """
     return live + (1 - live) * written
+
+
+def after(live: Tensor, z1: Tensor, z2: Tensor, indicator: Indicator) -> Tensor:
+    """`live` behind a delta that z2 gates, which is nothing where all of z1 are closed."""
+    if indicator is hard:  # in one operation
+        return Tensor(hard_after(live.data, z1.data, z2.data))
+    return either(live, indicator(z2) * Tensor(any_open(z1.data)))
+
+
+@accelerated
+def hard_after(live, z1, z2):
+    """`after`, of `hard`: 0 or 1, (C,).   live: 0 or 1."""
+    return either(live, (z2 > 0) * any_open(z1))
+
+
+@accelerated
+def any_open(z):
+    """(1,): 1 if any z > 0, else 0."""
+    return (z > 0).any().astype(z.dtype).reshape(1)

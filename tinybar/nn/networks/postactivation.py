@@ -15,7 +15,8 @@ from ..gate_vector import NO_GATES, Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
-from .residual import GatedConv, is_open, make_gate, scatter_channels
+from .live import any_open
+from .residual import GatedConv, make_gate, scatter_channels
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # kernels of a path; the first 3x3 has the stride
 
@@ -62,11 +63,11 @@ class ResidualPath(Module):
             inside = z[step.gate]
             x = step.bn.relu(step.conv(x), inside)
             if inside is not None:
-                is_any = is_open(inside).any()
-                reached = is_any if reached is None else reached & is_any
+                is_any = any_open(inside.data)
+                reached = is_any if reached is None else reached * is_any
         written = z[last.gate]
         if reached is not None:
-            written = written * Tensor(reached.astype(written.dtype))
+            written = written * Tensor(reached)
         return last.bn(last.conv(x), written)
 
 

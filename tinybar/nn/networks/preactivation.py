@@ -14,8 +14,8 @@ from ..gate_vector import Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from ..module import Module
-from .live import either, hard
-from .residual import GatedConv, is_open, make_gate, scatter_channels
+from .live import after, hard
+from .residual import GatedConv, make_gate, scatter_channels
 
 
 class Signal(NamedTuple):
@@ -95,8 +95,7 @@ class PreActivationBlock(PreActivationPath):
             return None
         if z is not None:
             live = self.indicator(z)
-        reached = is_open(z1).any().astype(z1.dtype)
-        return either(live, self.indicator(z2) * Tensor(reached))
+        return after(live, z1, z2, self.indicator)
 
 
 class MixedPreActivationBlock(PreActivationPath):

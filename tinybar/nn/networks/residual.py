@@ -46,11 +46,6 @@ def make_gate(gate: GateFactory | None, channels: int, keep_one: bool = False) -
     return made
 
 
-def is_open(z: Tensor | None):
-    """(C,) booleans: z > 0; None without a gate."""
-    return None if z is None else z.data > 0
-
-
 def scatter_channels(x: Tensor, width: int, index) -> Tensor:
     """`width` channels, zero but for `index`, which are those of x: (N, H, W, len(index))."""
     if len(index) == width:
