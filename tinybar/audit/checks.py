@@ -132,7 +132,7 @@ def unless(condition, error: float = 0.0) -> float:
 
 def host(array) -> np.ndarray:
     """The values of an array or a Tensor, on the host."""
-    return to_numpy(array.data if isinstance(array, Tensor) else np.asarray(array))
+    return to_numpy(array.data if isinstance(array, Tensor) else array)
 
 
 def tensor(values, requires_grad: bool = False) -> Tensor:

@@ -8,9 +8,10 @@ import numpy as np
 
 from .. import autograd as ag
 from .. import nn
-from ..autograd import Tensor, no_grad
+from ..autograd import no_grad
 from ..nn import HardConcrete
 from ..nn.networks import live
+from ..runtime.arrays import to_device
 from .checks import assign, closed_form, host, randomise, relative, tensor, unless
 from .gates import distribution, unstretched
 
@@ -75,8 +76,8 @@ def euler_sums(form: str, rng):
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eps = 1e-12
-    labels = np.arange(6) % 4
-    ag.cross_entropy(net(Tensor(rng.standard_normal((6, 8, 8, 3)))), labels).backward()
+    labels = to_device(np.arange(6) % 4)
+    ag.cross_entropy(net(tensor(rng.standard_normal((6, 8, 8, 3)))), labels).backward()
     writers = [z[net.stem_gate], z[net.blocks[0].gate2], z[net.blocks[1].gate2]]
     terms = np.stack([host(each) * host(each.grad) for each in writers])
     by_live = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..autograd import no_grad
+from ..autograd import Tensor, no_grad
 from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
 from ..nn.module import Module
@@ -197,4 +197,4 @@ def _z(gate: Gate | None) -> np.ndarray | None:
 
 
 def _host(array) -> np.ndarray:
-    return to_numpy(getattr(array, "data", array))
+    return to_numpy(array.data if isinstance(array, Tensor) else array)

@@ -1,0 +1,3 @@
+"""`cupy._core`, of which precision is set."""
+
+from . import _routines_linalg

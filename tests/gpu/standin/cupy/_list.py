@@ -1,0 +1,22 @@
+"""What CuPy has, as signatures.json lists it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+LIST = json.loads(Path(__file__).parents[1].joinpath("signatures.json").read_text("utf-8"))
+DTYPES = "?bhilqBHILQefdFD"
+
+
+def absent(owner: str, name: str, has: bool) -> Exception:
+    """The error for a name that is not here. has: whether it is in CuPy."""
+    if has:
+        return NotImplementedError(f"CuPy {LIST['version']} has {owner}.{name}, its stand-in not")
+    return AttributeError(f"CuPy {LIST['version']} has no {owner}.{name}")
+
+
+def unsupported(**given) -> None:
+    """Raise NotImplementedError for arguments that CuPy takes and this stand-in does not."""
+    if found := [name for name, value in given.items() if value is not None]:
+        raise NotImplementedError(f"the stand-in for CuPy does not know {', '.join(found)}")

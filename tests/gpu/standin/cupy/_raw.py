@@ -1,0 +1,60 @@
+"""Kernels of CUDA source, compiled for the host by tests/gpu/emulation.py."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from . import standin
+from ._array import ndarray
+from ._list import unsupported
+
+SMALL = 1 << 16  # threads that run in a dry run, too
+
+
+def _emulation():
+    """The module beside the stand-in's folder, wherever the path of imports leads."""
+    path = Path(__file__).parents[2] / "emulation.py"
+    spec = importlib.util.spec_from_file_location("emulation", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class RawModule:
+    """`cupy.RawModule`, for the project's kernels; the library is kept in the temporary folder."""
+
+    def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", **other):
+        unsupported(path=path, **other)
+        emulation = _emulation()
+        text = code + emulation.HEADER.read_text("utf-8") + Path(emulation.__file__).read_text()
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        library = Path(tempfile.gettempdir()) / f"tinybar-kernels-{os.getuid()}-{key}.so"
+        if not library.exists():
+            with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+                os.replace(emulation.build(Path(folder)), library)
+        self._kernels = emulation.Emulation(library)
+
+    def get_function(self, name: str):
+        """The kernel, to call with a grid, a block and arguments."""
+        kernel = self._kernels.kernel(name)
+
+        def call(grid, block, args, *, shared_mem=0, stream=None):
+            hosts = [_argument(arg) for arg in args]
+            size = int(np.prod(grid)) * int(np.prod(block))
+            standin.launch(name, lambda: kernel(grid, block, hosts), size)
+
+        return call
+
+
+def _argument(arg):
+    if isinstance(arg, ndarray):
+        return arg._host
+    if isinstance(arg, (np.generic, int, float, bool)):
+        return arg
+    raise TypeError(f"Unsupported type {type(arg)}")

@@ -1,0 +1,190 @@
+"""`cupy.cuda`: a device, streams, graphs, pools."""
+
+from __future__ import annotations
+
+import time
+
+from .. import standin
+from . import cublas, runtime
+
+
+def is_available() -> bool:
+    return True
+
+
+def get_cublas_handle() -> int:
+    return 1
+
+
+def get_local_runtime_version() -> int:
+    return runtime.runtimeGetVersion()
+
+
+class Device:
+    """The only GPU."""
+
+    def __init__(self, device: int | None = None):
+        self.id = 0 if device is None else int(device)
+        if self.id:
+            raise standin.CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
+
+    compute_capability, pci_bus_id = "90", "0000:00:00.0"
+    mem_info = property(lambda self: runtime.memGetInfo())
+
+    def use(self) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        standin.wait("Device.synchronize")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def __int__(self) -> int:
+        return self.id
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Device) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return self.id
+
+
+class MemoryPool:
+    """A pool that holds nothing back."""
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def used_bytes(self) -> int:
+        return 0
+
+    def total_bytes(self) -> int:
+        return 0
+
+    def free_all_blocks(self, stream=None) -> None:
+        standin.wait("free_all_blocks")
+
+
+class PinnedMemoryPointer(bytearray):
+    """Memory of the host that the device reads by itself."""
+
+    ptr = property(lambda self: id(self))
+
+    def size(self) -> int:
+        return len(self)
+
+
+def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
+    return PinnedMemoryPointer(size)
+
+
+_pool, _pinned = MemoryPool(), MemoryPool()
+
+
+def get_default_memory_pool() -> MemoryPool:
+    return _pool
+
+
+def get_default_pinned_memory_pool() -> MemoryPool:
+    return _pinned
+
+
+class Event:
+    """A point in a stream."""
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False):
+        self.done, self._time = True, 0.0
+
+    def record(self, stream=None) -> None:
+        self._time = time.perf_counter()
+
+    def synchronize(self) -> None:
+        standin.wait("Event.synchronize")
+
+
+def get_elapsed_time(start_event: Event, end_event: Event) -> float:
+    return 1e3 * (end_event._time - start_event._time)
+
+
+class Graph:
+    """The work of a captured stream."""
+
+    def __init__(self, jobs: list):
+        self._jobs = jobs
+
+    def launch(self, stream=None) -> None:
+        """All of it again, as one launch."""
+        standin.launch("graph", self._run)
+
+    def _run(self) -> None:
+        for job in self._jobs:
+            standin.queue(job)
+
+    def upload(self, stream=None) -> None:
+        pass
+
+
+class Stream:
+    """Work in order. Everything is done when it is asked for, but while the stream is captured."""
+
+    null: Stream
+
+    def __init__(self, null=False, non_blocking=False, ptds=False, *, priority=None):
+        self.ptr = 0 if null else id(self)
+        self.is_non_blocking, self._is_capturing = non_blocking, False
+
+    def use(self) -> Stream:
+        _current[-1] = self
+        return self
+
+    def __enter__(self) -> Stream:
+        _current.append(self)
+        return self
+
+    def __exit__(self, *_) -> None:
+        _current.pop()
+
+    def synchronize(self) -> None:
+        standin.wait("Stream.synchronize")
+
+    def record(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        pass
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        """From now on work on this stream, which must be the current one, is kept for a graph."""
+        if self.ptr == 0:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        if get_current_stream() is not self:
+            raise NotImplementedError("the stand-in captures the current stream alone")
+        if standin.recorded is not None:
+            raise standin.CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
+        standin.recorded, self._is_capturing = [], True
+
+    def end_capture(self) -> Graph:
+        if not self._is_capturing:
+            raise standin.CUDARuntimeError("cudaErrorIllegalState: the stream is not capturing")
+        jobs, standin.recorded, self._is_capturing = standin.recorded, None, False
+        return Graph(jobs)
+
+    def is_capturing(self) -> bool:
+        return self._is_capturing
+
+
+Stream.null = Stream(null=True)
+_current = [Stream.null]
+
+
+def get_current_stream(device_id: int = -1) -> Stream:
+    return _current[-1]
+
+
+__all__ = ["cublas", "runtime"]
