@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..runtime.threads import processors
 from .case import SMALL, Case
+from .launches import bench_launches
 from .layers import bench_layers
 from .results import bench, bench_run
 from .runner import Listener
@@ -24,6 +25,7 @@ def execute(
     peers: str | None,
     run: Path | None,
     layers: bool,
+    launches: bool,
     seconds: float | None,
     listen: Listener = lambda line: None,
 ) -> dict:
@@ -32,6 +34,14 @@ def execute(
     Raises ValueError, in one line, for options that are out of range or exclude each other, and
     WorkerError where an engine fails.
     """
+    if launches:
+        fixed = {
+            "--case": kind, "--gated": gated or None, "--threads": threads, "--peers": peers,
+            "--run": run, "--layers": layers or None, "--seconds": seconds,
+        }  # fmt: skip
+        if given := [name for name, value in fixed.items() if value is not None]:
+            raise ValueError(f"--launches counts one gated step: leave out {given[0]}")
+        return bench_launches(model, image_shape, classes, batch_size)
     seconds = (60.0 if layers else 10.0) if seconds is None else seconds
     if not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"--seconds must be positive, got {seconds}")

@@ -13,7 +13,9 @@ QUARTILES = ("median", "lower", "upper")
 
 
 def render(facts: dict) -> Group:
-    """The tables of `bench`, `bench_run` or `bench_layers`, and the lines below."""
+    """The tables of `bench`, `bench_run`, `bench_layers` or `bench_launches`, and lines below."""
+    if "launches" in facts:
+        return Group(*_launches(facts))
     versions = facts.get("versions") or {
         name: engine["versions"] for name, engine in facts["engines"].items()
     }
@@ -81,6 +83,26 @@ def _layers(facts: dict) -> Table:
         "algorithm's operations, forward and backward, over their time"
     )
     return table
+
+
+def _launches(facts: dict) -> list[Table]:
+    """All that is counted; the launches of each place, forward and in its pullback."""
+    networks = facts["launches"]
+    kinds = next(iter(networks.values()))["total"]
+    batch = facts["batch_size"]
+    totals = _table(f"one gated training step, batch {batch}, on the stand-in", ("", *kinds))
+    places = _table("launches", ("", *networks))
+    for name, network in networks.items():
+        totals.add_row(name, *(f"{n:,}" for n in network["total"].values()))
+    rows = {
+        place: [
+            network["places"].get(place, {}).get("launches", 0) for network in networks.values()
+        ]
+        for place in {place for network in networks.values() for place in network["places"]}
+    }
+    for place, counts in sorted(rows.items(), key=lambda row: ([-n for n in row[1]], row[0])):
+        places.add_row(place, *map(str, counts))
+    return [totals, places]
 
 
 def _whole(entry: dict) -> float:

@@ -25,6 +25,9 @@ import click
 @click.option("--run", metavar="DIR", type=click.Path(path_type=Path),
               help="Time the pruned and the full network of this run.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Time every convolution by every algorithm.")
+@click.option("--launches", is_flag=True,
+              help="Count what one gated training step with V and L_BAR asks of a GPU, on the "
+              "stand-in for CuPy of the source tree, by primitive.")  # fmt: skip
 @click.option("--seconds", type=float, metavar="X", show_default="10; 60 with --layers",
               help="How long to measure.")  # fmt: skip
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
@@ -43,6 +46,7 @@ def command(json_file, **options):
       tinybar bench wrn-16-4 --layers --json layers.json
       tinybar bench wrn-16-4 --case infer --peers onnxruntime --threads 1
       tinybar bench --run runs/tiny
+      PYTHONPATH=tests/gpu/standin tinybar bench --launches
     """
     from rich.text import Text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from math import prod
 
 import numpy as np
@@ -208,7 +209,7 @@ class ndarray:
         if not copy and dtype == self.dtype and layouts.get(order, True):
             return self
         made = new(self.shape, dtype)
-        if order in "KAF":
+        if order in "KAF" and not host.flags.c_contiguous:
             made._host = np.empty_like(host, dtype, order=order)
         copy_into(made._host, self._host)
         return made
@@ -264,12 +265,15 @@ ndarray.__module__ = "cupy"
 
 
 def allocate(shape, dtype, order="C") -> np.ndarray:
-    """Room for entries, counted. In a dry run no page of it is touched."""
-    shape = (int(shape),) if np.isscalar(shape) else tuple(shape)
-    host = (np.zeros if standin.is_dry else np.empty)(shape, device_dtype(dtype), order)
-    if host.size:
+    """Room for entries, counted. Of a dry run no page is touched, where they are many."""
+    shape, dtype = (int(shape),) if np.isscalar(shape) else tuple(shape), device_dtype(dtype)
+    size = prod(shape)
+    if size:
         standin.count("allocations", "")
-    return host
+    if standin.is_dry and size > standin.LARGE:
+        pages = mmap.mmap(-1, size * dtype.itemsize)
+        return np.frombuffer(pages, dtype).reshape(shape, order=order)
+    return (np.zeros if standin.is_dry else np.empty)(shape, dtype, order)
 
 
 def new(shape, dtype) -> ndarray:
