@@ -10,7 +10,7 @@ raises NotImplementedError.
 
 import numpy as np
 
-from . import _core, _routines, cuda, lib, standin
+from . import _core, _products, _reductions, _routines, cuda, lib, standin
 from ._array import ndarray
 from ._list import LIST, absent
 from ._raw import RawModule
@@ -23,7 +23,8 @@ newaxis, inf, nan, pi = None, np.inf, np.nan, np.pi
 
 def __getattr__(name: str):
     has = name in LIST["names"] or name in LIST["functions"] or name in LIST["ufuncs"]
-    found = getattr(_routines, name, None) or UFUNCS.get(name)
+    rooms = (*map(vars, (_routines, _reductions, _products)), UFUNCS)
+    found = next((room[name] for room in rooms if name in room), None)
     if found is None and isinstance(getattr(np, name, None), type):
         found = getattr(np, name)  # a dtype
     if found is None or not has:

@@ -11,15 +11,14 @@ from ._array import device_dtype, ndarray, new
 from ._indexing import add_at, prepare, prepared, selected_shape, to_device
 from ._list import LIST
 
-SCALARS = (bool, int, float, complex, np.generic)
-WEAK = (bool, int, float, complex)
+WEAK = (bool, int, float, complex)  # they take the dtype of what is beside them
 
 
 class ufunc:
     """`cupy.ufunc`. formula: what computes it on NumPy arrays, with the keyword `out`."""
 
     def __init__(self, name: str, types: str, formula=None):
-        self.name, self.types = f"cupy_{name}", types.split()
+        self.name, self.types = f"cupy_{name}", tuple(types.split())
         self.nin, self.nout = (len(part) for part in self.types[0].split("->"))
         self._formula = formula or getattr(np, name)
         self.__name__ = name
@@ -29,31 +28,44 @@ class ufunc:
             raise TypeError(f"Wrong arguments {other}")
         if len(args) > self.nin:
             args, (out,) = args[: self.nin], args[self.nin :]
-        out = out[0] if isinstance(out, tuple) else out
-        for arg in (*args, *[out][: out is not None]):
-            if not isinstance(arg, (ndarray, *SCALARS)):
-                raise TypeError(f"Unsupported type {type(arg)}")
-        loop, gives = self.loop(args, dtype)
-        shape = np.broadcast_shapes(*(np.shape(_host(arg)) for arg in args))
+        if isinstance(out, tuple):
+            (out,) = out
+        takes, gives = self.loop(args, dtype)
+        hosts = [
+            arg._host if isinstance(arg, ndarray) else np.asarray(arg).astype(take)
+            for arg, take in zip(args, takes, strict=True)
+        ]
+        shapes = {host.shape for host in hosts} - {()}
+        shape = np.broadcast_shapes(*shapes) if len(shapes) > 1 else (*shapes, ())[0]
         if out is None:
             out = new(shape, gives)
+        elif not isinstance(out, ndarray):
+            raise TypeError(f"return arrays must be of cupy.ndarray, not {type(out)}")
         elif not np.can_cast(gives, out.dtype, casting):
             raise TypeError(f"output of {gives} cannot be cast to {out.dtype} ({casting})")
         elif np.broadcast_shapes(shape, out.shape) != out.shape:
             raise ValueError(f"non-broadcastable output operand of shape {out.shape}, not {shape}")
-        if out.size:
-            hosts, target = [_host(arg) for arg in args], out._host
-            standin.launch(self.__name__, lambda: self._run(hosts, loop, target), target.size)
+        target = out._host
+        if target.size:
+            job = functools.partial(self._run, hosts, takes, target)
+            standin.launch(self.__name__, job, target.size)
         return out
 
-    def _run(self, hosts, loop, target) -> None:
-        entries = [np.asarray(h).astype(t, copy=False) for h, t in zip(hosts, loop, strict=True)]
+    def _run(self, hosts, takes, target) -> None:
+        entries = [h.astype(take, copy=False) for h, take in zip(hosts, takes, strict=True)]
         self._formula(*entries, out=target, casting="unsafe")
 
     def loop(self, args, dtype=None) -> tuple[list[np.dtype], np.dtype]:
         """The dtypes of arguments and result: of the first loop that takes them (NEP 50)."""
-        kinds = tuple([type(arg) if type(arg) in WEAK else arg.dtype.char for arg in args])
-        return _loop(self.name, tuple(self.types), kinds, dtype and device_dtype(dtype))
+        kinds = []
+        for arg in args:
+            if isinstance(arg, (ndarray, np.generic)):
+                kinds.append(arg.dtype.char)
+            elif type(arg) in WEAK:
+                kinds.append(type(arg))
+            else:
+                raise TypeError(f"Unsupported type {type(arg)}")
+        return _loop(self.name, self.types, tuple(kinds), dtype and device_dtype(dtype))
 
     def at(self, a, indices, b=None) -> None:
         """a[indices] += b, entries named twice adding up."""
@@ -90,10 +102,6 @@ def _loop(name: str, types: tuple, kinds: tuple, dtype) -> tuple[list[np.dtype],
     raise TypeError(f"Wrong type ({', '.join(map(str, given))}) of arguments for {name}")
 
 
-def _host(arg):
-    return arg._host if isinstance(arg, ndarray) else arg
-
-
 UFUNCS = {name: ufunc(name, types) for name, types in LIST["ufuncs"].items() if hasattr(np, name)}
 UFUNCS["clip"] = ufunc("clip", " ".join(f"{c}{c}{c}->{c}" for c in "bBhHiIlLqQefd"))
 UFUNCS["where"] = ufunc(
@@ -105,11 +113,8 @@ UFUNCS["where"] = ufunc(
 
 def _binary(name: str, is_reflected: bool = False):
     def operate(self, other):
-        if not isinstance(other, ndarray):
-            if defers(other):
-                return NotImplemented
-            if not isinstance(other, SCALARS):
-                raise TypeError(f"Unsupported type {type(other)}")
+        if not isinstance(other, ndarray) and defers(other):
+            return NotImplemented
         return UFUNCS[name](other, self) if is_reflected else UFUNCS[name](self, other)
 
     return operate
