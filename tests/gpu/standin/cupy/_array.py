@@ -234,8 +234,8 @@ class ndarray:
 
     def reshape(self, *shape, order="C", copy=None) -> ndarray:
         unsupported(copy=copy)
-        if order != "C":
-            raise NotImplementedError(order)
+        if order == "F" or (order == "A" and self.flags.fnc):
+            return self.T.reshape(*shape[::-1]).T
         shape = shape[0] if len(shape) == 1 and not np.isscalar(shape[0]) else shape
         wanted = np.broadcast_to(np.empty((), bool), self.shape).reshape(shape).shape
         try:
@@ -246,6 +246,9 @@ class ndarray:
             return made
 
     def ravel(self, order="C") -> ndarray:
+        if order == "K":  # in the order of memory
+            axes = sorted(range(self.ndim), key=lambda k: -self.strides[k])
+            return self.transpose(axes).reshape(-1)
         return self.reshape(-1, order=order)
 
     def flatten(self, order="C") -> ndarray:
