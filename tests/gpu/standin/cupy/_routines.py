@@ -114,8 +114,8 @@ def size(a, axis=None):
     return a.size if axis is None else a.shape[axis]
 
 
-def reshape(a, shape, order="C", *, copy=None):
-    return a.reshape(shape, order=order, copy=copy)
+def reshape(a, newshape, order="C", *, copy=None):
+    return a.reshape(newshape, order=order, copy=copy)
 
 
 def transpose(a, axes=None):
