@@ -96,6 +96,26 @@ def test_layout_does_not_matter(layout):
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", [ag.batch_norm, ag.batch_norm_relu])
+def test_a_gate_in_float32_is_one_on_gamma_and_beta(norm, training):
+    """To rounding, with its gradient; and a closed channel is 0."""
+    x, gamma, beta, mean, var = draw((16, 8, 8, 6), 0, np.float32)
+    gate = np.array([0, 1e-3, 0.3, 0.8, 1, 1.5], np.float32)
+
+    def inside(x, gamma, beta, gate):
+        return norm(x, gamma, beta, mean.copy(), var.copy(), training, gate=gate)
+
+    def outside(x, gamma, beta, gate):
+        return norm(x, gamma * gate, beta * gate, mean.copy(), var.copy(), training)
+
+    y, gradients, gy = forward_backward(inside, [x, gamma, beta, gate])
+    expected, others, _ = forward_backward(outside, [x, gamma, beta, gate], gy)
+    assert not y[..., 0].any()
+    for got, want in zip([y, *gradients], [expected, *others], strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-5 * abs(want).max())
+
+
 def test_a_constant_channel_becomes_beta():
     y = ag.batch_norm(
         np.full((4, 2, 2, 1), 7.0), np.ones(1), np.array([3.0]), np.zeros(1), np.ones(1), True
@@ -140,5 +160,7 @@ def test_shapes_that_do_not_fit():
         arrays[i] = np.ones(2)
         with pytest.raises(ValueError, match=f"{name} has shape"):
             ag.batch_norm(x, *arrays, training=False)
+    with pytest.raises(ValueError, match=r"gate has shape \(2,\)"):
+        ag.batch_norm(x, one, one, one, one, training=False, gate=np.ones(2))
     with pytest.raises(ValueError, match="two values per channel"):
         ag.batch_norm(np.ones((1, 1, 1, 3)), one, one, one, one, training=True)

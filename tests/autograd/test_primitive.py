@@ -71,6 +71,26 @@ def test_only_what_needs_a_gradient_is_asked_for():
     assert (x.grad.tolist(), c.grad) == ([3.0], None)
 
 
+def test_an_input_behind_the_options_is_given_by_name():
+    """Or left out, and gets no gradient then."""
+
+    def scaled(x, power, *, gate=None):
+        z = 1 if gate is None else gate
+        return z * x**power, lambda gy: (
+            gy * z * power * x ** (power - 1),
+            None if gate is None else gy * x**power,
+        )
+
+    made = Primitive(scaled, 1, named=("gate",))
+    assert (made.inputs, made.input_names, made.optional) == (2, ("x", "gate"), {"gate"})
+    x, z = Tensor([2.0], requires_grad=True), Tensor([5.0], requires_grad=True)
+    made(x, 3, gate=z).backward()
+    assert (x.grad.tolist(), z.grad.tolist()) == ([60.0], [8.0])
+    x.grad = None
+    made(x, power=3).backward()
+    assert x.grad.tolist() == [12.0]
+
+
 def test_a_shared_pullback_receives_needs():
     asked = []
 

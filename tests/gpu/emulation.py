@@ -67,6 +67,8 @@ def _value(argument):
         assert argument.dtype == np.float32
         assert argument.flags.c_contiguous
         return "p", ctypes.c_void_p(argument.ctypes.data)
+    if isinstance(argument, np.intp):
+        return "p", ctypes.c_void_p(int(argument))
     if isinstance(argument, np.int32):
         return "i", ctypes.c_int(argument)
     assert isinstance(argument, np.float32), type(argument)

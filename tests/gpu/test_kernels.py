@@ -79,8 +79,10 @@ def test_every_kernel_is_launched(emulated):
     rows = cuda.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
     cuda.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
     cuda.moments(x)
-    y = cuda.normalise_relu(x, row, row, row, row)
-    cuda.normalise_relu_pullback(x, y, x, row, row, row, len(x))
+    cuda.of_batch(*[row] * 5, row.copy(), row.copy(), len(x), 0.1, 1e-5)
+    y = cuda.normalise_relu(x, row, row, row)
+    cuda.of_sums(cuda.gradient_sums(x, y, x, row), *[row] * 4, len(x))
+    cuda.normalise_pullback(x, y, x, *[row] * 4)
     cuda.hard_after(row, cuda.any_open(row), row)
     cuda.adam_update(row, row, row, row, 1, 1e-3, 0.0, 0.9, 0.999, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
@@ -134,16 +136,15 @@ def test_all_others_do_not(emulated, numpy_as_cupy):
     function(gy.astype("f8"), tiles)
     function(gy[:0], tiles)
     row = np.ones(3).view(OnGPU)
-    normalise(gy, *[row.astype("f4")] * 3, row)  # one float64 among them
+    normalise(gy, *[row.astype("f4")] * 2, row)  # one float64 among them
     dispatch.enable(False)
     function(gy, tiles)
     assert emulated.launched == []
 
 
 def test_without_a_cuda_kernel_array_operations_are_used(numpy_as_cupy, monkeypatch):
-    monkeypatch.setattr(in_place, "normalise", lambda *arguments: "in place")
-    x, row = np.ones((5, 3), "f4").view(OnGPU), np.ones(3, "f4").view(OnGPU)
-    assert ACCELERATED["normalise"](x, row, row, row, row) == "in place"
+    monkeypatch.setattr(in_place, "sum_per_channel", lambda x: "in place")
+    assert ACCELERATED["sum_per_channel"](np.ones((5, 3), "f4").view(OnGPU)) == "in place"
 
 
 # --- what a compiler says ------------------------------------------------------------------------

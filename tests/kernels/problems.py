@@ -26,6 +26,7 @@ except ImportError:
 else:
     KERNELS["numba"] = {name: getattr(numba, name) for name in numba.__all__}
 
+CHANGED = {"adam_update": (0, 2, 3), "of_batch": (5, 6)}  # which arguments, in place
 COPIES = ("gather_rows", "read_channels")
 SMALLEST = 1e-42  # of the rounding of a sum: denormal numbers are 1.4e-45 apart
 
@@ -95,13 +96,28 @@ def normalised(draw, name: str, least: int):
     x, mean = normal(draw, rows, 1, 1, c) + offset, normal(draw, c) + offset
     if name in ("moments", "sum_per_channel"):
         return (x,)
-    s, gamma, beta = 0.5 + abs(normal(draw, c)), normal(draw, c), normal(draw, c)
-    if not name.endswith("pullback"):
-        return x, mean, s, gamma, beta
-    gy, m = normal(draw, *x.shape), draw(st.sampled_from([max(rows, 1), math.inf]))
-    if name == "normalise_pullback":
-        return gy, x, mean, s, gamma, m
-    return gy, in_place.normalise_relu(x, mean, s, gamma, beta), x, mean, s, gamma, m
+    k, b = normal(draw, c), normal(draw, c)
+    if name in NORMALISED:
+        return x, mean, k, b
+    gy = normal(draw, *x.shape)
+    y = draw(st.sampled_from([None, in_place.normalise_relu(x, mean, k, b)]))
+    if name == "gradient_sums":
+        return gy, y, x, mean
+    return gy, y, x, mean, k, normal(draw, c), normal(draw, c)
+
+
+@st.composite
+def of_channels(draw, name: str, least: int):
+    c, m = draw(st.integers(least, 70)), draw(st.integers(2, 5000))
+    gamma, beta, gate = (normal(draw, c) for _ in range(3))
+    gate = draw(st.sampled_from([None, abs(gate)]))
+    if name == "of_batch":
+        moments = normal(draw, c), abs(normal(draw, c))
+        running = normal(draw, c), abs(normal(draw, c))
+        momentum = draw(st.sampled_from([0.0, 0.1, 1.0]))
+        return *moments, gamma, beta, gate, *running, m, momentum, 1e-5
+    sums, s = normal(draw, 2, c), 0.5 + abs(normal(draw, c))
+    return sums, s, gamma, beta, gate, draw(st.sampled_from([m, math.inf]))
 
 
 @st.composite
@@ -124,11 +140,11 @@ def stepped(draw, least: int):
 
 TILED = ("input_transform", "output_transform")
 NORMALISED = ("normalise", "normalise_by_constants", "normalise_relu")
+PULLED = ("gradient_sums", "normalise_pullback")
 
 
 def problems(least: int) -> dict:
     """Arguments for every accelerated function, by name. least: images, rows and channels."""
-    pullbacks = ("normalise_pullback", "normalise_relu_pullback")
     tiles, rows = (*TILED, *[f"{name}_pullback" for name in TILED]), ("sum_per_channel", "moments")
     return {
         "weight_transform": weighted((3, 3), least),
@@ -136,7 +152,8 @@ def problems(least: int) -> dict:
         **{name: tiled(name, least) for name in tiles},
         **{name: windowed(name, least) for name in ("gather_rows", "scatter_rows")},
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
-        **{name: normalised(name, least) for name in (*rows, *NORMALISED, *pullbacks)},
+        **{name: normalised(name, least) for name in (*rows, *NORMALISED, *PULLED)},
+        **{name: of_channels(name, least) for name in ("of_batch", "of_sums")},
         **{name: gates(name, least) for name in ("any_open", "hard_after")},
         "adam_update": stepped(least),
     }
@@ -148,8 +165,10 @@ EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-40, 1]
 POSSIBLE = {  # by the names of arguments
     "s": [np.nan, np.inf],  # at least sqrt(eps)
     "v": [np.nan, np.inf, 0.0, 1e-40],
+    "var": [np.nan, np.inf, 0.0, 1e-40],
     "live": [0.0, 1.0],
     "gamma": [np.nan, 0.0, -0.0, 1e-40],  # of an infinite one, a product may be NaN or inf
+    "k": [np.nan, 0.0, -0.0, 1e-40],
 }
 
 
@@ -206,14 +225,18 @@ def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
     if name == "moments":
         return (largest(abs(arguments[0])),) * 2
     if name == "normalise_by_constants":
-        x, _, s, gamma, _ = arguments
-        return (largest(abs(gamma / s * x)),)
-    if name.startswith("normalise") and name.endswith("pullback"):
-        gy, *_, x, mean, s, gamma, m = arguments
-        of_ggamma = abs(gy * (abs(x) + abs(mean)) / s).sum(axis=(0, 1, 2))
-        of_gbeta = abs(gy).sum(axis=(0, 1, 2))
-        of_gx = abs(gamma / s) * (of_gbeta + of_ggamma * abs((x - mean) / s)) / m
-        return largest(of_gx), largest(of_ggamma), largest(of_gbeta)
+        x, _, k, _ = arguments
+        return (largest(abs(k * x)),)
+    if name == "gradient_sums":
+        gy, _, x, mean = arguments
+        products = abs(gy) * (1 + abs(x) + abs(mean))
+        return (largest(products.sum(axis=(0, 1, 2))),)
+    if name == "normalise_pullback":
+        gy, _, x, mean, k, shift, slope = arguments
+        return (largest(abs(k) * (abs(gy) + abs(shift) + abs(slope * (x - mean)))),)
+    if name == "of_sums":
+        sums, s, gamma, beta, *_ = arguments
+        return 0, 0, largest(abs(gamma * sums[1] / s) + abs(beta * sums[0]))
     return ()
 
 

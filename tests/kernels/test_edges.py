@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kernels.problems import (
+    CHANGED,
     KERNELS,
     PROBLEMS,
     at_the_edges,
@@ -97,7 +98,7 @@ def test_any_layout(name, is_compiled, data):
     arguments = list(data.draw(at_the_edges(name, WITH_EMPTY)))
     for i, array in enumerate(arguments):
         if isinstance(array, np.ndarray):
-            is_changed = name == "adam_update" and i != 1  # all but the gradient
+            is_changed = i in CHANGED.get(name, ())
             layout = data.draw(st.sampled_from(WRITEABLE if is_changed else sorted(LAYOUTS)))
             arguments[i] = LAYOUTS[layout](array)
     simple = [native(argument) for argument in arguments]

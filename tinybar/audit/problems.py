@@ -161,37 +161,51 @@ def _(rng):
 
 @ag.batch_norm.problems
 def _(rng):
-    for lead, training in (
-        ((2, 3, 2), True),
-        ((7,), True),
-        ((3, 6, 5), True),
-        ((2, 2, 3), False),
-        ((1,), False),
+    for lead, training, gated in (
+        ((2, 3, 2), True, False),
+        ((7,), True, True),
+        ((3, 6, 5), True, True),
+        ((2, 2, 3), False, True),
+        ((1,), False, False),
     ):
         c = int(rng.integers(2, 5))
         x = 1.5 * rng.standard_normal((*lead, c)) + 0.5
-        running = to_device(away(rng, c)), to_device(positive(rng, c))
-        yield (
-            f"{'training' if training else 'evaluation'}, x {x.shape}",
-            lambda x, g, b, r=running, t=training: ag.batch_norm(x, g, b, *r, training=t),
-            (x, away(rng, c), away(rng, c)),
-        )
+        arrays = x, away(rng, c), away(rng, c)
+        yield _normalised(rng, ag.batch_norm, arrays, training, gated, *_running(rng, c))
 
 
 @ag.batch_norm_relu.problems
 def _(rng):
-    for lead, training in (((2, 3, 2), True), ((7,), True), ((2, 2, 3), False), ((1,), False)):
+    for lead, training, gated in (
+        ((2, 3, 2), True, True),
+        ((7,), True, False),
+        ((2, 2, 3), False, True),
+        ((1,), False, False),
+    ):
         c = int(rng.integers(2, 5))
-        running = to_device(away(rng, c)), to_device(positive(rng, c))
+        mean, var = _running(rng, c)
         # Two clusters of x, at equal distances from their mean, and a small beta: no y is near 0.
         x = 2 * _signs_of_mean_zero(rng, lead, c) + 0.2 * rng.standard_normal((*lead, c))
         if not training:
-            x = x * np.sqrt(to_numpy(running[1])) + to_numpy(running[0])
-        yield (
-            f"{'training' if training else 'evaluation'}, x {x.shape}",
-            lambda x, g, b, r=running, t=training: ag.batch_norm_relu(x, g, b, *r, training=t),
-            (x, away(rng, c, least=1.0), away(rng, c, least=0.1, most=0.2)),
-        )
+            x = x * np.sqrt(to_numpy(var)) + to_numpy(mean)
+        arrays = x, away(rng, c, least=1.0), away(rng, c, least=0.1, most=0.2)
+        yield _normalised(rng, ag.batch_norm_relu, arrays, training, gated, mean, var)
+
+
+def _running(rng, c):
+    return to_device(away(rng, c)), to_device(positive(rng, c))
+
+
+def _normalised(rng, norm, arrays, training, gated, *running):
+    """A problem of batch norm, with a gate or without."""
+    text = f"{'training' if training else 'evaluation'}, x {arrays[0].shape}"
+    if gated:
+        text, arrays = f"{text}, a gate", (*arrays, positive(rng, arrays[1].size))
+
+    def fn(x, gamma, beta, gate=None):
+        return norm(x, gamma, beta, *running, training=training, gate=gate)
+
+    return text, fn, arrays
 
 
 def _signs_of_mean_zero(rng, lead, c):

@@ -16,8 +16,9 @@ boolean for each input: whether its gradient will be asked for, or may be None.
 
 The inputs are brought to one dtype before, by the rule in `dtypes.py`.
 
-`inputs` counts the leading parameters that are differentiable; all others are options (a Tensor
-given for one stands for its array). The decorated name is then a function of Tensors that records
+`inputs` counts the leading parameters that are differentiable, and `named` names those behind the
+options, which are given by keyword; all others are options (a Tensor given for one stands for its
+array). The decorated name is then a function of Tensors that records
 itself on the tape; the function of arrays is its attribute `function`. `PRIMITIVES` lists them all.
 The gradient audit walks that list, at the inputs that were registered by `problems`; a primitive
 without any fails the audit and the tests.
@@ -42,20 +43,27 @@ PRIMITIVES: dict[str, Primitive] = {}
 class Primitive:
     """A differentiable function of arrays, callable with Tensors.
 
-    inputs: how many leading parameters are differentiable; None: all positional ones (variadic).
-    floating: whether integers alone become float64. alike: how many of the inputs are brought to
-    one dtype; None: all.
+    inputs: how many parameters are differentiable, the leading ones and then those that are
+    `named`; None: all positional ones (variadic). floating: whether integers alone become float64.
+    alike: how many of the inputs are brought to one dtype; None: all.
     """
 
     def __init__(
-        self, function, inputs: int | None, floating: bool = False, alike: int | None = None
+        self,
+        function,
+        inputs: int | None,
+        named: tuple[str, ...] = (),
+        floating: bool = False,
+        alike: int | None = None,
     ):
         functools.update_wrapper(self, function)
         parameters = inspect.signature(function).parameters
         self.name = function.__name__
         self.function = function
-        self.inputs, self.floating, self.alike = inputs, floating, alike
-        self.input_names = tuple(parameters)[:inputs] if inputs is not None else ()
+        self.floating, self.alike = floating, alike
+        self.leading, self.named = inputs, named
+        self.inputs = None if inputs is None else inputs + len(named)
+        self.input_names = (*tuple(parameters)[:inputs], *named) if inputs is not None else ()
         self.optional = {n for n in self.input_names if parameters[n].default is None}
         self.wants_needs = "needs" in parameters
         self.draw_problems = None
@@ -70,7 +78,11 @@ class Primitive:
         needs = tuple([records and isinstance(t, Tensor) and t.requires_grad for t in operands])
         if self.wants_needs:
             options["needs"] = needs
-        y, closures = self.function(*arrays, *args, **options)
+        leading = arrays
+        if self.named:
+            leading = arrays[: self.leading]
+            options |= zip(self.named, arrays[self.leading :], strict=True)
+        y, closures = self.function(*leading, *args, **options)
         out = Tensor(y if dtype is None else y.astype(dtype, copy=False))
         if anomaly.is_detecting:
             anomaly.check_output(self.name, self._named(arrays), out.data)
@@ -135,13 +147,13 @@ class Primitive:
         """The differentiable operands, wherever they were passed, and the other positionals."""
         if self.inputs is None:
             return list(args), ()
-        operands = list(args[: self.inputs])
+        operands = list(args[: self.leading])
         for name in self.input_names[len(operands) :]:
             operands.append(options.pop(name, None))
         for name, operand in zip(self.input_names, operands, strict=True):
             if operand is None and name not in self.optional:
                 raise TypeError(f"{self.name} needs an array {name!r}")
-        return operands, args[self.inputs :]
+        return operands, args[self.leading :]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -37,7 +37,7 @@ from . import in_place
 
 ACCELERATED = {}  # name -> function; a kernel is found by the name of its reference
 FLOAT32, INDEX = np.dtype(np.float32), np.dtype(np.intp)
-NO_ARRAYS = (int, float, tuple)
+NO_ARRAYS = (int, float, tuple, type(None))
 
 _is_enabled = is_on("TINYBAR_FAST", default=True)
 
@@ -116,7 +116,9 @@ def _simple(argument):
     """Arrays one way only: Numba compiles anew for every other layout, CUDA has no other."""
     if type(argument) is np.ndarray:
         return argument if argument.flags.carray else np.array(argument, order="C")
-    return array_module(argument).ascontiguousarray(argument) if _is_array(argument) else argument
+    if not _is_array(argument) or argument.flags.c_contiguous:
+        return argument
+    return array_module(argument).ascontiguousarray(argument)
 
 
 @functools.cache

@@ -20,11 +20,11 @@ from ..runtime.arrays import array_module, zero_where
 
 __all__ = [
     "adam_update",
+    "gradient_sums",
     "normalise",
     "normalise_by_constants",
     "normalise_pullback",
     "normalise_relu",
-    "normalise_relu_pullback",
     "sum_per_channel",
 ]
 
@@ -52,46 +52,49 @@ def sum_per_channel(a):
 # --- batch norm (autograd/norm.py) ----------------------------------------------------------------
 
 
-def normalise(x, mean, s, gamma, beta):
-    """k (x - mean) + beta,  k = gamma / s."""
+def normalise(x, mean, k, b):
+    """k (x - mean) + b."""
     y = x - mean
-    y *= gamma / s
-    y += beta
+    y *= k
+    y += b
     return y
 
 
-def normalise_by_constants(x, mean, s, gamma, beta):
-    """k x + (beta - k mean): one pass less. Digits are lost where mean is large beside s."""
-    k = gamma / s
+def normalise_by_constants(x, mean, k, b):
+    """k x + (b - k mean): one pass less. Digits are lost where mean is large beside s."""
     y = x * k
-    y += beta - mean * k
+    y += b - mean * k
     return y
 
 
-def normalise_pullback(gy, x, mean, s, gamma, m):
-    """k (gy - gbeta / m - ggamma / (s m) (x - mean))."""
-    return _pullback(gy, x, mean, s, gamma, lambda sums: sums / m)
-
-
-def normalise_relu(x, mean, s, gamma, beta):
-    """max(0, k (x - mean) + beta)."""
-    y = normalise(x, mean, s, gamma, beta)
+def normalise_relu(x, mean, k, b):
+    """max(0, k (x - mean) + b)."""
+    y = normalise(x, mean, k, b)
     return array_module(x).maximum(y, 0, out=y)
 
 
-def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """As normalise_pullback, for g = 0 where y <= 0, else gy; times 1/m, as compiled kernels."""
-    return _pullback(zero_where(y <= 0, gy), x, mean, s, gamma, lambda sums: sums * (1 / m))
+def gradient_sums(gy, y, x, mean):
+    """(sum g, sum g (x - mean)), each a product with a row of ones."""
+    g, sums = _behind_relu(gy, y), array_module(gy).empty((2, gy.shape[-1]), gy.dtype)
+    sums[0] = sum_per_channel(g)
+    centred = x - mean
+    centred *= g
+    sums[1] = sum_per_channel(centred)
+    return sums
 
 
-def _pullback(g, x, mean, s, gamma, divided_by_m):
+def normalise_pullback(gy, y, x, mean, k, shift, slope):
+    """k (g - shift - slope (x - mean))."""
     gx = x - mean
-    gbeta, ggamma = sum_per_channel(g), sum_per_channel(g * gx) / s
-    gx *= -divided_by_m(ggamma / s)
-    gx -= divided_by_m(gbeta)
-    gx += g
-    gx *= gamma / s
-    return gx, ggamma, gbeta
+    gx *= -slope
+    gx -= shift
+    gx += _behind_relu(gy, y)
+    gx *= k
+    return gx
+
+
+def _behind_relu(gy, y):
+    return gy if y is None else zero_where(y <= 0, gy)
 
 
 # --- Adam (nn/optim.py) ---------------------------------------------------------------------------

@@ -68,18 +68,15 @@ class BatchNorm2d(Module):
         z (gamma xh + beta) = (z gamma) xh + (z beta): the gate multiplies gamma and beta, which
         costs next to nothing.
         """
-        return ag.batch_norm(x, *self._arguments(gate))
+        return ag.batch_norm(x, *self._arguments(), gate=gate)
 
     def relu(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         """z relu(y) = relu(z y).   gate: z >= 0, (C,), or None."""
-        return ag.batch_norm_relu(x, *self._arguments(gate))
+        return ag.batch_norm_relu(x, *self._arguments(), gate=gate)
 
-    def _arguments(self, gate: Tensor | None) -> tuple:
-        gamma, beta = self.gamma, self.beta
-        if gate is not None:
-            gamma, beta = gamma * gate, beta * gate
+    def _arguments(self) -> tuple:
         running = self.running_mean, self.running_var
-        return gamma, beta, *running, self.training, self.momentum, self.eps
+        return self.gamma, self.beta, *running, self.training, self.momentum, self.eps
 
 
 class Linear(Module):

@@ -83,11 +83,10 @@ def bn_relu_of(bn: BatchNorm2d, x: Tensor, channels, gate: Tensor | None = None)
     if len(channels) == bn.gamma.shape[0]:
         return bn.relu(x, gate)
     gamma, beta = select(bn.gamma, channels), select(bn.beta, channels)
-    if gate is not None:
-        gate = select(gate, channels)
-        gamma, beta = gamma * gate, beta * gate
+    gate = None if gate is None else select(gate, channels)
     mean, var = bn.running_mean[channels], bn.running_var[channels]
-    y = ag.batch_norm_relu(x, gamma, beta, mean, var, bn.training, bn.momentum, bn.eps)
+    settings = bn.training, bn.momentum, bn.eps
+    y = ag.batch_norm_relu(x, gamma, beta, mean, var, *settings, gate=gate)
     if bn.training:
         bn.running_mean[channels], bn.running_var[channels] = mean, var
     return y

@@ -13,6 +13,8 @@ nothing is copied to the host.
 
 from __future__ import annotations
 
+import math
+
 from ...runtime.arrays import array_module
 from ..in_place import adam_corrections
 from .launcher import CHUNK, JOIN, launch
@@ -21,12 +23,17 @@ __all__ = [
     "adam_update",
     "any_open",
     "gather_rows",
+    "gradient_sums",
     "hard_after",
     "input_transform",
     "input_transform_pullback",
     "moments",
+    "normalise",
+    "normalise_by_constants",
+    "normalise_pullback",
     "normalise_relu",
-    "normalise_relu_pullback",
+    "of_batch",
+    "of_sums",
     "output_transform",
     "output_transform_pullback",
     "scatter_rows",
@@ -110,7 +117,7 @@ def scatter_rows(grows, shape, kernel, stride, padding, size):
     return gx
 
 
-# --- batch norm with ReLU (autograd/norm.py) ------------------------------------------------------
+# --- batch norm (autograd/norm.py) ----------------------------------------------------------------
 
 
 def moments(x):
@@ -128,24 +135,34 @@ def moments(x):
     return mean[0], var[0]
 
 
-def normalise_relu(x, mean, s, gamma, beta):
-    """max(0, k (x - mean) + beta),  k = gamma / s."""
+def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
+    """(s, k, b); the running statistics move."""
+    made = _empty((3, *mean.shape), mean)
+    arrays = mean, var, gamma, beta, gate, running_mean, running_var, made
+    launch("of_batch", mean.size, *arrays, m / (m - 1), float(1 - momentum), float(momentum), eps)
+    return tuple(made)
+
+
+def normalise(x, mean, k, b):
+    """k (x - mean) + b."""
+    return _normalised(x, mean, k, b, -math.inf)
+
+
+normalise_by_constants = normalise
+
+
+def normalise_relu(x, mean, k, b):
+    """max(0, k (x - mean) + b)."""
+    return _normalised(x, mean, k, b, 0.0)
+
+
+def _normalised(x, mean, k, b, least: float):
     y = _empty(x.shape, x)
-    launch("normalise_relu", x.size, x, mean, gamma / s, beta, y, x.shape[-1])
+    launch("normalise", x.size, x, mean, k, b, least, y, x.shape[-1])
     return y
 
 
-def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
-    gbeta, products = _masked_sums(gy, y, x, mean)
-    ggamma = products / s
-    shift, slope = gbeta * (1 / m), ggamma / s * (1 / m)
-    gx, c = _empty(x.shape, x), x.shape[-1]
-    launch("normalise_relu_pullback", x.size, gy, y, x, mean, gamma / s, shift, slope, gx, c)
-    return gx, ggamma, gbeta
-
-
-def _masked_sums(gy, y, x, mean):
+def gradient_sums(gy, y, x, mean):
     """sum g and sum g (x - mean) per channel."""
     c = x.shape[-1]
     rows = x.size // c
@@ -156,7 +173,22 @@ def _masked_sums(gy, y, x, mean):
         several, parts = sums, -(-parts // JOIN)
         sums = _empty((parts, 2, c), x)
         launch("join_sums", sums.size, several, sums, len(several), 2 * c)
-    return sums[0, 0], sums[0, 1]
+    return sums[0]
+
+
+def of_sums(sums, s, gamma, beta, gate, m):
+    """(ggamma, gbeta, ggate, shift, slope) of the sums."""
+    made = _empty((5, *s.shape), s)
+    launch("of_sums", s.size, sums, s, gamma, beta, gate, made, 1 / m)
+    ggamma, gbeta, ggate, shift, slope = made
+    return ggamma, gbeta, None if gate is None else ggate, shift, slope
+
+
+def normalise_pullback(gy, y, x, mean, k, shift, slope):
+    """gx = k (g - shift - slope (x - mean))."""
+    gx = _empty(x.shape, x)
+    launch("normalise_pullback", x.size, gy, y, x, mean, k, shift, slope, gx, x.shape[-1])
+    return gx
 
 
 # --- which channels exist (nn/networks/live.py) ---------------------------------------------------

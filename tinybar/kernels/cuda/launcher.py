@@ -21,15 +21,17 @@ def source() -> str:
 def launch(name: str, threads: int, *arguments) -> None:
     """Run the kernel on `threads` threads; nothing waits for it.
 
-    arguments: contiguous float32 arrays, of which a kernel sees the first number's address, and
-    Python's numbers, which become 32-bit ones. The kernel's first argument is `threads`: the last
-    block has some too many.
+    arguments: contiguous float32 arrays, of which a kernel sees the first number's address, None
+    for a null pointer, and Python's numbers, which become 32-bit ones. The kernel's first argument
+    is `threads`: the last block has some too many.
     """
     blocks = -(-threads // THREADS)
     kernel(name)((blocks,), (THREADS,), (np.int32(threads), *map(_argument, arguments)))
 
 
 def _argument(value):
+    if value is None:
+        return np.intp(0)
     if isinstance(value, int):
         return np.int32(value)
     return np.float32(value) if isinstance(value, float) else value

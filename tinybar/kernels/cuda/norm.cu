@@ -1,4 +1,4 @@
-// Batch norm with ReLU (autograd/norm.py), on x as a matrix of rows and c channels.
+// Batch norm (autograd/norm.py), on x as a matrix of rows and c channels.
 //
 // A sum over the rows goes in steps: first over parts of CHUNK rows, which a thread keeps in
 // registers, then over JOIN parts, and again until one is left. The order is always the same.
@@ -55,8 +55,12 @@ extern "C" __global__ void join_moments(
   var[at] = squares / n;
 }
 
-// sums: (parts, 2, c), sum g and sum g (x - mean) of CHUNK rows each, with g = 0 where y <= 0, else
-// gy: so a NaN stays one.
+// g = 0 where y <= 0, else gy: so a NaN stays one. y: what a ReLU gave, null without one.
+__device__ inline float behind_relu(const float* gy, const float* y, size_t i) {
+  return y && y[i] <= 0 ? 0 : gy[i];
+}
+
+// sums: (parts, 2, c), sum g and sum g (x - mean) of CHUNK rows each.
 extern "C" __global__ void chunk_sums(
     int threads, const float* __restrict__ gy, const float* __restrict__ y,
     const float* __restrict__ x, const float* __restrict__ mean, float* __restrict__ sums,
@@ -70,7 +74,7 @@ extern "C" __global__ void chunk_sums(
 #pragma unroll 8
   for (int r = 0; r < n; ++r) {
     const size_t i = from + (size_t)r * c;
-    const float g = y[i] <= 0 ? 0 : gy[i];
+    const float g = behind_relu(gy, y, i);
     sum += g;
     product += g * (x[i] - mean[k]);
   }
@@ -89,19 +93,20 @@ extern "C" __global__ void join_sums(
   joined[at] = sum;
 }
 
-// y = max(0, k (x - mean) + beta).
-extern "C" __global__ void normalise_relu(
+// y = max(least, k (x - mean) + b).
+extern "C" __global__ void normalise(
     int threads, const float* __restrict__ x, const float* __restrict__ mean,
-    const float* __restrict__ k, const float* __restrict__ beta, float* __restrict__ y, int c) {
+    const float* __restrict__ k, const float* __restrict__ b, float least, float* __restrict__ y,
+    int c) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
   const int channel = at % c;
-  const float value = k[channel] * (x[at] - mean[channel]) + beta[channel];
-  y[at] = value < 0 ? 0 : value;  // NaN stays NaN
+  const float value = k[channel] * (x[at] - mean[channel]) + b[channel];
+  y[at] = value < least ? least : value;  // NaN stays NaN
 }
 
-// gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy.
-extern "C" __global__ void normalise_relu_pullback(
+// gx = k (g - shift - slope (x - mean)).
+extern "C" __global__ void normalise_pullback(
     int threads, const float* __restrict__ gy, const float* __restrict__ y,
     const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ k,
     const float* __restrict__ shift, const float* __restrict__ slope, float* __restrict__ gx,
@@ -109,6 +114,38 @@ extern "C" __global__ void normalise_relu_pullback(
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
   const int channel = at % c;
-  const float g = y[at] <= 0 ? 0 : gy[at];
+  const float g = behind_relu(gy, y, at);
   gx[at] = k[channel] * (g - shift[channel] - slope[channel] * (x[at] - mean[channel]));
+}
+
+// A thread is a channel. The running statistics move; made: (3, c), s, k and b. gate: may be null.
+extern "C" __global__ void of_batch(
+    int threads, const float* __restrict__ mean, const float* __restrict__ var,
+    const float* __restrict__ gamma, const float* __restrict__ beta,
+    const float* __restrict__ gate, float* __restrict__ running_mean,
+    float* __restrict__ running_var, float* __restrict__ made, float unbiased, float kept,
+    float momentum, float eps) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  running_mean[at] = kept * running_mean[at] + momentum * mean[at];
+  running_var[at] = kept * running_var[at] + momentum * (var[at] * unbiased);
+  const float z = gate ? gate[at] : 1, s = sqrtf(var[at] + eps);
+  made[at] = s;
+  made[threads + at] = gamma[at] * z / s;
+  made[2 * threads + at] = beta[at] * z;
+}
+
+// A thread is a channel, of m values. made: (5, c), ggamma, gbeta, ggate, shift and slope.
+extern "C" __global__ void of_sums(
+    int threads, const float* __restrict__ sums, const float* __restrict__ s,
+    const float* __restrict__ gamma, const float* __restrict__ beta,
+    const float* __restrict__ gate, float* __restrict__ made, float one_mth) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const float z = gate ? gate[at] : 1, gbeta = sums[at], ggamma = sums[threads + at] / s[at];
+  made[at] = ggamma * z;
+  made[threads + at] = gbeta * z;
+  made[2 * threads + at] = ggamma * gamma[at] + gbeta * beta[at];
+  made[3 * threads + at] = gbeta * one_mth;
+  made[4 * threads + at] = ggamma / s[at] * one_mth;
 }

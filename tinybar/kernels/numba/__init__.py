@@ -6,7 +6,15 @@ rows to the cores (`threads.each`); a kernel works on one part, on one thread. I
 over channels, which lie side by side in memory.
 """
 
-from .norm import moments, normalise_relu, normalise_relu_pullback
+from .norm import (
+    gradient_sums,
+    moments,
+    normalise,
+    normalise_pullback,
+    normalise_relu,
+    of_batch,
+    of_sums,
+)
 from .optim import adam_update
 from .selection import add_channels, read_channels
 from .windows import gather_rows, scatter_rows
@@ -23,11 +31,15 @@ __all__ = [
     "adam_update",
     "add_channels",
     "gather_rows",
+    "gradient_sums",
     "input_transform",
     "input_transform_pullback",
     "moments",
+    "normalise",
+    "normalise_pullback",
     "normalise_relu",
-    "normalise_relu_pullback",
+    "of_batch",
+    "of_sums",
     "output_transform",
     "output_transform_pullback",
     "read_channels",

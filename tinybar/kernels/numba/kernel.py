@@ -16,14 +16,19 @@ OPTIONS = {"fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
 inline = numba.njit(inline="always", **OPTIONS)
 
 
-def kernel(function):
+def kernel(function, **options):
     """Compile `function` at its first call, or load it from where an earlier process kept it."""
-    compiled = numba.njit(nogil=True, **OPTIONS)(function)
+    compiled = numba.njit(nogil=True, **OPTIONS | options)(function)
     try:
         compiled._cache = Cache(function)
     except (RuntimeError, OSError):  # as an ordinary user of a container may have it
         _warn_uncached("no folder for Numba's cache can be written")
     return compiled
+
+
+def exact(function):
+    """As `kernel`, for a formula that is computed as it is written, as NumPy does."""
+    return kernel(function, fastmath=False)
 
 
 class Cache(FunctionCache):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .kernel import inline, kernel, share
+from .kernel import exact, inline, kernel, share
 
 LINE = 128  # numbers of a line: several rows of a narrow tensor are worked on as one
 
@@ -85,50 +85,46 @@ def _joined(counts, sums, squares):
     return mean.astype(sums.dtype), (var / rows).astype(sums.dtype)
 
 
-def normalise_relu(x, mean, s, gamma, beta):
-    """max(0, k (x - mean) + beta),  k = gamma / s."""
+def normalise(x, mean, k, b):
+    """k (x - mean) + b."""
+    return _normalised(x, mean, k, b, -np.inf)
+
+
+def normalise_relu(x, mean, k, b):
+    """max(0, k (x - mean) + b)."""
+    return _normalised(x, mean, k, b, 0.0)
+
+
+def _normalised(x, mean, k, b, least: float):
     y = np.empty(x.shape, x.dtype)
-    xs, ys, *per_channel = _lines(_rows_of_a_line(x), x, y, mean, gamma / s, beta)
-    share(lambda *some: _normalise_relu(xs, *per_channel, ys, *some), len(xs), x.size)
+    xs, ys, *per_channel = _lines(_rows_of_a_line(x), x, y, mean, k, b)
+    least = np.float32(least)
+    share(lambda *some: _normalise(xs, *per_channel, least, ys, *some), len(xs), x.size)
     return y
 
 
 @kernel
-def _normalise_relu(x, mean, k, beta, y, first, last):
-    zero = np.float32(0)
+def _normalise(x, mean, k, b, least, y, first, last):
     for r in range(first, last):
         xr, yr = x[r], y[r]
         for i in range(mean.size):
-            value = k[i] * (xr[i] - mean[i]) + beta[i]
-            yr[i] = zero if value < zero else value  # NaN stays NaN, which max would hide
+            value = k[i] * (xr[i] - mean[i]) + b[i]
+            yr[i] = least if value < least else value  # NaN stays NaN, which max would hide
 
 
-def normalise_relu_pullback(gy, y, x, mean, s, gamma, m):
-    """(gx, ggamma, gbeta): gx = k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
-    together = _rows_of_a_line(x)
-    gbeta, products = _masked_sums(x, *_lines(together, gy, y, x, mean))
-    ggamma = products / s
-    shift, slope = gbeta * (1 / m), ggamma / s * (1 / m)
-    gx = np.empty(x.shape, x.dtype)
-    lines = _lines(together, gy, y, x, mean, gamma / s, shift, slope, gx)
-    share(lambda *some: _normalise_relu_pullback(*lines, *some), len(lines[0]), 3 * x.size)
-    return gx, ggamma, gbeta
-
-
-def _masked_sums(x, *lines):
-    """sum g and sum g (x - mean) per channel."""
-    numbers = lines[0].shape[1]
+def gradient_sums(gy, y, x, mean):
+    """sum g and sum g (x - mean) per channel, g = 0 where y <= 0, else gy."""
+    lines = _lines(_rows_of_a_line(x), gy, gy if y is None else y, x, mean)
+    numbers, is_masked = lines[0].shape[1], y is not None
     blocks = -(-len(lines[0]) // _block(numbers))
-    plain, centred = np.zeros((blocks, numbers), x.dtype), np.zeros((blocks, numbers), x.dtype)
-    share(lambda *some: _block_sums(*lines, plain, centred, *some), blocks, 3 * x.size)
-    return tuple(
-        sums.reshape(-1, x.shape[-1]).sum(axis=0, dtype=np.float64).astype(x.dtype)
-        for sums in (plain, centred)
-    )
+    sums = np.zeros((2, blocks, numbers), x.dtype)
+    share(lambda *some: _block_sums(is_masked, *lines, *sums, *some), blocks, 3 * x.size)
+    of_rows = sums.reshape(2, -1, x.shape[-1])
+    return of_rows.sum(axis=1, dtype=np.float64).astype(x.dtype)
 
 
 @kernel
-def _block_sums(gy, y, x, mean, plain, centred, first, last):
+def _block_sums(is_masked, gy, y, x, mean, plain, centred, first, last):
     rows, c = x.shape
     size, zero = _block(c), np.float32(0)
     for block in range(first, last):
@@ -136,16 +132,69 @@ def _block_sums(gy, y, x, mean, plain, centred, first, last):
         for r in range(block * size, min(rows, (block + 1) * size)):
             gr, yr, xr = gy[r], y[r], x[r]
             for k in range(c):
-                g = zero if yr[k] <= 0 else gr[k]
+                g = zero if is_masked and yr[k] <= 0 else gr[k]
                 total[k] += g
                 product[k] += g * (xr[k] - mean[k])
 
 
+def normalise_pullback(gy, y, x, mean, k, shift, slope):
+    """k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
+    gx, is_masked = np.empty(x.shape, x.dtype), y is not None
+    arrays = gy, y if is_masked else gy, x, mean, k, shift, slope, gx
+    lines = _lines(_rows_of_a_line(x), *arrays)
+    share(lambda *some: _normalise_pullback(is_masked, *lines, *some), len(lines[0]), 3 * x.size)
+    return gx
+
+
 @kernel
-def _normalise_relu_pullback(gy, y, x, mean, k, shift, slope, gx, first, last):
+def _normalise_pullback(is_masked, gy, y, x, mean, k, shift, slope, gx, first, last):
     zero = np.float32(0)
     for r in range(first, last):
         gr, yr, xr, to = gy[r], y[r], x[r], gx[r]
         for i in range(mean.size):
-            g = zero if yr[i] <= 0 else gr[i]
+            g = zero if is_masked and yr[i] <= 0 else gr[i]
             to[i] = k[i] * (g - shift[i] - slope[i] * (xr[i] - mean[i]))
+
+
+# --- a number for each channel: to the last bit what NumPy gives ----------------------------------
+
+
+def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
+    """(s, k, b); the running statistics move."""
+    made = np.empty((3, mean.size), mean.dtype)
+    gates = gamma if gate is None else gate
+    arrays = mean, var, gamma, beta, gates, running_mean, running_var, made
+    _of_batch(*arrays, gate is not None, m / (m - 1), 1 - momentum, momentum, eps)
+    return tuple(made)
+
+
+@exact
+def _of_batch(
+    mean, var, gamma, beta, gate, running_mean, running_var, made, is_gated, unbiased, old, new, eps
+):
+    one, unbiased = np.float32(1), np.float32(unbiased)
+    old, new, eps = np.float32(old), np.float32(new), np.float32(eps)
+    for i in range(mean.size):
+        z = gate[i] if is_gated else one
+        running_mean[i] = running_mean[i] * old + mean[i] * new
+        running_var[i] = running_var[i] * old + var[i] * unbiased * new
+        s = np.sqrt(var[i] + eps)
+        made[0, i], made[1, i], made[2, i] = s, gamma[i] * z / s, beta[i] * z
+
+
+def of_sums(sums, s, gamma, beta, gate, m):
+    """(ggamma, gbeta, ggate, shift, slope) of the sums."""
+    made = np.empty((5, s.size), s.dtype)
+    _of_sums(sums, s, gamma, beta, gamma if gate is None else gate, made, gate is not None, 1 / m)
+    ggamma, gbeta, ggate, shift, slope = made
+    return ggamma, gbeta, None if gate is None else ggate, shift, slope
+
+
+@exact
+def _of_sums(sums, s, gamma, beta, gate, made, is_gated, share):
+    one, share = np.float32(1), np.float32(share)
+    for i in range(s.size):
+        z, gbeta, ggamma = gate[i] if is_gated else one, sums[0, i], sums[1, i] / s[i]
+        made[0, i], made[1, i] = ggamma * z, gbeta * z
+        made[2, i] = ggamma * gamma[i] + gbeta * beta[i]
+        made[3, i], made[4, i] = gbeta * share, ggamma / s[i] * share
