@@ -99,14 +99,15 @@ def running_statistics(change):
 
 
 def adam(change):
-    """Change the options of every update of Adam: change(p, options) -> options."""
+    """Change the options of every update of Adam: change(w, options) -> options."""
 
     def plant(patch):
-        update = tinybar.nn.optim._update
+        update = tinybar.nn.optim.adam_update
 
-        def mutated(p, m, v, t, **options):
-            update(p, m, v, t, **change(p, options))
+        def mutated(w, grad, m, v, t, lr, weight_decay, *others):
+            options = change(w, {"lr": lr, "weight_decay": weight_decay})
+            update(w, grad, m, v, t, *options.values(), *others)
 
-        patch.setattr(tinybar.nn.optim, "_update", mutated)
+        patch.setattr(tinybar.nn.optim, "adam_update", mutated)
 
     return plant

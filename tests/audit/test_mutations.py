@@ -121,7 +121,7 @@ MUTATIONS = {
     "running statistics of batch norm": running_statistics(
         lambda mean, var, x: mean.__imul__(1.01)
     ),
-    "Adam, five steps": adam(lambda p, options: options | {"lr": 1.01 * options["lr"]}),
+    "Adam, five steps": adam(lambda w, options: options | {"lr": 1.01 * options["lr"]}),
     "a gate multiplies channels": output("hard_concrete"),
     "a gate on a convolution's weight gates its output": output("conv2d"),
     "a gate on gamma and beta gates relu(bn(x))": BATCH_NORM,
@@ -206,9 +206,9 @@ def reads_the_sum(patch):
     patch.setattr(tinybar.pruning.cost, "expected_reads", mutated)
 
 
-def decoupled_decay(p, options):
+def decoupled_decay(w, options):
     """AdamW."""
-    p.data -= options["lr"] * options["weight_decay"] * p.data
+    w -= options["lr"] * options["weight_decay"] * w
     return options | {"weight_decay": 0.0}
 
 

@@ -61,8 +61,16 @@ class Emulation:
         return call
 
 
+def address(array) -> int:
+    """As launcher.address, of NumPy's arrays."""
+    return array.ctypes.data
+
+
 def _value(argument):
     """(letter, value as C has it). Only what a kernel can be given passes."""
+    if isinstance(argument, np.ndarray) and argument.dtype.names:
+        assert argument.shape == ()
+        return "s", (ctypes.c_char * argument.nbytes).from_buffer_copy(argument)
     if isinstance(argument, np.ndarray):
         assert argument.dtype == np.float32
         assert argument.flags.c_contiguous

@@ -35,9 +35,12 @@ void launch(void (*kernel)(A...), unsigned blocks, unsigned threads, bool is_bac
   run(kernel, blocks, threads, is_backward, arguments, std::index_sequence_for<A...>());
 }
 
-// A letter for each argument: p for an address, i for an integer, f for a float.
+// A letter for each argument: p for an address, i for an integer, f for a float, s for a structure.
 template <class T>
-constexpr char letter = std::is_pointer_v<T> ? 'p' : std::is_same_v<T, int> ? 'i' : 'f';
+constexpr char letter = std::is_pointer_v<T>     ? 'p'
+                        : std::is_same_v<T, int> ? 'i'
+                        : std::is_class_v<T>     ? 's'
+                                                 : 'f';
 
 template <class... A>
 const char* letters(void (*)(A...)) {

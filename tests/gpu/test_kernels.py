@@ -38,6 +38,7 @@ def emulated(tmp_path_factory):
     found = emulation.Emulation(emulation.build(tmp_path_factory.mktemp("kernels")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launcher, "kernel", found.kernel)
+        patch.setattr(launcher, "address", emulation.address)
         patch.setattr(cuda, "_empty", lambda shape, like: np.full(shape, np.nan, like.dtype))
         yield found
 
@@ -84,8 +85,14 @@ def test_every_kernel_is_launched(emulated):
     cuda.of_sums(cuda.gradient_sums(x, y, x, row), *[row] * 4, len(x))
     cuda.normalise_pullback(x, y, x, *[row] * 4)
     cuda.hard_after(row, cuda.any_open(row), row)
-    cuda.adam_update(row, row, row, row, 1, 1e-3, 0.0, 0.9, 0.999, 1e-8)
+    cuda.adam_step(*[[row]] * 4, (1,), 1e-3, 0.0, 0.9, 0.999, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
+
+
+def test_a_launch_of_adam_has_room_for_so_many_parameters_and_numbers():
+    full, large = launcher.PARAMETERS, 2**30
+    assert [*cuda._tables([1] * (full + 2))] == [slice(0, full), slice(full, full + 2)]
+    assert [*cuda._tables([large, large - 1, large, 1])] == [slice(0, 2), slice(2, 4)]
 
 
 # --- when they are called ------------------------------------------------------------------------
@@ -190,6 +197,7 @@ from kernels.problems import KERNELS, PROBLEMS, results
 from tinybar.kernels.cuda import launcher
 
 launcher.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
+launcher.address = emulation.address
 for name, kernel in KERNELS["cuda"].items():
 
     @settings(max_examples=20, deadline=None, derandomize=True, database=None)

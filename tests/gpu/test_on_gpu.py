@@ -10,6 +10,7 @@ from kernels.problems import (
     at_the_edges,
     copied,
     hold,
+    on_arrays,
     results,
     without_zeros,
 )
@@ -34,7 +35,7 @@ NAMES = sorted({*KERNELS["cuda"], *KERNELS["in_place"]})
 
 
 def on_gpu(arguments):
-    return [arrays.to_device(a) if isinstance(a, np.ndarray) else a for a in copied(arguments)]
+    return on_arrays(arrays.to_device, copied(arguments))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,6 +12,7 @@ import tinybar.autograd
 import tinybar.nn  # noqa: F401 - both enter their functions in ACCELERATED
 from tinybar.autograd.windows import Geometry
 from tinybar.kernels import cuda, in_place
+from tinybar.kernels.cuda import launcher
 from tinybar.kernels.dispatch import ACCELERATED
 from tinybar.runtime.arrays import to_numpy
 
@@ -26,7 +27,6 @@ except ImportError:
 else:
     KERNELS["numba"] = {name: getattr(numba, name) for name in numba.__all__}
 
-CHANGED = {"adam_update": (0, 2, 3), "of_batch": (5, 6)}  # which arguments, in place
 COPIES = ("gather_rows", "read_channels")
 SMALLEST = 1e-42  # of the rounding of a sum: denormal numbers are 1.4e-45 apart
 
@@ -132,10 +132,14 @@ def gates(draw, name: str, least: int):
 
 @st.composite
 def stepped(draw, least: int):
-    n = draw(st.integers(least, 1000))
-    w, grad, m, v = (normal(draw, n) for _ in range(4))
-    t, decay = draw(st.sampled_from([1, 7, 1000])), draw(st.sampled_from([0.0, 5e-4]))
-    return w, grad, m, v * v, t, 1e-2, decay, 0.9, 0.999, 1e-8
+    """A few parameters, or more than one launch has room for."""
+    sizes = st.lists(st.integers(least, 1000), min_size=1, max_size=4)
+    shapes = [(2, n) for n in draw(sizes | st.just([3] * (launcher.PARAMETERS + 2)))]
+    rng = np.random.default_rng(draw(seeds))
+    ws, grads, ms, vs = ([rng.standard_normal(s).astype("f4") for s in shapes] for _ in range(4))
+    ts = tuple(rng.choice([1, 7, 1000], len(shapes)).tolist())
+    decay = draw(st.sampled_from([0.0, 5e-4]))
+    return ws, grads, ms, [v * v for v in vs], ts, 1e-2, decay, 0.9, 0.999, 1e-8
 
 
 TILED = ("input_transform", "output_transform")
@@ -155,7 +159,7 @@ def problems(least: int) -> dict:
         **{name: normalised(name, least) for name in (*rows, *NORMALISED, *PULLED)},
         **{name: of_channels(name, least) for name in ("of_batch", "of_sums")},
         **{name: gates(name, least) for name in ("any_open", "hard_after")},
-        "adam_update": stepped(least),
+        "adam_step": stepped(least),
     }
 
 
@@ -164,7 +168,7 @@ PROBLEMS = problems(least=1)
 EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-40, 1]
 POSSIBLE = {  # by the names of arguments
     "s": [np.nan, np.inf],  # at least sqrt(eps)
-    "v": [np.nan, np.inf, 0.0, 1e-40],
+    "vs": [np.nan, np.inf, 0.0, 1e-40],
     "var": [np.nan, np.inf, 0.0, 1e-40],
     "live": [0.0, 1.0],
     "gamma": [np.nan, 0.0, -0.0, 1e-40],  # of an infinite one, a product may be NaN or inf
@@ -179,14 +183,20 @@ def at_the_edges(draw, name: str, drawn: dict):
     Adam's weights decay: no decay times NaN is computed by some, and left out by others.
     """
     arguments, share = copied(draw(drawn[name])), draw(st.sampled_from([0, 0, 0.01, 1]))
-    if name == "adam_update":
+    if name == "adam_step":
         arguments[6] = 5e-4
     rng, parameters = np.random.default_rng(draw(seeds)), signature(ACCELERATED[name]).parameters
-    for parameter, array in zip(parameters, arguments, strict=True):
-        if getattr(array, "dtype", None) == np.float32 and array.size:
+
+    def planted(array, edges):
+        if array.dtype == np.float32 and array.size:
             where = rng.random(array.shape) < share
             where.flat[rng.integers(array.size, size=rng.integers(3))] = True
-            array[where] = rng.choice(POSSIBLE.get(parameter, EDGES), np.count_nonzero(where))
+            array[where] = rng.choice(edges, np.count_nonzero(where))
+        return array
+
+    for parameter, argument in zip(parameters, arguments, strict=True):
+        edges = POSSIBLE.get(parameter, EDGES)
+        on_arrays(lambda array, edges=edges: planted(array, edges), [argument])
     return tuple(arguments)
 
 
@@ -199,8 +209,18 @@ def without_zeros(matrix, entries):
     return np.stack([(row[row != 0, None] * entries[row != 0]).sum(axis=0) for row in rows])
 
 
+def on_arrays(function, arguments) -> list:
+    """The arguments with function(array) for every array, also in a list."""
+    changed = []
+    for a in arguments:
+        if isinstance(a, list):
+            a = on_arrays(function, a)
+        changed.append(function(a) if isinstance(a, np.ndarray) else a)
+    return changed
+
+
 def copied(arguments) -> list:
-    return [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    return on_arrays(np.copy, arguments)
 
 
 def results(function, arguments) -> list[np.ndarray]:
@@ -208,8 +228,8 @@ def results(function, arguments) -> list[np.ndarray]:
     returned = function(*arguments)
     if not isinstance(returned, tuple):
         returned = () if returned is None else (returned,)
-    arrays = [a for a in (*returned, *arguments) if hasattr(a, "shape")]
-    return [np.array(to_numpy(array)) for array in arrays]
+    lists = [a if isinstance(a, list) else [a] for a in (*returned, *arguments)]
+    return [np.array(to_numpy(a)) for some in lists for a in some if hasattr(a, "shape")]
 
 
 def largest(array) -> float:
@@ -219,7 +239,7 @@ def largest(array) -> float:
 
 def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
     """For each result the size of what is added up, where the sum may come out much smaller."""
-    arguments = [np.where(np.isfinite(a), a, 0) if np.ndim(a) else a for a in arguments]
+    arguments = on_arrays(lambda a: np.where(np.isfinite(a), a, 0), arguments)
     if name == "sum_per_channel":
         return (2 * largest(abs(arguments[0]).sum(axis=(0, 1, 2))),)  # BLAS adds rows in order
     if name == "moments":
@@ -245,7 +265,7 @@ def hold(name: str, got: list[np.ndarray], arguments) -> None:
 
     Copies are the same to the last bit.
     """
-    doubles = [a.astype("f8") if getattr(a, "dtype", 0) == "f4" else a for a in arguments]
+    doubles = on_arrays(lambda a: a.astype("f8") if a.dtype == "f4" else a, arguments)
     expected = results(ACCELERATED[name].reference, doubles)
     assert len(got) == len(expected)
     scales = (*sizes_of_terms(name, arguments), *[0.0] * len(got))
@@ -255,6 +275,6 @@ def hold(name: str, got: list[np.ndarray], arguments) -> None:
         if name in COPIES:
             np.testing.assert_array_equal(low, high)
             np.testing.assert_array_equal(np.signbit(low), np.signbit(high))
-        smallest = SMALLEST * (1e7 if name == "adam_update" else 1)  # m lr / eps, at t = 1
+        smallest = SMALLEST * (1e7 if name == "adam_step" else 1)  # m lr / eps, at t = 1
         atol = 2e-6 * max(largest(abs(high)), scale) + smallest
         np.testing.assert_allclose(low, high, rtol=0, atol=atol)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kernels.problems import (
-    CHANGED,
     KERNELS,
     PROBLEMS,
     at_the_edges,
     copied,
     hold,
+    on_arrays,
     problems,
     results,
     without_zeros,
@@ -85,10 +85,9 @@ LAYOUTS = {
 WRITEABLE = sorted(set(LAYOUTS) - {"read-only", "one row repeated"})
 
 
-def native(value):
-    """An array in the machine's byte order, one row after the other."""
-    is_array = isinstance(value, np.ndarray)
-    return np.array(value, value.dtype.newbyteorder("="), order="C") if is_array else value
+def native(array):
+    """In the machine's byte order, one row after the other."""
+    return np.array(array, array.dtype.newbyteorder("="), order="C")
 
 
 @pytest.mark.parametrize("is_compiled", [False, "numba" in KERNELS])
@@ -96,12 +95,11 @@ def native(value):
 @given(data=st.data())
 def test_any_layout(name, is_compiled, data):
     arguments = list(data.draw(at_the_edges(name, WITH_EMPTY)))
-    for i, array in enumerate(arguments):
-        if isinstance(array, np.ndarray):
-            is_changed = i in CHANGED.get(name, ())
-            layout = data.draw(st.sampled_from(WRITEABLE if is_changed else sorted(LAYOUTS)))
-            arguments[i] = LAYOUTS[layout](array)
-    simple = [native(argument) for argument in arguments]
+    for i, argument in enumerate(arguments):
+        possible = WRITEABLE if i in ACCELERATED[name].changes else sorted(LAYOUTS)
+        layout = LAYOUTS[data.draw(st.sampled_from(possible))]
+        (arguments[i],) = on_arrays(layout, [argument])
+    simple = on_arrays(native, arguments)
     dispatch.enable(is_compiled)
     try:
         got = results(ACCELERATED[name], arguments)
@@ -115,9 +113,10 @@ def test_any_layout(name, is_compiled, data):
 def test_what_may_not_be_written_is_not(which, is_compiled):
     arguments = [np.ones(3, "f4") for _ in range(4)]
     arguments[which] = read_only(arguments[which])
+    lists = [[array] for array in arguments]
     dispatch.enable(is_compiled)
     try:
         with pytest.raises(ValueError, match="read-only"):
-            ACCELERATED["adam_update"](*arguments, 1, 1e-2, 0.0, 0.9, 0.999, 1e-8)
+            ACCELERATED["adam_step"](*lists, (1,), 1e-2, 0.0, 0.9, 0.999, 1e-8)
     finally:
         dispatch.enable(False)

@@ -114,7 +114,7 @@ def _behind_relu(gy, y):
 # --- a number for each channel: (C,) --------------------------------------------------------------
 
 
-@accelerated(changes_arguments=True)
+@accelerated(changes=(5, 6))
 def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
     """(s, k, b) of a batch, towards whose mean and unbiased variance the running ones move.
 

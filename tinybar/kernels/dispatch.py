@@ -53,16 +53,18 @@ def enable(on: bool) -> None:
     _is_enabled = on
 
 
-def accelerated(reference=None, *, changes_arguments: bool = False):
+def accelerated(reference=None, *, changes: tuple[int, ...] = ()):
     """Call the kernel of the same name where there is one for these arrays.
 
+    changes: which arguments are changed in place. An argument may be a list of arrays, if the first
+    one is.
     The result has the decorated function as `.reference`; `.uncompiled` calls the kernel in place
     or the reference, whatever the memory layout. A compiled kernel is given copies of arrays that
-    are not contiguous or may not be written; not so a function that changes its arguments, which
-    is then called uncompiled. Raises ValueError for a name that is taken.
+    are not contiguous or may not be written; where such an array is to be changed, the function is
+    called uncompiled. Raises ValueError for a name that is taken.
     """
     if reference is None:
-        return functools.partial(accelerated, changes_arguments=changes_arguments)
+        return functools.partial(accelerated, changes=changes)
     name = reference.__name__
     if name in ACCELERATED:
         raise ValueError(f"an accelerated function called {name!r} exists already")
@@ -77,11 +79,11 @@ def accelerated(reference=None, *, changes_arguments: bool = False):
         if kernel is None:
             return uncompiled(*arguments)
         simple = [_simple(argument) for argument in arguments]
-        if changes_arguments and any(map(operator.is_not, simple, arguments)):
+        if any(simple[i] is not arguments[i] for i in changes):
             return uncompiled(*arguments)
         return kernel(*simple)
 
-    dispatch.reference, dispatch.uncompiled = reference, uncompiled
+    dispatch.reference, dispatch.uncompiled, dispatch.changes = reference, uncompiled, changes
     ACCELERATED[name] = dispatch
     return dispatch
 
@@ -90,20 +92,29 @@ def _compiled(name: str, arguments: tuple):
     """The compiled kernel for these arguments, or None."""
     if not _is_enabled or not _fits(arguments):
         return None
-    if type(arguments[0]) is np.ndarray or array_module(arguments[0]) is np:
+    first = _flat(arguments)[0]
+    if type(first) is np.ndarray or array_module(first) is np:
         return _numba(name)
-    arrays = filter(_is_array, arguments)  # CUDA's kernels count elements in 32 bits
+    arrays = filter(_is_array, _flat(arguments))  # CUDA's kernels count elements in 32 bits
     return _cuda(name) if all(a.size < 2**31 for a in arrays) else None
 
 
 def _fits(arguments: tuple) -> bool:
     """Whether the first array is float32 and has entries, and all others are float32 or indices."""
+    arguments = _flat(arguments)
     if arguments[0].dtype != FLOAT32 or arguments[0].size == 0:
         return False
     for argument in arguments:  # no generator: hundreds of calls a step
         if _is_array(argument) and argument.dtype != FLOAT32 and argument.dtype != INDEX:
             return False
     return True
+
+
+def _flat(arguments):
+    """The arguments, with the arrays of a list in its place."""
+    if type(arguments[0]) is not list:
+        return arguments
+    return [one for a in arguments for one in (a if type(a) is list else (a,))]
 
 
 def _is_array(argument) -> bool:
@@ -116,6 +127,9 @@ def _simple(argument):
     """Arrays one way only: Numba compiles anew for every other layout, CUDA has no other."""
     if type(argument) is np.ndarray:
         return argument if argument.flags.carray else np.array(argument, order="C")
+    if type(argument) is list:
+        simple = [_simple(one) for one in argument]
+        return argument if all(map(operator.is_, simple, argument)) else simple
     if not _is_array(argument) or argument.flags.c_contiguous:
         return argument
     return array_module(argument).ascontiguousarray(argument)

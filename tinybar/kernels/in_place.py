@@ -19,7 +19,7 @@ from ..runtime import blas, threads
 from ..runtime.arrays import array_module, zero_where
 
 __all__ = [
-    "adam_update",
+    "adam_step",
     "gradient_sums",
     "normalise",
     "normalise_by_constants",
@@ -100,7 +100,13 @@ def _behind_relu(gy, y):
 # --- Adam (nn/optim.py) ---------------------------------------------------------------------------
 
 
-def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
+def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
+    """Parameter by parameter."""
+    for *arrays, t in zip(ws, grads, ms, vs, ts, strict=True):
+        _adam_update(*arrays, t, lr, weight_decay, beta1, beta2, eps)
+
+
+def _adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
     """w -= rate m / (scale sqrt(v) + eps): both corrections are numbers, not arrays."""
     rate, scale = adam_corrections(t, lr, beta1, beta2)
     g = grad + weight_decay * w if weight_decay else grad

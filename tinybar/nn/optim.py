@@ -59,18 +59,25 @@ class Adam:
         """
         states = zip(range(len(self.t)), self.m, self.v, strict=True)
         for group in self.groups:
-            options = {key: group[key] for key in _OPTIONS}
-            for p in group["params"]:
-                k, m, v = next(states)
-                if p.grad is not None:
-                    if not p.grad.shape == p.data.shape == m.shape:
-                        raise ValueError(
-                            f"Adam: parameter {k} has shape {p.shape}, its gradient {p.grad.shape} "
-                            f"and its moments {m.shape}"
-                        )
-                    self.t[k] += 1
-                    _update(p, m, v, self.t[k], **options)
-                    note_change(p.data)
+            here = [(p, *state) for p, state in zip(group["params"], states, strict=False)]
+            here = [entry for entry in here if entry[0].grad is not None]
+            for p, k, m, _ in here:
+                if not p.grad.shape == p.data.shape == m.shape:
+                    raise ValueError(
+                        f"Adam: parameter {k} has shape {p.shape}, its gradient {p.grad.shape} "
+                        f"and its moments {m.shape}"
+                    )
+            if here:
+                self._step(group, *map(list, zip(*here, strict=True)))
+
+    def _step(self, group: dict, params: list[Tensor], ks: list[int], ms: list, vs: list) -> None:
+        for k in ks:
+            self.t[k] += 1
+        ws, ts = [p.data for p in params], tuple([self.t[k] for k in ks])
+        options = group["lr"], group["weight_decay"], *group["betas"], group["eps"]
+        adam_step(ws, [p.grad for p in params], ms, vs, ts, *options)
+        for w in ws:
+            note_change(w)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Both moments of every parameter and the number of its steps, on the host."""
@@ -96,16 +103,13 @@ class Adam:
             array[...] = to_device(state[name])
 
 
-def _update(p: Tensor, m, v, t: int, *, lr, weight_decay, betas, eps) -> None:
-    """The formula of Adam's docstring, in place."""
-    arrays, options = (p.data, p.grad, m, v), (t, lr, weight_decay, *betas, eps)
-    if p.data.flags.c_contiguous:
-        adam_update(*(array.reshape(-1) for array in arrays), *options)
-    else:  # a flat view of another layout would be a copy
-        adam_update.uncompiled(*arrays, *options)
+@accelerated(changes=(0, 2, 3))
+def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
+    """`adam_update` of parameters that share their options.   Lists of arrays, and a tuple of t."""
+    for *arrays, t in zip(ws, grads, ms, vs, ts, strict=True):
+        adam_update(*arrays, t, lr, weight_decay, beta1, beta2, eps)
 
 
-@accelerated(changes_arguments=True)
 def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
     """Algorithm 1 of Kingma & Ba: w, m and v in place.   Arrays of one shape; t = 1, 2, ..."""
     g = grad + weight_decay * w

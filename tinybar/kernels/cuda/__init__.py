@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ...runtime.arrays import array_module
 from ..in_place import adam_corrections
-from .launcher import CHUNK, JOIN, launch
+from . import launcher
+from .launcher import CHUNK, JOIN, PARAMETERS, launch
 
 __all__ = [
-    "adam_update",
+    "adam_step",
     "any_open",
     "gather_rows",
     "gradient_sums",
@@ -211,8 +214,32 @@ def hard_after(live, z1, z2):
 # --- Adam (nn/optim.py) ---------------------------------------------------------------------------
 
 
-def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
-    """w, m and v in place; see the reference."""
-    rate, scale = adam_corrections(t, lr, beta1, beta2)
-    numbers = (beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, rate, scale, eps)
-    launch("adam_update", w.size, w, grad, m, v, *map(float, numbers))
+TABLE = np.dtype(  # `Parameters` in adam.cu
+    [(name, np.uintp, PARAMETERS) for name in ("w", "m", "v", "grad")]
+    + [("end", np.int32, PARAMETERS)]
+    + [(name, np.float32, PARAMETERS) for name in ("rate", "scale")]
+)
+
+
+def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
+    """w, m and v of all parameters in place, as many in a launch as its arguments hold."""
+    numbers = tuple(map(float, (beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, eps)))
+    for some in _tables([w.size for w in ws]):
+        table, count = np.zeros((), TABLE), some.stop - some.start
+        for name, arrays in (("w", ws), ("m", ms), ("v", vs), ("grad", grads)):
+            table[name][:count] = [launcher.address(array) for array in arrays[some]]
+        table["end"][:count] = np.cumsum([w.size for w in ws[some]])
+        corrections = [adam_corrections(t, lr, beta1, beta2) for t in ts[some]]
+        table["rate"][:count], table["scale"][:count] = zip(*corrections, strict=True)
+        launch("adam_step", int(table["end"][count - 1]), table, count, *numbers)
+
+
+def _tables(sizes):
+    """Slices of the parameters: no more than a table holds, of fewer than 2^31 numbers."""
+    first, numbers = 0, 0
+    for k, size in enumerate(sizes):
+        if k - first == PARAMETERS or numbers + size >= 2**31:
+            yield slice(first, k)
+            first, numbers = k, 0
+        numbers += size
+    yield slice(first, len(sizes))

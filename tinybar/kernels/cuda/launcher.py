@@ -9,11 +9,12 @@ import numpy as np
 
 THREADS = 256  # of a block
 CHUNK, JOIN = 32, 64  # a sum over rows: of how many at first, then of how many sums
+PARAMETERS = 90  # of one launch of Adam
 
 
 def source() -> str:
     """All kernels as one text, compiled together; CuPy keeps the result on disk under this text."""
-    constants = f"constexpr int CHUNK = {CHUNK}, JOIN = {JOIN};\n"
+    constants = f"constexpr int CHUNK = {CHUNK}, JOIN = {JOIN}, PARAMETERS = {PARAMETERS};\n"
     files = sorted(Path(__file__).parent.glob("*.cu"))
     return "\n".join([constants, *(file.read_text("utf-8") for file in files)])
 
@@ -22,8 +23,9 @@ def launch(name: str, threads: int, *arguments) -> None:
     """Run the kernel on `threads` threads; nothing waits for it.
 
     arguments: contiguous float32 arrays, of which a kernel sees the first number's address, None
-    for a null pointer, and Python's numbers, which become 32-bit ones. The kernel's first argument
-    is `threads`: the last block has some too many.
+    for a null pointer, Python's numbers, which become 32-bit ones, and NumPy's structures, which
+    are handed over as they are. The kernel's first argument is `threads`: the last block has some
+    too many.
     """
     blocks = -(-threads // THREADS)
     kernel(name)((blocks,), (THREADS,), (np.int32(threads), *map(_argument, arguments)))
@@ -35,6 +37,11 @@ def _argument(value):
     if isinstance(value, int):
         return np.int32(value)
     return np.float32(value) if isinstance(value, float) else value
+
+
+def address(array) -> int:
+    """Where the first number of a contiguous array is, for a structure of addresses."""
+    return array.data.ptr
 
 
 @functools.cache

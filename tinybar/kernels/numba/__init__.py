@@ -15,7 +15,7 @@ from .norm import (
     of_batch,
     of_sums,
 )
-from .optim import adam_update
+from .optim import adam_step
 from .selection import add_channels, read_channels
 from .windows import gather_rows, scatter_rows
 from .winograd import (
@@ -28,7 +28,7 @@ from .winograd import (
 )
 
 __all__ = [
-    "adam_update",
+    "adam_step",
     "add_channels",
     "gather_rows",
     "gradient_sums",

@@ -63,5 +63,7 @@ def _warn_uncached(reason: str) -> None:
 
 def share(work, n: int, numbers: int) -> list:
     """[work(first, last)] for ranges of n things, that are `numbers` numbers together."""
-    count = 1 if threads.is_inside() else max(1, min(n, 16, numbers // threads.WORTH_A_CORE))
+    count = min(n, 16, numbers // threads.WORTH_A_CORE)
+    if count < 2 or threads.is_inside():
+        return [work(0, n)]
     return threads.each(lambda part: work(part.start, part.stop), threads.slices(n, count))
