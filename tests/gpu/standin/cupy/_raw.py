@@ -57,4 +57,8 @@ def _argument(arg):
         return arg._host
     if isinstance(arg, (np.generic, int, float, bool)):
         return arg
+    if isinstance(arg, np.ndarray):  # a structure, by value
+        if arg.size == 1:
+            return arg
+        raise TypeError(f"Only numpy.ndarrays of size one can be passed by value, not {arg.shape}")
     raise TypeError(f"Unsupported type {type(arg)}")
