@@ -11,7 +11,8 @@ from .. import autograd as ag
 from ..autograd import Tensor, no_grad
 from ..autograd.gates import THRESHOLD
 from ..runtime import random
-from ..runtime.arrays import array_module, to_device, to_numpy
+from ..runtime.arrays import array_module, to_numpy
+from ..runtime.graphs import fed
 from .module import Module, Parameter
 
 FLOOR = 0.0  # log alpha to which `keep_one` raises the highest: where training starts
@@ -109,10 +110,11 @@ class HardConcrete(Gate):
         """Supp. Eq. 4, with one epsilon per channel and minibatch; `mean` in evaluation."""
         if not self.training:
             return self.mean()
+        return ag.hard_concrete(self.location(), epsilon=fed(self._noise))
+
+    def _noise(self) -> np.ndarray:
         uniform = random.stream("gates").random(self.log_alpha.shape)
-        epsilon = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform
-        epsilon = to_device(epsilon.astype(self.log_alpha.dtype))
-        return ag.hard_concrete(self.location(), epsilon=epsilon)
+        return (NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * uniform).astype(self.log_alpha.dtype)
 
     def mean(self) -> Tensor:
         """Supp. Eq. 4 at epsilon = 1/2."""

@@ -7,7 +7,8 @@ import numpy as np
 from .. import autograd as ag
 from ..autograd import Tensor
 from ..runtime import random
-from ..runtime.arrays import to_device, to_numpy
+from ..runtime.arrays import to_numpy
+from ..runtime.graphs import fed
 from .gates import Gate
 from .module import Parameter
 
@@ -43,8 +44,10 @@ class Gaussian(Gate):
         """sigma max(0, mu / sigma + epsilon), one epsilon per channel; `mean` in evaluation."""
         if not self.training:
             return self.mean()
-        epsilon = random.stream("gates").standard_normal(self.mu.shape).astype(self.mu.dtype)
-        return ag.exp(self.log_sigma) * ag.relu(self.ratio() + to_device(epsilon))
+        return ag.exp(self.log_sigma) * ag.relu(self.ratio() + fed(self._noise))
+
+    def _noise(self) -> np.ndarray:
+        return random.stream("gates").standard_normal(self.mu.shape).astype(self.mu.dtype)
 
     def mean(self) -> Tensor:
         """mu, and 0 where sigma >= mu."""

@@ -22,7 +22,7 @@ from .data_loss import DataLoss, Minibatch
 from .errors import DivergenceError
 from .finite import Watch, advice, check_state
 from .images import Images
-from .step import train_step
+from .step import Gradients, gradients, train_step
 
 GATE_TRAVEL = 32.0  # how far log alpha can move in a stage: a step of Adam is about its rate
 
@@ -32,6 +32,7 @@ class Stage:
     """One stretch of training.
 
     learning_rate: of an epoch, for all parameters but the gates'. penalty: of an iteration.
+    gradients: how a step computes them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Stage:
     data_loss: DataLoss
     learning_rate: Callable[[int], float]
     penalty: Callable[[int], Penalty] | None
+    gradients: Gradients = gradients
 
 
 def optimizer_of(
@@ -92,8 +94,9 @@ def train_epoch(
         check = partial(watch.check, batch, place(stage, progress))
         try:
             step = train_step(
-                stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check
-            )
+                stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check,
+                stage.gradients,
+            )  # fmt: skip
         except AnomalyError as error:
             raise DivergenceError(f"{place(stage, progress)}: {error}") from error
         progress.sums.add(batch, *step)

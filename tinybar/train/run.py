@@ -25,6 +25,7 @@ from ..pruning.methods import METHODS, Penalty
 from ..runtime import memory, random, signals
 from . import doubts
 from .budget import parse_budget
+from .captured import gradients_of_a_stage
 from .config import Config, check_unchanged, from_table
 from .data_loss import DataLoss, Distillation, cross_entropy
 from .errors import TrainingError
@@ -240,7 +241,8 @@ class Run:
             return
         config, rate = self.config, reduced_for_last(slow, epochs, self.config.lr)
         optimizer = optimizer_of(net, config, self.iterations(epochs), penalty)
-        stage = Stage(name, epochs, net, optimizer, data_loss, rate, penalty)
+        how = gradients_of_a_stage(penalty, self.warn)
+        stage = Stage(name, epochs, net, optimizer, data_loss, rate, penalty, how)
         if is_here:
             self.checkpoint.restore(net, optimizer)
             if self.checkpoint.penalty:

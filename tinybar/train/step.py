@@ -19,6 +19,28 @@ class Step(NamedTuple):
     penalty: Penalty | None
 
 
+def gradients(
+    net: Module,
+    optimizer: Adam,
+    data_loss: DataLoss,
+    penalty: Callable[[int], Penalty] | None,
+    batch: Minibatch,
+    iteration: int,
+) -> Step:
+    """L = L_D + lambda L_S   (Eq. 3), and its gradients; for BAR the second term is L_BAR."""
+    logits = net(batch.x)
+    loss = loss_data = data_loss(logits, batch)
+    term = None if penalty is None else penalty(iteration)
+    if term is not None and term.loss is not None:
+        loss = loss_data + term.loss
+    optimizer.zero_grad()
+    loss.backward()
+    return Step(logits, loss_data, term)
+
+
+Gradients = Callable[..., Step]  # `gradients`, and what may stand for it (captured.py)
+
+
 def train_step(
     net: Module,
     optimizer: Adam,
@@ -27,19 +49,10 @@ def train_step(
     batch: Minibatch,
     iteration: int,
     check: Callable[[Step], None] = lambda step: None,
+    gradients: Gradients = gradients,
 ) -> Step:
-    """Minimise L = L_D + lambda L_S   (Eq. 3) by one step; for BAR the second term is L_BAR.
-
-    check: is called before the weights change, and may raise.
-    """
-    logits = net(batch.x)
-    loss = loss_data = data_loss(logits, batch)
-    term = None if penalty is None else penalty(iteration)
-    if term is not None and term.loss is not None:
-        loss = loss_data + term.loss
-    optimizer.zero_grad()
-    loss.backward()
-    step = Step(logits, loss_data, term)
+    """Minimise L by one step.   check: is called before the weights change, and may raise."""
+    step = gradients(net, optimizer, data_loss, penalty, batch, iteration)
     check(step)
     optimizer.step()
     return step

@@ -63,12 +63,18 @@ class BudgetAwarePenalty:
 
     def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1."""
+        now = self.numbers(iteration)
+        return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
+
+    def loss(self, f: float | Tensor, b: float | Tensor) -> Tensor:
+        """lambda L_BAR."""
+        return bar_loss(self.counter.expected(), f) * self.weight
+
+    def numbers(self, iteration: int) -> Penalty:
+        """V, b and f now; without the loss."""
         t = min(1.0, iteration / max(1, self.iterations - 1))
         start = self.full * (1 + self.tolerance)
         _, b = budget(t, start, self.target, self.schedule)
         a, _ = budget(t, self.full, self.target, self.schedule)
         volume = self.counter.exact()
-        f = min(self.cap, barrier(volume, a, b))
-        if f == 0:
-            return Penalty(None, volume, b, 0.0)
-        return Penalty(bar_loss(self.counter.expected(), f) * self.weight, volume, b, f)
+        return Penalty(None, volume, b, min(self.cap, barrier(volume, a, b)))

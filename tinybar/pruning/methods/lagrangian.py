@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...autograd import Tensor
 from ...nn.gates import HardConcrete
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..cost import Cost
@@ -51,11 +52,17 @@ class Lagrangian:
 
     def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1; each moves the multiplier once."""
+        now = self.numbers(iteration)
+        return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
+
+    def loss(self, multiplier: float | Tensor, b: float | Tensor) -> Tensor:
+        """lambda g."""
+        return (self.counter.expected() - b) * (1 / self.full) * multiplier
+
+    def numbers(self, iteration: int) -> Penalty:
+        """V, b and the multiplier, which answers to them; without the loss."""
         t = min(1.0, iteration / max(1, self.iterations - 1))
         _, b = budget(t, self.full, self.target, self.schedule)
         volume = self.counter.exact()
         self.memory = Multiplier(*self.memory).after((volume - b) / self.full, self.gains)
-        if self.memory.value == 0:
-            return Penalty(None, volume, b, 0.0)
-        violation = (self.counter.expected() - b) * (1 / self.full)
-        return Penalty(violation * self.memory.value, volume, b, self.memory.value)
+        return Penalty(None, volume, b, self.memory.value)

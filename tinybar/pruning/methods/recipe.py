@@ -66,7 +66,9 @@ class Run(Protocol):
         penalty: of an iteration, 0, 1, ... of the stage; added to L_D. It may have
             target: B; the network is held to it: where the cost hardly came nearer, that is told;
             memory: numbers, or None, that it keeps from one iteration to the next;
-            moved, travel: parameters to be moved so far, in place of the gates.
+            moved, travel: parameters to be moved so far, in place of the gates;
+            numbers, loss: its two halves, `numbers(iteration)` on the host and the loss, a function
+            of f and b, on the device: the step can then be recorded (`train/captured.py`).
         distill: False for a method without distillation, whatever --distill says.
         """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 from ...autograd import Tensor
 from ...autograd import sum as total
@@ -51,8 +52,7 @@ def prune_by_search(
     def train(weight: float) -> ResidualNetwork:
         random.restore_streams(draws)
         net, stage = run.network(gate), f"lambda {weight:.4g}"
-        loss = sparsity(net, price)
-        penalty = lambda iteration: Penalty(loss() * weight)  # noqa: E731
+        penalty = Priced(sparsity(net, price), weight)
         return run.fit(stage, net, run.config.epochs[0], penalty=penalty, distill=False)
 
     weight = rounded(run.config.lambda_ or first_lambda(run, price, start))
@@ -78,6 +78,25 @@ def search_and_finish(run: Run, gate: GateFactory, price: Price, start: float) -
     small = compact(net)
     run.report(small, net, **facts)
     return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
+
+
+class Priced(NamedTuple):
+    """lambda L_S, at any iteration."""
+
+    sparsity: Callable[[], Tensor]
+    weight: float
+
+    def __call__(self, iteration: int) -> Penalty:
+        """The penalty."""
+        return Penalty(self.loss())
+
+    def loss(self, *_) -> Tensor:
+        """lambda L_S: it has neither f nor b."""
+        return self.sparsity() * self.weight
+
+    def numbers(self, iteration: int) -> Penalty:
+        """None."""
+        return Penalty(None)
 
 
 def sparsity(net: ResidualNetwork, price: Price) -> Callable[[], Tensor]:
