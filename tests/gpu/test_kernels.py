@@ -85,14 +85,15 @@ def test_every_kernel_is_launched(emulated):
     cuda.of_sums(cuda.gradient_sums(x, y, x, row), *[row] * 4, len(x))
     cuda.normalise_pullback(x, y, x, *[row] * 4)
     cuda.hard_after(row, cuda.any_open(row), row)
+    cuda.end_to_end([row, row])
     cuda.adam_step(*[[row]] * 4, (1,), 1e-3, 0.0, 0.9, 0.999, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
 
 
 def test_a_launch_of_adam_has_room_for_so_many_parameters_and_numbers():
     full, large = launcher.PARAMETERS, 2**30
-    assert [*cuda._tables([1] * (full + 2))] == [slice(0, full), slice(full, full + 2)]
-    assert [*cuda._tables([large, large - 1, large, 1])] == [slice(0, 2), slice(2, 4)]
+    assert [*cuda._tables([1] * (full + 2), full)] == [slice(0, full), slice(full, full + 2)]
+    assert [*cuda._tables([large, large - 1, large, 1], full)] == [slice(0, 2), slice(2, 4)]
 
 
 # --- when they are called ------------------------------------------------------------------------

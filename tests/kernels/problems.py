@@ -27,7 +27,7 @@ except ImportError:
 else:
     KERNELS["numba"] = {name: getattr(numba, name) for name in numba.__all__}
 
-COPIES = ("gather_rows", "read_channels")
+COPIES = ("end_to_end", "gather_rows", "read_channels")
 SMALLEST = 1e-42  # of the rounding of a sum: denormal numbers are 1.4e-45 apart
 
 paddings = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -131,6 +131,12 @@ def gates(draw, name: str, least: int):
 
 
 @st.composite
+def several(draw, least: int):
+    sizes = draw(st.lists(st.integers(least, 40), min_size=1, max_size=12))
+    return ([normal(draw, n) for n in sizes] * draw(st.sampled_from([1, 60])),)
+
+
+@st.composite
 def stepped(draw, least: int):
     """A few parameters, or more than one launch has room for."""
     sizes = st.lists(st.integers(least, 1000), min_size=1, max_size=4)
@@ -159,6 +165,7 @@ def problems(least: int) -> dict:
         **{name: normalised(name, least) for name in (*rows, *NORMALISED, *PULLED)},
         **{name: of_channels(name, least) for name in ("of_batch", "of_sums")},
         **{name: gates(name, least) for name in ("any_open", "hard_after")},
+        "end_to_end": several(least),
         "adam_step": stepped(least),
     }
 

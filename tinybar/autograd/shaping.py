@@ -6,6 +6,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
+from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import normalise_axes
@@ -63,15 +64,22 @@ def split(x: Tensor, sizes: list[int]) -> list[Tensor]:
     xp, dtype = array_module(x.data), x.dtype
 
     def pullback(gradients):
-        return (
-            xp.concatenate([gradients.get(k, xp.zeros(n, dtype)) for k, n in enumerate(sizes)]),
-        )
+        parts = [
+            gradients[k] if k in gradients else xp.zeros(n, dtype) for k, n in enumerate(sizes)
+        ]
+        return (end_to_end(parts),)
 
     whole = Node("split", (x.node(),), pullback)
     for k, part in enumerate(parts):
         part._node = Node("split", (whole,), lambda gy, k=k: (_Parts({k: gy}),))
         part.requires_grad = True
     return parts
+
+
+@accelerated
+def end_to_end(arrays):
+    """The arrays (n_k,) of a list one behind the other."""
+    return array_module(*arrays).concatenate(arrays)
 
 
 class _Parts(dict):

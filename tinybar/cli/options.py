@@ -71,6 +71,12 @@ def _use_threads(context, option, n: int | None) -> None:
         threads.use_threads(n)
 
 
+def _use_graphs(context, option, mode: str) -> None:
+    from ..runtime import graphs
+
+    graphs.use_graphs(mode)
+
+
 # fmt: off
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 device_option = click.option(
@@ -79,6 +85,10 @@ device_option = click.option(
 conv_algorithm_option = click.option(
     "--conv-algorithm", default="auto", show_default=True, metavar="auto|gather",
     help="Algorithm for convolutions, as for `tinybar train`.")
+graph_option = click.option(  # takes effect when it is parsed
+    "--graph", cls=Flag, type=click.Choice(["auto", "off"]), default="auto", show_default=True,
+    callback=_use_graphs, expose_value=False,
+    help="On a GPU, record a step as a CUDA graph and launch it as one, where that is possible.")
 threads_option = click.option(  # takes effect when it is parsed
     "--threads", cls=Flag, type=int, metavar="N", callback=_use_threads, expose_value=False,
     show_default="all processors", help="Number of threads to compute with.")

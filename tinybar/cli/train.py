@@ -14,7 +14,7 @@ from .. import __version__
 from ..report.text import shown
 from ..runtime.files import FileError
 from ..runtime.signals import Interrupted
-from .options import ConfigCommand, Flag, device_option, threads_option
+from .options import ConfigCommand, Flag, device_option, graph_option, threads_option
 
 
 @click.command("train", cls=ConfigCommand, short_help="Train a network and prune it to a budget.")
@@ -35,6 +35,7 @@ from .options import ConfigCommand, Flag, device_option, threads_option
 @click.option("--detect-anomaly", cls=Flag, is_flag=True,
               help="Name the operation that first gives NaN or infinity; slower.")  # fmt: skip
 @device_option
+@graph_option
 @threads_option
 def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anomaly, device,
             **options):  # fmt: skip

@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor, no_grad
-from ..runtime.arrays import array_module, to_device, to_numpy
+from ..autograd.shaping import end_to_end
+from ..runtime.arrays import to_device, to_numpy
 from .gates import Gate
 from .module import Parameter
 
@@ -118,8 +119,7 @@ _is = lambda a, b: a is b  # noqa: E731
 
 
 def _joined(parts: list[Parameter]):
-    arrays = [part.data for part in parts]
-    return array_module(*arrays).concatenate(arrays)
+    return end_to_end([part.data for part in parts])
 
 
 def _rows(slices: list[slice]):

@@ -5,8 +5,6 @@ The numbers are those of `Cost.exact` and `Cost.expected` (`cost.py`), where the
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from ..autograd import Tensor
@@ -22,6 +20,7 @@ class Counter:
     def __init__(self, model: ResidualNetwork, cost: Cost):
         self.model, self.cost, self.sites = model, cost, sites(model)
         self.vector = model.gate_vector()
+        self.prices = self._prices()
 
     def exact(self) -> int:
         """The cost of the hard-pruned network now. The one number of a step that a GPU sends."""
@@ -37,8 +36,7 @@ class Counter:
             return self.cost.expected(self.model)
         return total(self.vector.whole.probability_open() * self.prices)
 
-    @cached_property
-    def prices(self) -> Tensor | None:
+    def _prices(self) -> Tensor | None:
         """(C,) what each open channel adds to the cost; None where that depends on others."""
         if self.vector is None or None in (site.gate for site in self.sites):
             return None

@@ -20,11 +20,12 @@ import numpy as np
 from ...runtime.arrays import array_module
 from ..in_place import adam_corrections
 from . import launcher
-from .launcher import CHUNK, JOIN, PARAMETERS, launch
+from .launcher import ARRAYS, CHUNK, JOIN, PARAMETERS, launch
 
 __all__ = [
     "adam_step",
     "any_open",
+    "end_to_end",
     "gather_rows",
     "gradient_sums",
     "hard_after",
@@ -181,10 +182,11 @@ def gradient_sums(gy, y, x, mean):
 
 def of_sums(sums, s, gamma, beta, gate, m):
     """(ggamma, gbeta, ggate, shift, slope) of the sums."""
-    made = _empty((5, *s.shape), s)
-    launch("of_sums", s.size, sums, s, gamma, beta, gate, made, 1 / m)
-    ggamma, gbeta, ggate, shift, slope = made
-    return ggamma, gbeta, None if gate is None else ggate, shift, slope
+    ggamma, gbeta, shift, slope = (_empty(s.shape, s) for _ in range(4))
+    ggate = None if gate is None else _empty(s.shape, s)
+    made = ggamma, gbeta, ggate, shift, slope  # gradients of parameters are arrays of their own
+    launch("of_sums", s.size, sums, s, gamma, beta, gate, *made, 1 / m)
+    return made
 
 
 def normalise_pullback(gy, y, x, mean, k, shift, slope):
@@ -211,7 +213,22 @@ def hard_after(live, z1, z2):
     return y
 
 
-# --- Adam (nn/optim.py) ---------------------------------------------------------------------------
+# --- lists of arrays: autograd/shaping.py, and Adam (nn/optim.py) ---------------------------------
+
+ARRAYS_TABLE = np.dtype([("from", np.uintp, ARRAYS), ("end", np.int32, ARRAYS)])  # `Arrays`
+
+
+def end_to_end(arrays):
+    """The arrays one behind the other."""
+    sizes = [array.size for array in arrays]
+    y, first = _empty(sum(sizes), arrays[0]), 0
+    for some in _tables(sizes, ARRAYS):
+        table, ends = np.zeros((), ARRAYS_TABLE), np.cumsum(sizes[some])
+        table["from"][: len(ends)] = [launcher.address(array) for array in arrays[some]]
+        table["end"][: len(ends)] = ends
+        launch("end_to_end", int(ends[-1]), table, len(ends), y[first:])
+        first += int(ends[-1])
+    return y
 
 
 TABLE = np.dtype(  # `Parameters` in adam.cu
@@ -224,7 +241,7 @@ TABLE = np.dtype(  # `Parameters` in adam.cu
 def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
     """w, m and v of all parameters in place, as many in a launch as its arguments hold."""
     numbers = tuple(map(float, (beta1, 1 - beta1, beta2, 1 - beta2, weight_decay, eps)))
-    for some in _tables([w.size for w in ws]):
+    for some in _tables([w.size for w in ws], PARAMETERS):
         table, count = np.zeros((), TABLE), some.stop - some.start
         for name, arrays in (("w", ws), ("m", ms), ("v", vs), ("grad", grads)):
             table[name][:count] = [launcher.address(array) for array in arrays[some]]
@@ -234,11 +251,11 @@ def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
         launch("adam_step", int(table["end"][count - 1]), table, count, *numbers)
 
 
-def _tables(sizes):
-    """Slices of the parameters: no more than a table holds, of fewer than 2^31 numbers."""
+def _tables(sizes, most):
+    """Slices of the arrays: no more than a table holds, of fewer than 2^31 numbers."""
     first, numbers = 0, 0
     for k, size in enumerate(sizes):
-        if k - first == PARAMETERS or numbers + size >= 2**31:
+        if k - first == most or numbers + size >= 2**31:
             yield slice(first, k)
             first, numbers = k, 0
         numbers += size

@@ -9,12 +9,13 @@ import numpy as np
 
 THREADS = 256  # of a block
 CHUNK, JOIN = 32, 64  # a sum over rows: of how many at first, then of how many sums
-PARAMETERS = 90  # of one launch of Adam
+ARRAYS, PARAMETERS = 300, 90  # of a launch: those it joins, and those of Adam
 
 
 def source() -> str:
     """All kernels as one text, compiled together; CuPy keeps the result on disk under this text."""
-    constants = f"constexpr int CHUNK = {CHUNK}, JOIN = {JOIN}, PARAMETERS = {PARAMETERS};\n"
+    names = ("CHUNK", "JOIN", "ARRAYS", "PARAMETERS")
+    constants = "".join(f"constexpr int {name} = {globals()[name]};\n" for name in names)
     files = sorted(Path(__file__).parent.glob("*.cu"))
     return "\n".join([constants, *(file.read_text("utf-8") for file in files)])
 

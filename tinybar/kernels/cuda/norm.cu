@@ -135,17 +135,19 @@ extern "C" __global__ void of_batch(
   made[2 * threads + at] = beta[at] * z;
 }
 
-// A thread is a channel, of m values. made: (5, c), ggamma, gbeta, ggate, shift and slope.
+// A thread is a channel, of m values.
 extern "C" __global__ void of_sums(
     int threads, const float* __restrict__ sums, const float* __restrict__ s,
     const float* __restrict__ gamma, const float* __restrict__ beta,
-    const float* __restrict__ gate, float* __restrict__ made, float one_mth) {
+    const float* __restrict__ gate, float* __restrict__ ggamma, float* __restrict__ gbeta,
+    float* __restrict__ ggate, float* __restrict__ shift, float* __restrict__ slope,
+    float one_mth) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
-  const float z = gate ? gate[at] : 1, gbeta = sums[at], ggamma = sums[threads + at] / s[at];
-  made[at] = ggamma * z;
-  made[threads + at] = gbeta * z;
-  made[2 * threads + at] = ggamma * gamma[at] + gbeta * beta[at];
-  made[3 * threads + at] = gbeta * one_mth;
-  made[4 * threads + at] = ggamma / s[at] * one_mth;
+  const float z = gate ? gate[at] : 1, of_beta = sums[at], of_gamma = sums[threads + at] / s[at];
+  ggamma[at] = of_gamma * z;
+  gbeta[at] = of_beta * z;
+  if (gate) ggate[at] = of_gamma * gamma[at] + of_beta * beta[at];
+  shift[at] = of_beta * one_mth;
+  slope[at] = of_gamma / s[at] * one_mth;
 }

@@ -273,6 +273,8 @@ def allocate(shape, dtype, order="C") -> np.ndarray:
     size = prod(shape)
     if size:
         standin.count("allocations", "")
+    if standin.recorded is not None:
+        return standin.kept(np.empty(shape, dtype, order))
     if standin.is_dry and size > standin.LARGE:
         pages = mmap.mmap(-1, size * dtype.itemsize)
         return np.frombuffer(pages, dtype).reshape(shape, order=order)

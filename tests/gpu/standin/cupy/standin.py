@@ -55,6 +55,12 @@ def queue(job: Callable[[], None], size: int = 0) -> None:
             job()
 
 
+def kept(array: np.ndarray) -> np.ndarray:
+    """The array, which the graph that is recorded keeps: its memory is nobody else's."""
+    recorded.append(lambda: array)
+    return array
+
+
 def wait(name: str) -> None:
     """The host waits. A captured stream cannot be waited for."""
     if recorded is not None:
