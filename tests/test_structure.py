@@ -226,7 +226,7 @@ def mathematics() -> list[Path]:
 def test_the_mathematics_is_short():
     lengths = {path: len(path.read_text("utf-8").splitlines()) for path in mathematics()}
     assert len(lengths) > 8
-    assert sum(lengths.values()) < 950, lengths
+    assert sum(lengths.values()) < 1000, lengths
 
 
 @pytest.mark.parametrize("word", ["shrink", "skip", "numba", "cuda", "click", "thread"])
