@@ -99,25 +99,22 @@ def normalised(draw, name: str, least: int):
     k, b = normal(draw, c), normal(draw, c)
     if name in NORMALISED:
         return x, mean, k, b
+    gamma, beta, gate = (normal(draw, c) for _ in range(3))
+    gate, m = draw(st.sampled_from([None, abs(gate)])), max(rows, 2)
+    if name == "normalise_batch":
+        running = normal(draw, c), abs(normal(draw, c))
+        momentum, least = draw(st.sampled_from([0.0, 0.1])), draw(st.sampled_from([0.0, -math.inf]))
+        var = abs(normal(draw, c))
+        return x, mean, var, gamma, beta, gate, *running, m, momentum, 1e-5, least
     gy = normal(draw, *x.shape)
     y = draw(st.sampled_from([None, in_place.normalise_relu(x, mean, k, b)]))
     if name == "gradient_sums":
         return gy, y, x, mean
-    return gy, y, x, mean, k, normal(draw, c), normal(draw, c)
-
-
-@st.composite
-def of_channels(draw, name: str, least: int):
-    c, m = draw(st.integers(least, 70)), draw(st.integers(2, 5000))
-    gamma, beta, gate = (normal(draw, c) for _ in range(3))
-    gate = draw(st.sampled_from([None, abs(gate)]))
-    if name == "of_batch":
-        moments = normal(draw, c), abs(normal(draw, c))
-        running = normal(draw, c), abs(normal(draw, c))
-        momentum = draw(st.sampled_from([0.0, 0.1, 1.0]))
-        return *moments, gamma, beta, gate, *running, m, momentum, 1e-5
-    sums, s = normal(draw, 2, c), 0.5 + abs(normal(draw, c))
-    return sums, s, gamma, beta, gate, draw(st.sampled_from([m, math.inf]))
+    if name == "subtract_line":
+        return gy, y, x, mean, k, normal(draw, c), normal(draw, c)
+    sums, s = normal(draw, 2, c) * np.float32(rows), 0.5 + abs(normal(draw, c))
+    m = draw(st.sampled_from([m, math.inf]))
+    return gy, y, x, sums, mean, s, k, gamma, beta, gate, m
 
 
 @st.composite
@@ -150,7 +147,7 @@ def stepped(draw, least: int):
 
 TILED = ("input_transform", "output_transform")
 NORMALISED = ("normalise", "normalise_by_constants", "normalise_relu")
-PULLED = ("gradient_sums", "normalise_pullback")
+SWEEPS = ("normalise_batch", "gradient_sums", "subtract_line", "normalise_pullback")
 
 
 def problems(least: int) -> dict:
@@ -162,8 +159,7 @@ def problems(least: int) -> dict:
         **{name: tiled(name, least) for name in tiles},
         **{name: windowed(name, least) for name in ("gather_rows", "scatter_rows")},
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
-        **{name: normalised(name, least) for name in (*rows, *NORMALISED, *PULLED)},
-        **{name: of_channels(name, least) for name in ("of_batch", "of_sums")},
+        **{name: normalised(name, least) for name in (*rows, *NORMALISED, *SWEEPS)},
         **{name: gates(name, least) for name in ("any_open", "hard_after")},
         "end_to_end": several(least),
         "adam_step": stepped(least),
@@ -179,6 +175,7 @@ POSSIBLE = {  # by the names of arguments
     "var": [np.nan, np.inf, 0.0, 1e-40],
     "live": [0.0, 1.0],
     "gamma": [np.nan, 0.0, -0.0, 1e-40],  # of an infinite one, a product may be NaN or inf
+    "gate": [np.nan, 0.0, -0.0, 1.0],  # times a denormal gamma, a denormal one is 0 in float32
     "k": [np.nan, 0.0, -0.0, 1e-40],
 }
 
@@ -258,12 +255,14 @@ def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
         gy, _, x, mean = arguments
         products = abs(gy) * (1 + abs(x) + abs(mean))
         return (largest(products.sum(axis=(0, 1, 2))),)
-    if name == "normalise_pullback":
+    if name == "subtract_line":
         gy, _, x, mean, k, shift, slope = arguments
         return (largest(abs(k) * (abs(gy) + abs(shift) + abs(slope * (x - mean)))),)
-    if name == "of_sums":
-        sums, s, gamma, beta, *_ = arguments
-        return 0, 0, largest(abs(gamma * sums[1] / s) + abs(beta * sums[0]))
+    if name == "normalise_pullback":
+        gy, _, x, sums, mean, s, k, gamma, beta, _, m = arguments
+        line = abs(sums[0]) + abs(sums[1] / s**2) * (abs(x) + abs(mean))
+        of_ggate = abs(gamma * sums[1] / s) + abs(beta * sums[0])
+        return largest(abs(k) * (abs(gy) + line / m)), 0, 0, largest(of_ggate)
     return ()
 
 

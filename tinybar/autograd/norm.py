@@ -1,9 +1,9 @@
 """Batch normalisation [Ioffe & Szegedy 2015], with a gate on every channel.
 
-Two sweeps over all pixels forward and two back, with what is one number of a channel in between:
+Two sweeps over all pixels forward, and two back; each second one waits for the sums of the first:
 
-    moments(x) -> mean, var       of_batch -> s, k, b                  normalise -> y
-    gradient_sums(gy) -> sums     of_sums -> ggamma, ..., shift, slope     normalise_pullback -> gx
+    moments(x) -> mean, var;    normalise_batch -> y, and the running statistics move
+    gradient_sums(gy) -> sums;  normalise_pullback -> gx, ggamma, gbeta, ggate
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def batch_norm(
     for fewer than two values per channel in training.
     """
     arrays = gamma, beta, gate, running_mean, running_var
-    mean, s, k, b, m = _channels(x, *arrays, training, momentum, eps)
-    y = normalise(x, mean, k, b) if training else normalise_by_constants(x, mean, k, b)
-    return y, lambda gy: _pullback(gy, None, x, mean, s, k, gamma, beta, gate, m)
+    y, *kept = _forward(x, arrays, training, momentum, eps, normalise_by_constants, -inf)
+    return y, lambda gy: _pullback(gy, None, x, gamma, beta, gate, *kept)
 
 
 @primitive(inputs=3, named=("gate",), floating=True)
@@ -51,19 +50,40 @@ def batch_norm_relu(
     it is also z relu(gamma xh + beta). Of what is large, x and y are kept for the gradients.
     """
     arrays = gamma, beta, gate, running_mean, running_var
-    mean, s, k, b, m = _channels(x, *arrays, training, momentum, eps)
-    y = normalise_relu(x, mean, k, b)
-    return y, lambda gy: _pullback(gy, y, x, mean, s, k, gamma, beta, gate, m)
+    y, *kept = _forward(x, arrays, training, momentum, eps, normalise_relu, 0.0)
+    return y, lambda gy: _pullback(gy, y, x, gamma, beta, gate, *kept)
 
 
-def _pullback(gy, y, x, mean, s, k, gamma, beta, gate, m):
+def _forward(x, arrays, training, momentum, eps, normalise_by_running, least):
+    """(y, mean, s, k, m).   m: values per channel that mean and s were computed from, or inf."""
+    _check(x, *arrays, training)
+    gamma, beta, gate, running_mean, running_var = arrays
+    if training:
+        m = _values_per_channel(x)
+        mean, var = moments(x)
+        y, s, k = normalise_batch(x, mean, var, *arrays, m, momentum, eps, least)
+        return y, mean, s, k, m
+    # copies: training may continue before the pullback is called
+    mean, var = running_mean.astype(x.dtype), running_var.astype(x.dtype)
+    s, k, b = _affine(var, gamma, beta, gate, eps)
+    return normalise_by_running(x, mean, k, b), mean, s, k, inf
+
+
+def _pullback(gy, y, x, gamma, beta, gate, mean, s, k, m):
     """The gradients of x, gamma, beta and the gate.   y: what a ReLU gave, None without."""
     sums = gradient_sums(gy, y, x, mean)
-    ggamma, gbeta, ggate, shift, slope = of_sums(sums, s, gamma, beta, gate, m)
-    return normalise_pullback(gy, y, x, mean, k, shift, slope), ggamma, gbeta, ggate
+    return normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m)
 
 
-# --- all pixels. x, y, gy, gx: (..., C), all others: (C,) -----------------------------------------
+def _affine(var, gamma, beta, gate, eps):
+    """(s, k, b):  s = sqrt(var + eps);  k = gamma'/s;  b = beta'."""
+    s = array_module(var).sqrt(var + eps)
+    if gate is not None:
+        gamma, beta = gamma * gate, beta * gate
+    return s, gamma / s, beta
+
+
+# --- on arrays. x, y, gy, gx: (..., C), all others: (C,) ------------------------------------------
 
 
 @accelerated
@@ -73,6 +93,25 @@ def moments(x):
     mean = sum_per_channel(x) / m
     xc = x - mean
     return mean, sum_per_channel(xc * xc) / m
+
+
+@accelerated(changes=(6, 7))
+def normalise_batch(
+    x, mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps, least
+):
+    """(y, s, k), of m values per channel; the running statistics move.
+
+    least: 0 where a ReLU follows, else -inf.
+    """
+    _move(running_mean, mean, momentum)
+    _move(running_var, var * (m / (m - 1)), momentum)
+    s, k, b = _affine(var, gamma, beta, gate, eps)
+    return (normalise if least else normalise_relu)(x, mean, k, b), s, k
+
+
+def _move(running, new, momentum: float) -> None:
+    running *= 1 - momentum
+    running += momentum * new
 
 
 @accelerated
@@ -101,74 +140,29 @@ def gradient_sums(gy, y, x, mean):
 
 
 @accelerated
-def normalise_pullback(gy, y, x, mean, k, shift, slope):
-    """gx = k (g - shift - slope (x - mean)) = gamma'/s (g - (gbeta' + xh ggamma') / m)."""
+def normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m):
+    """(gx, ggamma, gbeta, ggate or None).   sums: (2, C), gbeta' = sum g and s ggamma'.
+
+    gx = k (g - shift - slope (x - mean)) = gamma'/s (g - (gbeta' + xh ggamma') / m).
+    m: values per channel that mean and s were computed from; inf if they are constants.
+    """
+    gbeta, ggamma = sums[0], sums[1] / s
+    shift, slope = gbeta / m, ggamma / s / m
+    gx = subtract_line(gy, y, x, mean, k, shift, slope)
+    if gate is None:
+        return gx, ggamma, gbeta, None
+    return gx, ggamma * gate, gbeta * gate, ggamma * gamma + gbeta * beta
+
+
+@accelerated
+def subtract_line(gy, y, x, mean, k, shift, slope):
+    """k (g - shift - slope (x - mean))."""
     return k * (_behind_relu(gy, y) - shift - slope * (x - mean))
 
 
 def _behind_relu(gy, y):
     """g: 0 where y <= 0, else gy.   y: what the ReLU gave; without one None, and g = gy."""
     return gy if y is None else zero_where(y <= 0, gy)
-
-
-# --- a number for each channel: (C,) --------------------------------------------------------------
-
-
-@accelerated(changes=(5, 6))
-def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
-    """(s, k, b) of a batch, towards whose mean and unbiased variance the running ones move.
-
-    m: values per channel.
-    """
-    _move(running_mean, mean, momentum)
-    _move(running_var, var * (m / (m - 1)), momentum)
-    return _affine(var, gamma, beta, gate, eps)
-
-
-def _move(running, new, momentum: float) -> None:
-    running *= 1 - momentum
-    running += momentum * new
-
-
-def _affine(var, gamma, beta, gate, eps):
-    """(s, k, b):  s = sqrt(var + eps);  k = z gamma / s;  b = z beta."""
-    s = array_module(var).sqrt(var + eps)
-    if gate is not None:
-        gamma, beta = gamma * gate, beta * gate
-    return s, gamma / s, beta
-
-
-@accelerated
-def of_sums(sums, s, gamma, beta, gate, m):
-    """(ggamma, gbeta, ggate or None, shift, slope) of the sums: (2, C).
-
-    m: values per channel that mean and s were computed from; inf if they are constants.
-    shift = gbeta' / m;  slope = ggamma' / (s m).
-    """
-    gbeta, ggamma = sums[0], sums[1] / s
-    shift, slope = gbeta / m, ggamma / s / m
-    if gate is None:
-        return ggamma, gbeta, None, shift, slope
-    return ggamma * gate, gbeta * gate, ggamma * gamma + gbeta * beta, shift, slope
-
-
-# --- the statistics -------------------------------------------------------------------------------
-
-
-def _channels(x, gamma, beta, gate, running_mean, running_var, training, momentum, eps):
-    """(mean, s, k, b, m) to normalise x by; in training the running statistics move.
-
-    m: values per channel that mean and s were computed from; inf where they do not depend on x.
-    """
-    _check(x, gamma, beta, gate, running_mean, running_var, training)
-    if training:
-        m = _values_per_channel(x)
-        mean, var = moments(x)
-        running = running_mean, running_var
-        return mean, *of_batch(mean, var, gamma, beta, gate, *running, m, momentum, eps), m
-    # copies: training may continue before the pullback is called
-    mean, var = running_mean.astype(x.dtype), running_var.astype(x.dtype)
-    return mean, *_affine(var, gamma, beta, gate, eps), inf
 
 
 def _values_per_channel(x) -> int:

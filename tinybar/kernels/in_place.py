@@ -23,8 +23,8 @@ __all__ = [
     "gradient_sums",
     "normalise",
     "normalise_by_constants",
-    "normalise_pullback",
     "normalise_relu",
+    "subtract_line",
     "sum_per_channel",
 ]
 
@@ -83,7 +83,7 @@ def gradient_sums(gy, y, x, mean):
     return sums
 
 
-def normalise_pullback(gy, y, x, mean, k, shift, slope):
+def subtract_line(gy, y, x, mean, k, shift, slope):
     """k (g - shift - slope (x - mean))."""
     gx = x - mean
     gx *= -slope

@@ -33,11 +33,10 @@ __all__ = [
     "input_transform_pullback",
     "moments",
     "normalise",
+    "normalise_batch",
     "normalise_by_constants",
     "normalise_pullback",
     "normalise_relu",
-    "of_batch",
-    "of_sums",
     "output_transform",
     "output_transform_pullback",
     "scatter_rows",
@@ -139,12 +138,15 @@ def moments(x):
     return mean[0], var[0]
 
 
-def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
-    """(s, k, b); the running statistics move."""
-    made = _empty((3, *mean.shape), mean)
-    arrays = mean, var, gamma, beta, gate, running_mean, running_var, made
-    launch("of_batch", mean.size, *arrays, m / (m - 1), float(1 - momentum), float(momentum), eps)
-    return tuple(made)
+def normalise_batch(
+    x, mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps, least
+):
+    """(y, s, k); the running statistics move."""
+    y, s, k = _empty(x.shape, x), _empty(mean.shape, x), _empty(mean.shape, x)
+    arrays = x, mean, var, gamma, beta, gate, running_mean, running_var, y, s, k
+    numbers = m / (m - 1), float(1 - momentum), float(momentum), float(eps), float(least)
+    launch("normalise_batch", x.size, *arrays, x.shape[-1], *numbers)
+    return y, s, k
 
 
 def normalise(x, mean, k, b):
@@ -180,20 +182,13 @@ def gradient_sums(gy, y, x, mean):
     return sums[0]
 
 
-def of_sums(sums, s, gamma, beta, gate, m):
-    """(ggamma, gbeta, ggate, shift, slope) of the sums."""
-    ggamma, gbeta, shift, slope = (_empty(s.shape, s) for _ in range(4))
-    ggate = None if gate is None else _empty(s.shape, s)
-    made = ggamma, gbeta, ggate, shift, slope  # gradients of parameters are arrays of their own
-    launch("of_sums", s.size, sums, s, gamma, beta, gate, *made, 1 / m)
-    return made
-
-
-def normalise_pullback(gy, y, x, mean, k, shift, slope):
-    """gx = k (g - shift - slope (x - mean))."""
-    gx = _empty(x.shape, x)
-    launch("normalise_pullback", x.size, gy, y, x, mean, k, shift, slope, gx, x.shape[-1])
-    return gx
+def normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m):
+    """(gx, ggamma, gbeta, ggate or None)."""
+    gx, ggamma, gbeta = _empty(x.shape, x), _empty(s.shape, x), _empty(s.shape, x)
+    ggate = None if gate is None else _empty(s.shape, x)
+    arrays = gy, y, x, sums, mean, s, k, gamma, beta, gate, gx, ggamma, gbeta, ggate
+    launch("normalise_pullback", x.size, *arrays, x.shape[-1], 1 / m)
+    return gx, ggamma, gbeta, ggate
 
 
 # --- which channels exist (nn/networks/live.py) ---------------------------------------------------

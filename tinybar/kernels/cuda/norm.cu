@@ -105,49 +105,50 @@ extern "C" __global__ void normalise(
   y[at] = value < least ? least : value;  // NaN stays NaN
 }
 
-// gx = k (g - shift - slope (x - mean)).
-extern "C" __global__ void normalise_pullback(
-    int threads, const float* __restrict__ gy, const float* __restrict__ y,
-    const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ k,
-    const float* __restrict__ shift, const float* __restrict__ slope, float* __restrict__ gx,
-    int c) {
+// The same of a batch: k = z gamma / s, b = z beta. Besides, the first c threads, one for each
+// channel, keep s and k and move the running statistics. gate: z, or null.
+extern "C" __global__ void normalise_batch(
+    int threads, const float* __restrict__ x, const float* __restrict__ mean,
+    const float* __restrict__ var, const float* __restrict__ gamma,
+    const float* __restrict__ beta, const float* __restrict__ gate,
+    float* __restrict__ running_mean, float* __restrict__ running_var, float* __restrict__ y,
+    float* __restrict__ kept_s, float* __restrict__ kept_k, int c, float unbiased, float old,
+    float momentum, float eps, float least) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
   const int channel = at % c;
+  const float z = gate ? gate[channel] : 1, s = sqrtf(var[channel] + eps);
+  const float k = gamma[channel] * z / s;
+  const float value = k * (x[at] - mean[channel]) + beta[channel] * z;
+  y[at] = value < least ? least : value;
+  if (at < c) {
+    kept_s[at] = s;
+    kept_k[at] = k;
+    running_mean[at] = old * running_mean[at] + momentum * mean[at];
+    running_var[at] = old * running_var[at] + momentum * (var[at] * unbiased);
+  }
+}
+
+// gx = k (g - shift - slope (x - mean)); the first c threads give the gradients of a channel.
+// sums: (2, c). share: 1 / m.
+extern "C" __global__ void normalise_pullback(
+    int threads, const float* __restrict__ gy, const float* __restrict__ y,
+    const float* __restrict__ x, const float* __restrict__ sums, const float* __restrict__ mean,
+    const float* __restrict__ s, const float* __restrict__ k, const float* __restrict__ gamma,
+    const float* __restrict__ beta, const float* __restrict__ gate, float* __restrict__ gx,
+    float* __restrict__ kept_ggamma, float* __restrict__ kept_gbeta,
+    float* __restrict__ kept_ggate, int c, float share) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int channel = at % c;
+  const float gbeta = sums[channel], ggamma = sums[c + channel] / s[channel];
+  const float shift = gbeta * share, slope = ggamma / s[channel] * share;
   const float g = behind_relu(gy, y, at);
-  gx[at] = k[channel] * (g - shift[channel] - slope[channel] * (x[at] - mean[channel]));
-}
-
-// A thread is a channel. The running statistics move; made: (3, c), s, k and b. gate: may be null.
-extern "C" __global__ void of_batch(
-    int threads, const float* __restrict__ mean, const float* __restrict__ var,
-    const float* __restrict__ gamma, const float* __restrict__ beta,
-    const float* __restrict__ gate, float* __restrict__ running_mean,
-    float* __restrict__ running_var, float* __restrict__ made, float unbiased, float kept,
-    float momentum, float eps) {
-  const int at = blockIdx.x * blockDim.x + threadIdx.x;
-  if (at >= threads) return;
-  running_mean[at] = kept * running_mean[at] + momentum * mean[at];
-  running_var[at] = kept * running_var[at] + momentum * (var[at] * unbiased);
-  const float z = gate ? gate[at] : 1, s = sqrtf(var[at] + eps);
-  made[at] = s;
-  made[threads + at] = gamma[at] * z / s;
-  made[2 * threads + at] = beta[at] * z;
-}
-
-// A thread is a channel, of m values.
-extern "C" __global__ void of_sums(
-    int threads, const float* __restrict__ sums, const float* __restrict__ s,
-    const float* __restrict__ gamma, const float* __restrict__ beta,
-    const float* __restrict__ gate, float* __restrict__ ggamma, float* __restrict__ gbeta,
-    float* __restrict__ ggate, float* __restrict__ shift, float* __restrict__ slope,
-    float one_mth) {
-  const int at = blockIdx.x * blockDim.x + threadIdx.x;
-  if (at >= threads) return;
-  const float z = gate ? gate[at] : 1, of_beta = sums[at], of_gamma = sums[threads + at] / s[at];
-  ggamma[at] = of_gamma * z;
-  gbeta[at] = of_beta * z;
-  if (gate) ggate[at] = of_gamma * gamma[at] + of_beta * beta[at];
-  shift[at] = of_beta * one_mth;
-  slope[at] = of_gamma / s[at] * one_mth;
+  gx[at] = k[channel] * (g - shift - slope * (x[at] - mean[channel]));
+  if (at < c) {
+    const float z = gate ? gate[at] : 1;
+    kept_ggamma[at] = ggamma * z;
+    kept_gbeta[at] = gbeta * z;
+    if (gate) kept_ggate[at] = ggamma * gamma[at] + gbeta * beta[at];
+  }
 }

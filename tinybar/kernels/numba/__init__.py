@@ -9,11 +9,10 @@ over channels, which lie side by side in memory.
 from .norm import (
     gradient_sums,
     moments,
-    normalise,
+    normalise_batch,
     normalise_pullback,
     normalise_relu,
-    of_batch,
-    of_sums,
+    subtract_line,
 )
 from .optim import adam_step
 from .selection import add_channels, read_channels
@@ -35,15 +34,14 @@ __all__ = [
     "input_transform",
     "input_transform_pullback",
     "moments",
-    "normalise",
+    "normalise_batch",
     "normalise_pullback",
     "normalise_relu",
-    "of_batch",
-    "of_sums",
     "output_transform",
     "output_transform_pullback",
     "read_channels",
     "scatter_rows",
+    "subtract_line",
     "weight_transform",
     "weight_transform_pullback",
 ]

@@ -85,9 +85,14 @@ def _joined(counts, sums, squares):
     return mean.astype(sums.dtype), (var / rows).astype(sums.dtype)
 
 
-def normalise(x, mean, k, b):
-    """k (x - mean) + b."""
-    return _normalised(x, mean, k, b, -np.inf)
+def normalise_batch(
+    x, mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps, least
+):
+    """(y, s, k); the running statistics move."""
+    s, k, b = made = np.empty((3, mean.size), mean.dtype)
+    arrays = mean, var, gamma, beta, gamma if gate is None else gate, running_mean, running_var
+    _of_batch(*arrays, made, gate is not None, m / (m - 1), 1 - momentum, momentum, eps)
+    return _normalised(x, mean, k, b, least), s, k
 
 
 def normalise_relu(x, mean, k, b):
@@ -137,17 +142,25 @@ def _block_sums(is_masked, gy, y, x, mean, plain, centred, first, last):
                 product[k] += g * (xr[k] - mean[k])
 
 
-def normalise_pullback(gy, y, x, mean, k, shift, slope):
+def normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m):
+    """(gx, ggamma, gbeta, ggate); each an array of its own, as a gradient that is kept must be."""
+    ggamma, gbeta, ggate, shift, slope = made = [np.empty_like(s) for _ in range(5)]
+    _of_sums(sums, s, gamma, beta, gamma if gate is None else gate, gate is not None, 1 / m, *made)
+    gx = subtract_line(gy, y, x, mean, k, shift, slope)
+    return gx, ggamma, gbeta, None if gate is None else ggate
+
+
+def subtract_line(gy, y, x, mean, k, shift, slope):
     """k (g - shift - slope (x - mean)), g = 0 where y <= 0, else gy."""
     gx, is_masked = np.empty(x.shape, x.dtype), y is not None
     arrays = gy, y if is_masked else gy, x, mean, k, shift, slope, gx
     lines = _lines(_rows_of_a_line(x), *arrays)
-    share(lambda *some: _normalise_pullback(is_masked, *lines, *some), len(lines[0]), 3 * x.size)
+    share(lambda *some: _subtract_line(is_masked, *lines, *some), len(lines[0]), 3 * x.size)
     return gx
 
 
 @kernel
-def _normalise_pullback(is_masked, gy, y, x, mean, k, shift, slope, gx, first, last):
+def _subtract_line(is_masked, gy, y, x, mean, k, shift, slope, gx, first, last):
     zero = np.float32(0)
     for r in range(first, last):
         gr, yr, xr, to = gy[r], y[r], x[r], gx[r]
@@ -157,15 +170,6 @@ def _normalise_pullback(is_masked, gy, y, x, mean, k, shift, slope, gx, first, l
 
 
 # --- a number for each channel: to the last bit what NumPy gives ----------------------------------
-
-
-def of_batch(mean, var, gamma, beta, gate, running_mean, running_var, m, momentum, eps):
-    """(s, k, b); the running statistics move."""
-    made = np.empty((3, mean.size), mean.dtype)
-    gates = gamma if gate is None else gate
-    arrays = mean, var, gamma, beta, gates, running_mean, running_var, made
-    _of_batch(*arrays, gate is not None, m / (m - 1), 1 - momentum, momentum, eps)
-    return tuple(made)
 
 
 @exact
@@ -182,19 +186,11 @@ def _of_batch(
         made[0, i], made[1, i], made[2, i] = s, gamma[i] * z / s, beta[i] * z
 
 
-def of_sums(sums, s, gamma, beta, gate, m):
-    """(ggamma, gbeta, ggate, shift, slope) of the sums."""
-    made = np.empty((5, s.size), s.dtype)
-    _of_sums(sums, s, gamma, beta, gamma if gate is None else gate, made, gate is not None, 1 / m)
-    ggamma, gbeta, ggate, shift, slope = made
-    return ggamma, gbeta, None if gate is None else ggate, shift, slope
-
-
 @exact
-def _of_sums(sums, s, gamma, beta, gate, made, is_gated, share):
+def _of_sums(sums, s, gamma, beta, gate, is_gated, share, ggammas, gbetas, ggates, shifts, slopes):
     one, share = np.float32(1), np.float32(share)
     for i in range(s.size):
         z, gbeta, ggamma = gate[i] if is_gated else one, sums[0, i], sums[1, i] / s[i]
-        made[0, i], made[1, i] = ggamma * z, gbeta * z
-        made[2, i] = ggamma * gamma[i] + gbeta * beta[i]
-        made[3, i], made[4, i] = gbeta * share, ggamma / s[i] * share
+        ggammas[i], gbetas[i] = ggamma * z, gbeta * z
+        ggates[i] = ggamma * gamma[i] + gbeta * beta[i]
+        shifts[i], slopes[i] = gbeta * share, ggamma / s[i] * share
