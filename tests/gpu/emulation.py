@@ -61,6 +61,26 @@ class Emulation:
         return call
 
 
+def gemm(handle, turn_a, turn_b, m, n, k, one, *operands):
+    """cuBLAS's sgemmStridedBatched, of matrices that lie column by column."""
+    a, lda, step_a, b, ldb, step_b, zero, c, ldc, step_c, count = operands
+    numbers = ctypes.POINTER(ctypes.c_float)
+    assert (ctypes.cast(one, numbers)[0], ctypes.cast(zero, numbers)[0]) == (1, 0)
+
+    def stack(at, rows, columns, step, leading):
+        size = step * (count - 1) + leading * (columns - 1) + rows
+        flat = np.ctypeslib.as_array(ctypes.cast(at, numbers), (size,))
+        strides = (4 * step, 4, 4 * leading)
+        assert rows <= leading
+        return np.lib.stride_tricks.as_strided(flat, (count, rows, columns), strides)
+
+    left = stack(a, *((k, m) if turn_a else (m, k)), step_a, lda)
+    right = stack(b, *((n, k) if turn_b else (k, n)), step_b, ldb)
+    left = left.swapaxes(1, 2) if turn_a else left
+    right = right.swapaxes(1, 2) if turn_b else right
+    stack(c, m, n, step_c, ldc)[...] = left @ right
+
+
 def address(array) -> int:
     """As launcher.address, of NumPy's arrays."""
     return array.ctypes.data

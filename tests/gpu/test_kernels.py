@@ -39,6 +39,7 @@ def emulated(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launcher, "kernel", found.kernel)
         patch.setattr(launcher, "address", emulation.address)
+        patch.setattr(launcher, "_gemm", lambda: (emulation.gemm, 1))
         patch.setattr(cuda, "_empty", lambda shape, like: np.full(shape, np.nan, like.dtype))
         yield found
 
@@ -198,7 +199,7 @@ from kernels.problems import KERNELS, PROBLEMS, results
 from tinybar.kernels.cuda import launcher
 
 launcher.kernel = emulation.Emulation(Path(sys.argv[1])).kernel
-launcher.address = emulation.address
+launcher.address, launcher._gemm = emulation.address, lambda: (emulation.gemm, 1)
 for name, kernel in KERNELS["cuda"].items():
 
     @settings(max_examples=20, deadline=None, derandomize=True, database=None)

@@ -64,6 +64,14 @@ def weighted(draw, positions: tuple[int, ...], least: int):
 
 
 @st.composite
+def multiplied(draw, least: int):
+    p, c, k = (draw(st.integers(least, 30)) for _ in range(3))
+    transposed = draw(st.tuples(st.booleans(), st.booleans()))
+    a, b = (36, c, p) if transposed[0] else (36, p, c), (36, k, c) if transposed[1] else (36, c, k)
+    return normal(draw, *a), normal(draw, *b), transposed
+
+
+@st.composite
 def windowed(draw, name: str, least: int):
     (n, h, w, c), padding = draw(images(least)), draw(paddings)
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -157,6 +165,7 @@ def problems(least: int) -> dict:
         "weight_transform": weighted((3, 3), least),
         "weight_transform_pullback": weighted((36,), least),
         **{name: tiled(name, least) for name in tiles},
+        "products": multiplied(least),
         **{name: windowed(name, least) for name in ("gather_rows", "scatter_rows")},
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
         **{name: normalised(name, least) for name in (*rows, *NORMALISED, *SWEEPS)},
@@ -246,6 +255,9 @@ def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
     arguments = on_arrays(lambda a: np.where(np.isfinite(a), a, 0), arguments)
     if name == "sum_per_channel":
         return (2 * largest(abs(arguments[0]).sum(axis=(0, 1, 2))),)  # BLAS adds rows in order
+    if name == "products":
+        (a, b), rows = (abs(x) for x in arguments[:2]), [x.shape[1:] for x in arguments[:2]]
+        return (largest(a) * largest(b) * max(map(max, rows)),)
     if name == "moments":
         return (largest(abs(arguments[0])),) * 2
     if name == "normalise_by_constants":

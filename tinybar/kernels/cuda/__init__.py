@@ -39,6 +39,7 @@ __all__ = [
     "normalise_relu",
     "output_transform",
     "output_transform_pullback",
+    "products",
     "scatter_rows",
     "weight_transform",
     "weight_transform_pullback",
@@ -81,6 +82,16 @@ def input_transform_pullback(gv, shape, padding, tiles):
     blocks = n * (th + 1) * (tw + 1)
     launch("input_transform_pullback", blocks * c, gv, gx, n, h, w, c, *padding, th, tw)
     return gx
+
+
+def products(a, b, transposed):
+    """a_t b_t. Matrices are read as they lie, which `a @ b` of CuPy copies into C order before."""
+    (turn_a, turn_b), (count, m, k) = transposed, a.shape
+    m, n = k if turn_a else m, b.shape[1 if turn_b else 2]
+    out = _empty((count, m, n), a)
+    # BLAS reads columns where we have rows: out^T = b^T a^T
+    launcher.multiply(int(turn_b), int(turn_a), n, m, b.shape[2 if turn_b else 1], b, a, out)
+    return out
 
 
 def output_transform(m, n, tiles, size):

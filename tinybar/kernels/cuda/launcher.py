@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 THREADS = 256  # of a block
-CHUNK, JOIN = 32, 64  # a sum over rows: of how many at first, then of how many sums
+CHUNK, JOIN = 128, 512  # a sum over rows: of how many at first, then of how many sums
 ARRAYS, PARAMETERS = 300, 90  # of a launch: those it joins, and those of Adam
 
 
@@ -38,6 +38,27 @@ def _argument(value):
     if isinstance(value, int):
         return np.int32(value)
     return np.float32(value) if isinstance(value, float) else value
+
+
+def multiply(turn_a: int, turn_b: int, m: int, n: int, k: int, a, b, out) -> None:
+    """out_t = a_t b_t, matrices of columns: (m, n) from (m, k) and (k, n), or those transposed.
+
+    As an array of rows (count, n, m), out lies as it is said here; so do the others.
+    """
+    gemm, handle = _gemm()
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    gemm(
+        handle, turn_a, turn_b, m, n, k,
+        one.ctypes.data, address(a), a.shape[2], a[0].size, address(b), b.shape[2], b[0].size,
+        zero.ctypes.data, address(out), m, m * n, len(out),
+    )  # fmt: skip
+
+
+def _gemm():
+    """cuBLAS's product of stacks of matrices, and the handle of the current device."""
+    from cupy.cuda import cublas, get_cublas_handle
+
+    return cublas.sgemmStridedBatched, get_cublas_handle()
 
 
 def address(array) -> int:

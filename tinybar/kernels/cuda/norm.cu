@@ -40,12 +40,14 @@ extern "C" __global__ void join_moments(
 
   int n = 0;
   float sum = 0, squares = 0;
+#pragma unroll 16
   for (int i = first; i < last; ++i) {
     const int n_i = min(size, rows - i * size);
     sum += n_i * means[(size_t)i * c + k];
     n += n_i;
   }
   const float centre = sum / n;
+#pragma unroll 16
   for (int i = first; i < last; ++i) {
     const int n_i = min(size, rows - i * size);
     const float d = means[(size_t)i * c + k] - centre;
@@ -89,6 +91,7 @@ extern "C" __global__ void join_sums(
   if (at >= threads) return;
   const int k = at % c, first = at / c * JOIN, last = min(parts, first + JOIN);
   float sum = 0;
+#pragma unroll 16
   for (int i = first; i < last; ++i) sum += sums[(size_t)i * c + k];
   joined[at] = sum;
 }

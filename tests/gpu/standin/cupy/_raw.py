@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -17,7 +18,8 @@ from ._list import unsupported
 SMALL = 1 << 16  # threads that run in a dry run, too
 
 
-def _emulation():
+@functools.cache
+def emulation():
     """The module beside the stand-in's folder, wherever the path of imports leads."""
     path = Path(__file__).parents[2] / "emulation.py"
     spec = importlib.util.spec_from_file_location("emulation", path)
@@ -31,14 +33,14 @@ class RawModule:
 
     def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", **other):
         unsupported(path=path, **other)
-        emulation = _emulation()
-        text = code + emulation.HEADER.read_text("utf-8") + Path(emulation.__file__).read_text()
+        made = emulation()
+        text = code + made.HEADER.read_text("utf-8") + Path(made.__file__).read_text()
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         library = Path(tempfile.gettempdir()) / f"tinybar-kernels-{os.getuid()}-{key}.so"
         if not library.exists():
             with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-                os.replace(emulation.build(Path(folder)), library)
-        self._kernels = emulation.Emulation(library)
+                os.replace(made.build(Path(folder)), library)
+        self._kernels = made.Emulation(library)
 
     def get_function(self, name: str):
         """The kernel, to call with a grid, a block and arguments."""
