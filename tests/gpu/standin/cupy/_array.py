@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 from math import prod
 
@@ -11,6 +12,7 @@ from . import standin
 from ._list import DTYPES, LIST, absent, unsupported
 
 
+@functools.cache
 def device_dtype(dtype) -> np.dtype:
     """The dtype, in native byte order. ValueError for one that CuPy has not."""
     dtype = np.dtype(dtype).newbyteorder("=")
@@ -269,8 +271,9 @@ ndarray.__module__ = "cupy"
 
 def allocate(shape, dtype, order="C") -> np.ndarray:
     """Room for entries, counted. Of a dry run no page is touched, where they are many."""
-    shape, dtype = (int(shape),) if np.isscalar(shape) else tuple(shape), device_dtype(dtype)
-    size = prod(shape)
+    if type(shape) is not tuple:
+        shape = (int(shape),) if np.isscalar(shape) else tuple(shape)
+    size, dtype = prod(shape), device_dtype(dtype)
     if size:
         standin.count("allocations", "")
     if standin.recorded is not None:
@@ -283,10 +286,11 @@ def allocate(shape, dtype, order="C") -> np.ndarray:
 
 def new(shape, dtype) -> ndarray:
     """An array that a kernel is about to write."""
-    host = allocate(shape, dtype)
+    made = ndarray.__new__(ndarray)
+    made._host, made.base = allocate(shape, dtype), None
     if standin.recorded is not None:  # the kernel does not run yet
-        poison(host)
-    return ndarray._of(host, None)
+        poison(made._host)
+    return made
 
 
 def poison(host: np.ndarray) -> None:

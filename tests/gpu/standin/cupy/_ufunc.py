@@ -32,7 +32,7 @@ class ufunc:
             (out,) = out
         takes, gives = self.loop(args, dtype)
         hosts = [
-            arg._host if isinstance(arg, ndarray) else np.asarray(arg).astype(take)
+            arg._host if isinstance(arg, ndarray) else take.type(arg)
             for arg, take in zip(args, takes, strict=True)
         ]
         shapes = {host.shape for host in hosts} - {()}
