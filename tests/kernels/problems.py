@@ -75,7 +75,8 @@ def multiplied(draw, least: int):
 def windowed(draw, name: str, least: int):
     (n, h, w, c), padding = draw(images(least)), draw(paddings)
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))  # beyond the kernel: gaps
+    steps = st.integers(1, 4) | st.sampled_from([13, 1000])  # beyond the kernel: gaps; one window
+    stride = draw(st.tuples(steps, steps))
     size = Geometry(kernel, stride, padding).output_size(h, w)
     if name == "gather_rows":
         return normal(draw, n, h, w, c), kernel, stride, padding, size
