@@ -13,11 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
+from tinybar.runtime import arrays
+
 from .conftest import STANDIN
 
 LIST = json.loads((STANDIN / "signatures.json").read_text("utf-8"))
 DTYPES = ("?", "i1", "i4", "i8", "u1", "f2", "f4", "f8")
 HOST = np.ones((2, 3), "f4")
+
+
+needs_cupy = pytest.mark.skipif(find_spec("cupy") is None, reason="needs CuPy, but no GPU")
 
 
 @pytest.fixture
@@ -52,16 +57,27 @@ def test_it_has_no_function_and_no_keyword_that_cupy_lacks(cupy):
                 assert own <= listed(LIST["array"][name]), name
 
 
-@pytest.mark.skipif(find_spec("cupy") is None, reason="needs CuPy, but no GPU")
+def said_by_cupy(script: str):
+    """What a script of the stand-in's folder prints with the installed CuPy, as JSON."""
+    command = [sys.executable, "-P", STANDIN / script]  # -P: not with the stand-in beside it
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@needs_cupy
 def test_the_list_is_that_of_the_installed_cupy():
-    script = STANDIN / "signatures.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
+    found = said_by_cupy("signatures.py")
     for kind in ("functions", "ufuncs", "array"):
         for name in LIST[kind].keys() & found[kind].keys():
             assert found[kind][name] == LIST[kind][name], name
     if found["version"] == LIST["version"]:
         assert found == LIST
+
+
+@needs_cupy
+@pytest.mark.skipif(arrays.gpu_available(), reason="where there is a GPU, CuPy copies")
+def test_views_are_those_of_the_installed_cupy(on_standin):
+    assert json.loads(on_standin("views")) == said_by_cupy("views.py")
 
 
 # --- what it refuses ------------------------------------------------------------------------------
@@ -207,7 +223,9 @@ def test_a_view_shares_memory_and_knows_its_owner(cupy):
 # --- what it counts -------------------------------------------------------------------------------
 
 COUNTED = [  # launches, reads, copies
-    ((0, 0, 0), lambda xp, a: a.reshape(3, 2).T[1:, None].view().swapaxes(0, 1).ravel("K")),
+    ((0, 0, 0), lambda xp, a: a.reshape(3, 2).T[1:, None].view().swapaxes(0, 1)),
+    ((0, 0, 0), lambda xp, a: a.T.ravel("K")),
+    ((1, 0, 0), lambda xp, a: a[0, ::2].ravel()),  # which reshape(-1) would view
     ((0, 0, 0), lambda xp, a: xp.broadcast_to(a, (4, 2, 3))),
     ((0, 0, 0), lambda xp, a: xp.split(a, [1], 1)),
     ((0, 0, 0), lambda xp, a: xp.ascontiguousarray(a)),

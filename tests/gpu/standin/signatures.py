@@ -1,6 +1,6 @@
 """What the installed CuPy has: its names, parameters and dtypes. It needs no GPU.
 
-    pip install cupy-cuda13x && python tests/gpu/standin/signatures.py > signatures.json
+    pip install cupy-cuda13x && python -P tests/gpu/standin/signatures.py > signatures.json
 
 Parameters are text: `a, axis=, *, out=`, where `=` says that there is a default.
 """

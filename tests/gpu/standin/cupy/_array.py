@@ -248,10 +248,12 @@ class ndarray:
             return made
 
     def ravel(self, order="C") -> ndarray:
+        turned = self
         if order == "K":  # in the order of memory
-            axes = sorted(range(self.ndim), key=lambda k: -self.strides[k])
-            return self.transpose(axes).reshape(-1)
-        return self.reshape(-1, order=order)
+            turned = self.transpose(sorted(range(self.ndim), key=lambda k: -self.strides[k]))
+        elif order == "F" or (order == "A" and self.flags.fnc):
+            turned = self.T
+        return (turned if turned.flags.c_contiguous else turned.copy()).reshape(-1)
 
     def flatten(self, order="C") -> ndarray:
         return self.copy().reshape(-1, order=order)
