@@ -8,8 +8,9 @@ import pytest
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("extra", ["cuda12", "cuda13"])
-def test_a_gpu_s_extra_brings_what_multiplies(extra):
-    """Since version 14 CuPy's wheels hold neither cuBLAS nor NVRTC: its extra [ctk] brings both."""
-    (requirement,) = PROJECT["project"]["optional-dependencies"][extra]
-    assert requirement.startswith(f"cupy-{extra}x[ctk]>=14")
+@pytest.mark.parametrize("cuda", ["12", "13"])
+def test_a_gpu_s_extra_brings_what_multiplies(cuda):
+    """CuPy's wheels of version 14 hold no cuBLAS, NVRTC or headers: [ctk] brings them, not NCCL."""
+    cupy, nccl = PROJECT["project"]["optional-dependencies"][f"cuda{cuda}"]
+    assert cupy.startswith(f"cupy-cuda{cuda}x[ctk]>=14")
+    assert nccl.startswith(f"nvidia-nccl-cu{cuda}>=")

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from cli.common import fails_with_one_line
 
 import tinybar
 from tinybar.cli import main
+from tinybar.runtime import arrays, gpu
 
 
 def facts_of(capsys, *arguments) -> dict:
@@ -47,8 +49,34 @@ def test_the_table_fits_a_terminal(capsys):
 
 
 def test_the_system(capsys):
-    assert facts_of(capsys, "--system")["packages"]["tinybar"] == tinybar.__version__
+    facts = facts_of(capsys, "--system")
+    assert facts["packages"]["tinybar"] == tinybar.__version__
+    assert facts["processors"] >= 1
     assert main(["info", "--system"]) == 0
     out = capsys.readouterr().out
     assert f"tinybar {tinybar.__version__}" in out
     assert "_" not in out
+    assert out.count("a GPU lacks") == len(facts["gpu"]["missing"])
+
+
+@pytest.mark.skipif(arrays.gpu_available(), reason="there is a GPU")
+def test_without_a_gpu_the_system_and_a_run_say_why_in_the_same_words(capsys):
+    """In one line, before there is a folder."""
+    lines = facts_of(capsys, "--system")["gpu"]["missing"]
+    said = fails_with_one_line(capsys, ["train", "--device", "gpu"], 2)
+    reason = said.removeprefix("tinybar: error: device 'gpu': ").partition("; or use")[0]
+    assert reason in lines
+
+
+def test_a_gpu_has_a_line(capsys, monkeypatch):
+    card = {"name": "A card", "compute_capability": "9.0", "precision": ["fp32", "tf32"]}
+    card |= {"memory": 80 * 2**30, "free": 79 * 2**30}
+    facts = {"driver": "580.65.06", "cublas": None, "gpus": [card], "missing": ["cuBLAS: this"]}
+    monkeypatch.setattr(gpu, "facts", lambda: facts)
+    assert main(["info", "--system"]) == 0
+    lines = [" ".join(line.strip("│ ").split()) for line in capsys.readouterr().out.splitlines()]
+    table = "".join(lines)
+    for text in ("A card", "capability 9.0", "80.0 GiB total, 79.0 GiB", "fp32 or tf32", "580.65"):
+        assert text in table.replace("│", "").replace("  ", " ")
+    assert "cublas │ none" in lines
+    assert "a GPU lacks │ cuBLAS: this" in lines

@@ -40,10 +40,18 @@ def test_without_proc_the_system_s_own_count_is_used(monkeypatch, tmp_path):
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(memory, "_PROC", tmp_path)
     assert memory.resident() is None
+    assert memory.of_machine() == {"total": None, "available": None}
     memory.restart_peak()  # which it cannot
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert memory.peak() in (most, 1024 * most)
     assert memory.peak() > 10 * MIB  # in bytes: NumPy alone takes more
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_the_machine_has_what_its_processes_have():
+    found = memory.of_machine()
+    assert memory.resident() < found["total"]
+    assert 0 < found["available"] <= found["total"]
 
 
 sizes = st.none() | st.integers(1, 2**50)

@@ -11,7 +11,9 @@ import click
 
 from .options import json_option
 
-PACKAGES = ("tinybar", "numpy", "pillow", "safetensors", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = (
+    "tinybar", "numpy", "pillow", "safetensors", "numba", "cupy-cuda12x", "cupy-cuda13x", "mpi4py",
+)  # fmt: skip
 
 
 @click.command("info", short_help="List the convolutions of a network, or describe the system.")
@@ -23,7 +25,7 @@ PACKAGES = ("tinybar", "numpy", "pillow", "safetensors", "cupy-cuda12x", "cupy-c
               help="Number of classes, for a MODEL by name.")  # fmt: skip
 @json_option
 @click.option("--system", is_flag=True,
-              help="Describe the processor, the BLAS, the devices and versions.")  # fmt: skip
+              help="Describe processors, BLAS, GPUs, versions, and what a GPU lacks.")  # fmt: skip
 def command(model, image_shape, classes, as_json, system):
     """List the convolutions of MODEL with their shapes, volumes, FLOPs and parameters.
 
@@ -80,16 +82,18 @@ def network_facts(name: str, image_shape: tuple[int, int, int], classes: int) ->
 
 
 def system_facts() -> dict:
-    """Processor, BLAS, devices and versions."""
-    from ..runtime import blas, memory
-    from ..runtime.arrays import gpu_available
+    """Versions, processors, memory, BLAS, and all about GPUs: what is there and what is missing."""
+    from ..runtime import blas, gpu, memory
+    from ..runtime.processors import processors
 
     return {
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "gpu": gpu_available(),
+        "processors": processors(),
+        "memory": memory.of_machine(),
         **blas.status(),
         "malloc_decision": memory.allocator(),
+        "gpu": gpu.facts(),
     }
 
 

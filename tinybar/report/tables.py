@@ -134,15 +134,36 @@ def layer_table(facts: dict) -> Table:
 
 
 def system_table(facts: dict) -> Table:
-    """The facts of `tinybar info --system`."""
+    """The facts of `tinybar info --system`, and in red what a GPU lacks."""
     table = Table("", Column(overflow="fold"), title="system", show_header=False)
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{name} {version}" for name, version in value.items())
-        elif isinstance(value, bool):
-            value = "yes" if value else "no"
-        table.add_row(key.replace("_", " "), str(value))
+
+    def add(key: str, value) -> None:
+        table.add_row(key.replace("_", " "), str("none" if value is None else value))
+
+    lines = facts | {"packages": _listed(facts["packages"]), "memory": _memory(facts["memory"])}
+    gpu = lines.pop("gpu")
+    for key, value in lines.items():
+        add(key, value)
+    for key, value in gpu.items():
+        if key not in ("gpus", "missing"):
+            add(key, value)
+    for index, card in enumerate(gpu["gpus"]):
+        space = _memory({"total": card["memory"], "available": card["free"]})
+        add(f"gpu:{index}", f"{card['name']}, compute capability {card['compute_capability']}, "
+            f"{space}, {' or '.join(card['precision'])}")  # fmt: skip
+    for line in gpu["missing"]:
+        table.add_row("a GPU lacks", Text(line, "red"))
     return table
+
+
+def _listed(versions: dict) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _memory(of: dict) -> str:
+    """Bytes in all and available, where the system tells."""
+    known = [f"{size / 2**30:.1f} GiB {name}" for name, size in of.items() if size is not None]
+    return ", ".join(known) or "unknown"
 
 
 # --- the audit -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import numpy as np
 
-from . import blas
+from . import blas, gpu
 
 BITS, ONE = {size: np.dtype(f"i{size}") for size in (1, 2, 4, 8)}, np.int8(1)
 
@@ -25,35 +25,32 @@ _device = "cpu"
 KEPT_SHARE = 0.25  # of a GPU's free memory for a data set; the rest is for training
 
 
-def _cupy() -> ModuleType | None:
-    """CuPy, or None where it is not installed. Imported on first use: `import tinybar` is light."""
-    try:
-        import cupy
-    except ModuleNotFoundError:
-        return None
-    except Exception as error:  # of any kind: it is not for this NumPy, Python or driver
-        reason = " ".join(str(error).split())
-        warnings.warn(f"no GPU is used: CuPy: {reason}", blas.PerformanceWarning, stacklevel=2)
-        return None
+def _cupy() -> ModuleType:
+    """CuPy, where a device or an array needs it: `import tinybar` is light."""
+    import cupy
+
     return cupy
 
 
 def gpu_available() -> bool:
-    """True when CuPy is installed and sees at least one GPU."""
-    cupy = _cupy()
-    if cupy is None:
-        return False
+    """True where the first GPU computes.
+
+    PerformanceWarning where something that is installed keeps it from computing.
+    """
     try:
-        return cupy.cuda.runtime.getDeviceCount() > 0
-    except cupy.cuda.runtime.CUDARuntimeError:
+        gpu.check(0)
+    except gpu.NoGPU as reason:
+        if reason.is_fault:
+            warnings.warn(f"no GPU is used: {reason}", blas.PerformanceWarning, stacklevel=2)
         return False
+    return True
 
 
 def use_device(name: str) -> str:
     """Make `name` the device of all arrays created from now on, and return the resolved name.
 
-    name: "cpu", "gpu", "gpu:1" (the second GPU), or "auto": the GPU where CuPy sees one.
-    Raises ValueError for an unknown name, and where there is no such GPU.
+    name: "cpu", "gpu", "gpu:1" (the second GPU), or "auto": the GPU where one computes.
+    Raises ValueError for an unknown name, and where there is no such GPU, with the reason.
     """
     global _device
     if name == "auto":
@@ -61,16 +58,11 @@ def use_device(name: str) -> str:
     if not isinstance(name, str) or not re.fullmatch(r"cpu|gpu(:[0-9]+)?", name):
         raise ValueError(f"unknown device {name!r}: use cpu, gpu, gpu:N or auto")
     if name != "cpu":
-        if not gpu_available():
-            raise ValueError(
-                f"device {name!r} needs CuPy and a CUDA GPU, and none was found: "
-                "pip install 'tinybar[cuda12]', or use --device cpu"
-            )
-        cupy = _cupy()
-        index, count = int(name[4:] or 0), cupy.cuda.runtime.getDeviceCount()
-        if index >= count:
-            raise ValueError(f"device {name!r} does not exist: {count} GPU(s) found, from gpu:0")
-        cupy.cuda.Device(index).use()
+        index = int(name[4:] or 0)
+        try:
+            gpu.check(index).cuda.Device(index).use()
+        except gpu.NoGPU as reason:
+            raise ValueError(f"device {name!r}: {reason}; or use --device cpu") from reason
     _device = name
     return name
 
@@ -107,7 +99,7 @@ def use_precision(name: str) -> str:
     cupy = _cupy()
     from cupy._core import _routines_linalg as linalg
 
-    if int(cupy.cuda.Device().compute_capability) < 80:
+    if int(cupy.cuda.Device().compute_capability) < gpu.TF32_SINCE:
         name = "fp32"
     # CuPy asks cuBLAS in two ways. A product of two matrices follows CuPy's compute type, which the
     # variable CUPY_TF32 also sets; one of two stacks of matrices follows the handle's math mode.

@@ -18,17 +18,19 @@ from pathlib import Path
 
 from . import arrays
 
-_PROC = Path("/proc/self")
+_PROC = Path("/proc")
 
 
 def resident() -> int | None:
     """Resident bytes now."""
-    return _status("VmRSS")
+    return _kilobytes("self/status", "VmRSS")
 
 
 def peak() -> int | None:
     """The most resident bytes since the start, or since `restart_peak`."""
-    found = _status("VmHWM")  # ru_maxrss may be that of the process that started this one
+    found = _kilobytes(
+        "self/status", "VmHWM"
+    )  # ru_maxrss may be that of the process that started this one
     if found is not None:
         return found
     try:
@@ -42,7 +44,7 @@ def peak() -> int | None:
 def restart_peak() -> None:
     """Let `peak` begin anew; only Linux can."""
     try:
-        (_PROC / "clear_refs").write_text("5")
+        (_PROC / "self/clear_refs").write_text("5")
     except OSError:
         return  # the peak since the start is then an upper bound
 
@@ -60,9 +62,16 @@ def peaks(before: dict) -> dict[str, int | None]:
     return {name: max(now[name] or 0, before.get(name) or 0) or None for name in now}
 
 
-def _status(field: str) -> int | None:
+def of_machine() -> dict[str, int | None]:
+    """Bytes of memory in all, and that no process needs now."""
+    fields = {"total": "MemTotal", "available": "MemAvailable"}
+    return {name: _kilobytes("meminfo", field) for name, field in fields.items()}
+
+
+def _kilobytes(file: str, field: str) -> int | None:
+    """The field of a file in /proc, as bytes; None where the system has no such file."""
     try:
-        text = (_PROC / "status").read_text()
+        text = (_PROC / file).read_text()
     except OSError:
         return None
     found = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
