@@ -48,10 +48,21 @@ def test_a_kernel_computes_what_its_reference_does(name, data):
         np.testing.assert_array_equal(one, other)  # to the last bit
 
 
+def flushed(arguments):
+    """Without denormal numbers: CuPy compiles all kernels to take them for zeros."""
+    smallest = np.finfo(np.float32).tiny
+    return [
+        np.where(abs(a) < smallest, np.copysign(a.dtype.type(0), a), a)
+        if getattr(a, "dtype", None) == np.float32
+        else a
+        for a in arguments
+    ]
+
+
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_a_kernel_at_the_edges(name, data):
-    arguments = data.draw(at_the_edges(name, PROBLEMS))
+    arguments = flushed(data.draw(at_the_edges(name, PROBLEMS)))
     got = results(ACCELERATED[name], on_gpu(arguments))
     with np.errstate(all="ignore"), pytest.MonkeyPatch.context() as patch:
         patch.setattr(winograd, "transformed", without_zeros)
