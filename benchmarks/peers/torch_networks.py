@@ -29,7 +29,7 @@ class Gate(nn.Module):
         """z: sampled in training, at the mean noise 1/2 in evaluation."""
         location = self.log_alpha
         if self.keep_one:
-            is_highest = torch.arange(len(location)) == location.argmax()
+            is_highest = torch.arange(len(location), device=location.device) == location.argmax()
             location = torch.maximum(location, torch.where(is_highest, FLOOR, -math.inf))
         if self.training:
             noise = NOISE_MARGIN + (1 - 2 * NOISE_MARGIN) * torch.rand_like(location)

@@ -61,15 +61,19 @@ def load(model: nn.Module, state: Mapping[str, np.ndarray]) -> None:
     model.load_state_dict(theirs | counters)
 
 
-def prepare(case: Case) -> Callable[[], Tensor]:
-    """The step to time."""
+def prepare(
+    case: Case,
+    device: str = "cpu",
+    compiled: Callable[[nn.Module], nn.Module] = lambda model: model,
+) -> Callable[[], Tensor]:
+    """The step to time. device: PyTorch's name of it. compiled: such as torch.compile."""
     torch.set_num_threads(case.threads)
     torch.manual_seed(0)
-    model = network(case)
+    model = network(case).to(device)
     images, targets = case.batch()
-    x, labels = _channels_last(images), torch.from_numpy(targets)
+    x, labels = _channels_last(images).to(device), torch.from_numpy(targets).to(device)
     if case.kind == "infer":
-        model.eval()
+        model = compiled(model.eval())
 
         def infer():
             with torch.inference_mode():
@@ -77,7 +81,7 @@ def prepare(case: Case) -> Callable[[], Tensor]:
 
         return infer
 
-    model.train()
+    model = compiled(model.train())
     gates = [p for n, p in model.named_parameters() if n.endswith("log_alpha")]
     others = [p for n, p in model.named_parameters() if not n.endswith("log_alpha")]
     groups = [{"params": others, "weight_decay": WEIGHT_DECAY}]

@@ -1,5 +1,6 @@
 """The peers of benchmarks/compare.py compute what tinybar computes."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -60,6 +61,21 @@ def test_gated_steps_learn():
     step = torch_peer.prepare(case("step", "wrn-10-1", gated=True))
     losses = [step().item() for _ in range(30)]
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("network", ["wrn-10-1", "resnet-20", "small"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_step_makes_all_its_arrays_on_its_device(network, gated):
+    """On the device "meta", which computes nothing, as it would have to on a GPU."""
+    if network == "small" and gated:
+        pytest.skip("it has no gates")
+    with patch.object(torch.optim, "Adam", functools.partial(unfused, torch.optim.Adam)):
+        step = torch_peer.prepare(case("step", network, gated), "meta")
+    assert step().device.type == "meta"
+
+
+def unfused(adam, *arguments, fused):
+    return adam(*arguments)
 
 
 PEER = """

@@ -11,6 +11,7 @@ from .. import autograd as ag
 from ..autograd import Tensor
 from ..kernels import dispatch
 from ..runtime import blas
+from ..runtime.arrays import to_device
 from .case import LEARNING_RATE, WEIGHT_DECAY, Case, Convolution
 
 keep_freed_memory()  # as the command line does
@@ -28,9 +29,9 @@ def versions() -> dict[str, str]:
 
 
 def prepare(case: Case) -> Callable[[], Tensor]:
-    """The step to time."""
+    """The step to time, on the current device."""
     model = case.build()
-    images, labels = case.batch()
+    images, labels = map(to_device, case.batch())
     x = Tensor(images)
     if case.kind == "infer":
         model.eval()
