@@ -2,6 +2,7 @@
 
 import pytest
 import resources
+
 from gpu import emulation
 
 LOG = """ptxas info    : 24 bytes gmem

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gpu import emulation
 from hypothesis import given
 from hypothesis import strategies as st
 from kernels.problems import (
@@ -21,6 +20,7 @@ from kernels.problems import (
     without_zeros,
 )
 
+from gpu import emulation
 from tinybar.autograd.conv import winograd
 from tinybar.kernels import cuda, dispatch, in_place
 from tinybar.kernels.cuda import launcher
