@@ -41,6 +41,12 @@ def _one_thread() -> None:
     keep_freed_memory()  # as the command line does
 
 
+def importing(*folders: Path) -> dict[str, str]:
+    """The environment of a process that imports from these folders before all others."""
+    known = [*map(str, folders), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, known))}
+
+
 def origin() -> str:
     """Date, version and processor, for the head of a page."""
     return f"{date.today()}, tinybar {__version__}, {arrays.device_name()}"

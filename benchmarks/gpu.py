@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # of this tinybar, whether or not it is installed
 
 import click  # noqa: E402
-from common import RESULTS, commit  # noqa: E402
+from common import RESULTS, commit, importing  # noqa: E402
 from gpu_page import page  # noqa: E402
 
 from tinybar.runtime.files import write_json, write_text  # noqa: E402
@@ -42,20 +42,19 @@ SAID = 8  # lines of what a part that failed said last
 
 @dataclass(frozen=True)
 class Part:
-    """arguments: of Python. limit: seconds. environ: besides that of this process."""
+    """arguments: of Python. limit: seconds. folder: to import from before all others."""
 
     name: str
     arguments: tuple[str, ...]
     limit: float
-    environ: tuple[tuple[str, str], ...] = ()
+    folder: Path = ROOT
 
 
 def parts(device: str, quick: bool) -> list[Part]:
     """All of them, the most important first. quick: small networks, few tests."""
 
-    def of(name: str, limit: float, *arguments, **environ: str) -> Part:
-        where = ("--device", device)
-        return Part(name, (PARTS, *map(str, arguments), *where), limit, tuple(environ.items()))
+    def of(name: str, limit: float, *arguments) -> Part:
+        return Part(name, (PARTS, *map(str, arguments), "--device", device), limit)
 
     def steps(engine: str, limit: float) -> list[Part]:
         shape = ("--batch-size", 4, "--image-size", 8, "--seconds", 0.1) if quick else ()
@@ -88,9 +87,8 @@ def _launches(of, quick: bool) -> list[Part]:
         shape += ("--batch-size", 4) if quick else ()
         found.append(of(f"launches: {network}", 60, *shape))
         if STANDIN.exists():
-            paths = os.pathsep.join([str(STANDIN), os.environ.get("PYTHONPATH", "")])
-            shape += ("--device", "gpu")
-            found.append(of(f"stand-in: {network}", 90, *shape, PYTHONPATH=paths))
+            arguments = (PARTS, *map(str, shape), "--device", "gpu")
+            found.append(Part(f"stand-in: {network}", arguments, 90, STANDIN))
     return found
 
 
@@ -99,10 +97,10 @@ def _launches(of, quick: bool) -> list[Part]:
 
 def run(part: Part, seconds: float) -> dict:
     """What the part found, or what it said when it failed or was cut after `seconds`."""
-    environ = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(part.environ)
+    environ = importing(part.folder, ROOT) | {"PYTHONUNBUFFERED": "1"}
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *part.arguments], cwd=ROOT, env=os.environ | environ, text=True,
+        [sys.executable, *part.arguments], cwd=ROOT, env=environ, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip

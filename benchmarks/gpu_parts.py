@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,23 +20,22 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # of this tinybar, whether or not it is installed
 
 import click  # noqa: E402
+from common import importing  # noqa: E402
 from resources import compiled  # noqa: E402
 
-from tinybar import nn, pruning  # noqa: E402
-from tinybar.autograd import Tensor  # noqa: E402
+from tinybar import pruning  # noqa: E402
 from tinybar.bench import tinybar_steps  # noqa: E402
-from tinybar.bench.case import LEARNING_RATE, Case  # noqa: E402
+from tinybar.bench.case import Case  # noqa: E402
+from tinybar.bench.launches import gated_step  # noqa: E402
 from tinybar.bench.results import milliseconds  # noqa: E402
 from tinybar.kernels.cuda import launcher  # noqa: E402
-from tinybar.pruning.methods.bar import BudgetAwarePenalty  # noqa: E402
-from tinybar.runtime import arrays, memory, random  # noqa: E402
-from tinybar.train.data_loss import Minibatch, cross_entropy  # noqa: E402
-from tinybar.train.step import train_step  # noqa: E402
+from tinybar.runtime import arrays, memory  # noqa: E402
 
 BLOCK = 0.2  # seconds of steps between two waits for the device
 LEAST_BLOCKS, WARM_STEPS = 5, 5
@@ -159,7 +157,8 @@ def launches(network, image_size, batch_size, device) -> dict:
     """What a step with gates, V and L_S asks of the device, by CuPy's stand-in or by CUPTI."""
     arrays.use_device(device)
     arrays.use_precision("tf32")
-    one = pruning_step(network, image_size, batch_size)
+    case = Case("step", network, (image_size,) * 2 + (3,), batch_size=batch_size, gated=True)
+    one = gated_step(case, SimpleNamespace(place=""))
     asked = {"network": network, "batch_size": batch_size}
     try:
         from cupy import standin
@@ -171,19 +170,6 @@ def launches(network, image_size, batch_size, device) -> dict:
             one()
     kinds = ("launches", "copies", "reads", "allocations")
     return asked | {"by": "stand-in"} | {kind: standin.total(counts, kind) for kind in kinds}
-
-
-def pruning_step(network: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """A step of budget-aware regularization in the middle of a run."""
-    random.seed(0)
-    case = Case("step", network, (image_size, image_size, 3), batch_size=batch_size, gated=True)
-    model, (images, labels) = case.build(), map(arrays.to_device, case.batch())
-    model.train()
-    optimizer = nn.Adam(list(model.parameters()), LEARNING_RATE)
-    cost = pruning.COSTS["volume"]
-    penalty = BudgetAwarePenalty(model, cost, cost.full(model) // 16, iterations=1000)
-    batch = Minibatch(Tensor(images), labels, None)
-    return lambda: train_step(model, optimizer, cross_entropy, penalty, batch, iteration=500)
 
 
 def traced(one: Callable) -> dict:
@@ -283,10 +269,9 @@ def tests(expression, files, device) -> dict:
             expression,
             f"--junit-xml={report}",
         ]
-        environ = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(
-            [*command, *map(str, files or sorted(marked))], cwd=ROOT, env=environ, check=False,
-            stdout=sys.stderr, stdin=subprocess.DEVNULL,
+            [*command, *map(str, files or sorted(marked))], cwd=ROOT, env=importing(ROOT),
+            check=False, stdout=sys.stderr, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return outcomes(ET.parse(report).getroot())
 

@@ -11,13 +11,16 @@ otherwise that of `tinybar train`, 1 for a run over its budget.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # of this tinybar, whether or not it is installed
+
+from common import importing  # noqa: E402
+
 MORE = 75  # EX_TEMPFAIL of sysexits.h: try again
 INTERRUPTED = 130
 
@@ -32,10 +35,9 @@ def main(arguments: list[str]) -> int:
         return 0
     is_new = not (folder / "config.toml").exists()
     where = ["--out" if is_new else "--resume", str(folder)]
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-m", "tinybar", "train", *where, *options],
-        env=os.environ | {"PYTHONPATH": paths},
+        env=importing(ROOT),
     )
     try:
         code = process.wait(seconds)

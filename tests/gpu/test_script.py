@@ -13,6 +13,8 @@ import pytest
 import slices
 from click.testing import CliRunner
 
+from gpu import emulation
+
 BENCHMARKS = Path(gpu_page.__file__).parent
 spec = importlib.util.spec_from_file_location("gpu_script", BENCHMARKS / "gpu.py")
 script = importlib.util.module_from_spec(spec)  # `gpu` is the folder of tests of that name
@@ -40,6 +42,15 @@ def test_steps_of_tinybar_and_the_tests(tmp_path):
     assert parts["tests"]["result"]["passed"] >= 5
     assert parts["tests"]["result"]["failed"] == []
     assert "| wrn-10-1, gated | 4 | tinybar |" in page
+
+
+@pytest.mark.skipif(emulation.COMPILER is None, reason="needs a C++ compiler: g++ or clang++")
+def test_launches_on_the_stand_in(tmp_path):
+    code, parts, page = quick(tmp_path, "stand-in")
+    assert code == 0, page
+    found = parts["stand-in: wrn-10-1"]["result"]
+    assert found["launches"] > found["reads"] > 0
+    assert "| wrn-10-1 | 4 | stand-in |" in page
 
 
 @pytest.mark.oracle

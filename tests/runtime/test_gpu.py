@@ -1,8 +1,10 @@
 """What keeps a GPU from computing is told in a line, before anything is computed."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -138,6 +140,53 @@ def test_a_library_that_does_not_load_is_named_with_what_brings_it():
     assert said.startswith('NVRTC does not load (Failure finding "libnvrtc.so.13": No such file l')
     assert said.endswith(" ...): pip install 'tinybar[cuda12]'")
     assert "\n" not in said
+
+
+STANDIN = Path(__file__).parents[1] / "gpu" / "standin"
+FAULTS = {
+    "": None,
+    "cupy.cuda.nvrtc.getVersion = fail": "NVRTC does not load (no such file so): pip install 'tin",
+    "cupy.cuda.get_cublas_handle = fail": "cuBLAS does not load (no such file so): pip install",
+    "cupy.ones = fail": "gpu:0 does not compute: no such file so",
+    "cupy.ones = lambda *_: cupy.zeros((1, 1), 'f4')": "gpu:0 computes 1 x 1 = 0.0",
+    "cupy.cuda.runtime.getDeviceCount = lambda: 0": "there is a driver, but it shows no GPU",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_work_is_found_before_anything_is_computed(fault):
+    """On CuPy's stand-in, with and without a fault: by a run, by one that may choose, by `info`."""
+    code = f"""
+import cupy, json, warnings
+def fail(*_):
+    raise ImportError("no such file\\nso")
+{fault}
+from tinybar.runtime import arrays, gpu
+said = None
+try:
+    chosen = arrays.use_device("gpu")
+except ValueError as error:
+    chosen, said = "none", str(error)
+with warnings.catch_warnings(record=True) as caught:
+    auto = arrays.use_device("auto")
+lines = [line for line in gpu.facts()["missing"] if not line.startswith("NCCL")]
+print(json.dumps([chosen, said, auto, [str(warning.message) for warning in caught], lines]))
+"""
+    chosen, said, auto, warned, lines = in_a_fresh_process(code, PYTHONPATH=importing(STANDIN))
+    reason = FAULTS[fault]
+    if reason is None:
+        assert (chosen, said, auto, warned, lines) == ("gpu", None, "gpu", [], [])
+        return
+    assert (chosen, auto, len(lines)) == ("none", "cpu", 1)
+    assert lines[0].startswith(reason)
+    assert said == f"device 'gpu': {lines[0]}; or use --device cpu"
+    is_fault = "shows no GPU" not in reason
+    assert warned == [f"no GPU is used: {lines[0]}"] * is_fault
+
+
+def importing(folder: Path) -> str:
+    """PYTHONPATH with the folder first."""
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.mark.skipif(not HAS_CUPY or arrays.gpu_available(), reason="needs CuPy, and no GPU")

@@ -60,7 +60,7 @@ def _standin():
 def _network(case: Case, standin) -> dict:
     """The counts of one step, its second: {"total": by kind, "places": {place: by kind}}."""
     with standin.dry(), np.errstate(all="ignore"):
-        step = _step(case, standin)
+        step = gated_step(case, standin)
         step()
         with standin.counting() as counts:
             step()
@@ -72,12 +72,15 @@ def _network(case: Case, standin) -> dict:
     return {"image_shape": list(case.image_shape), "total": total, "places": places}
 
 
-def _step(case: Case, standin) -> Callable[[], None]:
-    """A gated step of BAR, as `train_epoch` makes it, on a batch that is on the device."""
+def gated_step(case: Case, counter) -> Callable[[], None]:
+    """A gated step of BAR, as `train_epoch` makes it, on a batch that is on the device.
+
+    counter: its `place` says whose work is done.
+    """
 
     def at(place: str, function: Callable) -> Callable:
         def counted(*args):
-            with _place(standin, place):
+            with _place(counter, place):
                 return function(*args)
 
         return counted
@@ -92,7 +95,7 @@ def _step(case: Case, standin) -> Callable[[], None]:
 
     def step() -> None:
         random.seed(0)
-        with _by_primitive(standin), _place(standin, "network"):
+        with _by_primitive(counter), _place(counter, "network"):
             made = train_step(
                 net, optimizer, cross_entropy, at("V and b", penalty), batch, ITERATIONS // 2
             )

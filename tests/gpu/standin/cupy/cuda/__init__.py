@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 
 from .. import standin
-from . import cublas, runtime
+from . import cublas, nvrtc, runtime
 
 
 def is_available() -> bool:
@@ -197,4 +197,4 @@ def get_current_stream(device_id: int = -1) -> Stream:
     return _current[-1]
 
 
-__all__ = ["cublas", "runtime"]
+__all__ = ["cublas", "nvrtc", "runtime"]

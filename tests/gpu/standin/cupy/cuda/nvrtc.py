@@ -1,0 +1,5 @@
+"""`cupy.cuda.nvrtc`."""
+
+
+def getVersion() -> tuple[int, int]:
+    return 13, 0
