@@ -2,10 +2,7 @@
 
     pip install -e '.[cuda13]' && python benchmarks/resources.py
 
-NVRTC compiles as it does for CuPy. A kernel that spills keeps in memory what does not fit into
-registers; one with a stack frame keeps arrays there. Occupancy: the share of a multiprocessor's
-2048 threads that its 65536 registers allow, with as many threads in a block as tinybar launches;
-registers are given to 32 threads at a time, 256 at once.
+NVRTC compiles as it does for CuPy. Results: results/kernels.md.
 """
 
 from __future__ import annotations
@@ -13,9 +10,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from common import table
+from common import RESULTS, table
 
 from tinybar.kernels.cuda import launcher
+from tinybar.runtime.files import write_text
 
 ARCHITECTURES = ("80", "90")
 OPTIONS = ("-std=c++17", "-ftz=true", "--device-as-default-execution-space")  # the last two: CuPy's
@@ -36,7 +34,10 @@ class Resources(NamedTuple):
 
     @property
     def occupancy(self) -> float:
-        """The share of a multiprocessor's threads that its registers allow."""
+        """The share of a multiprocessor's 2048 threads that its 65536 registers allow.
+
+        32 threads get registers together, 256 at a time.
+        """
         warps_of_block = launcher.THREADS // 32
         registers_of_warp = -(-32 * self.registers // 256) * 256
         blocks = 65536 // registers_of_warp // warps_of_block
@@ -67,18 +68,37 @@ def read(log: str) -> dict[str, Resources]:
     return found
 
 
-def page(found: dict[str, dict[str, Resources]]) -> str:
-    """A table of all kernels. found: by architecture."""
+def page(found: dict[str, dict[str, Resources]], compiler: str) -> str:
+    """All kernels in a table. found: by architecture."""
     headings = ["kernel"]
     for architecture in found:
-        headings += [f"sm_{architecture}: registers", "stack", "spilled", "occupancy"]
+        headings += [f"sm_{architecture}: registers", "stack", "spilled", "shared", "occupancy"]
     rows = []
     for name in sorted(next(iter(found.values()))):
         kernels = [of[name] for of in found.values()]
-        cells = ((k.registers, k.stack, k.spilled, f"{100 * k.occupancy:.0f} %") for k in kernels)
+        cells = ((*kernel, f"{100 * kernel.occupancy:.0f} %") for kernel in kernels)
         rows.append([f"`{name}`", *(cell for row in cells for cell in row)])
-    return table(headings, rows)
+    return f"""# What the kernels take of a GPU
+
+`python benchmarks/resources.py`, {compiler}, on a machine without a GPU, with
+`{" ".join(OPTIONS)}`: what the assembler reports.
+Registers of a thread; bytes of its stack frame, where arrays are that are indexed at run time;
+bytes that it stores and loads for want of registers; bytes that a block shares. Occupancy: the
+share of a multiprocessor's threads that the registers allow, in blocks of {launcher.THREADS}.
+
+{table(headings, rows)}
+"""
+
+
+def main() -> None:
+    from cupy.cuda import nvrtc
+
+    compiler = "NVRTC {}.{}".format(*nvrtc.getVersion())
+    found = {architecture: compiled(architecture) for architecture in ARCHITECTURES}
+    text = page(found, compiler)
+    write_text(RESULTS / "kernels.md", text)
+    print(text)
 
 
 if __name__ == "__main__":
-    print(page({architecture: compiled(architecture) for architecture in ARCHITECTURES}))
+    main()

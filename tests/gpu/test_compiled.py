@@ -1,5 +1,7 @@
 """NVRTC compiles every kernel, as it does for CuPy, on machines without a GPU too."""
 
+import re
+
 import pytest
 import resources
 
@@ -19,8 +21,11 @@ ptxas info    : Compile time = 2.0 ms
 """
 
 
+FOUND = {"80": resources.read(LOG)}
+
+
 def test_the_assembler_s_report_is_read():
-    assert resources.read(LOG) == {"one": (42, 8, 16, 128), "other": (32, 0, 0, 0)}
+    assert FOUND["80"] == {"one": (42, 8, 16, 128), "other": (32, 0, 0, 0)}
 
 
 @pytest.mark.parametrize(
@@ -28,6 +33,18 @@ def test_the_assembler_s_report_is_read():
 )
 def test_occupancy_as_nvidia_s_calculator_has_it(registers, share):
     assert resources.Resources(registers, 0, 0, 0).occupancy == share
+
+
+def test_the_page_has_every_kernel_and_none_that_waits_for_memory():
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", resources.page(FOUND, "NVRTC 0.0"), re.MULTILINE)
+    assert rows == [("one", " 42 | 8 | 16 | 128 | 62 % "), ("other", " 32 | 0 | 0 | 0 | 100 % ")]
+    page = (resources.RESULTS / "kernels.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(emulation.KERNELS)
+    for name, row in rows:
+        cells = row.split("|")
+        for start in range(0, len(cells), 5):
+            assert list(map(int, cells[start + 1 : start + 3])) == [0, 0], name
 
 
 @pytest.mark.parametrize("architecture", resources.ARCHITECTURES)

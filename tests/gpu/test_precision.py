@@ -1,4 +1,4 @@
-"""The error of a convolution in TF32, rounded by hand. docs/performance.md quotes it."""
+"""The error of a convolution in TF32, rounded by hand. docs/gpu.md quotes it."""
 
 import numpy as np
 import pytest
