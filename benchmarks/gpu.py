@@ -143,12 +143,15 @@ def name_of(system: dict) -> str:
 @click.option("--only", default="", metavar="REGEX", help="Parts whose name matches.")
 def main(device: str, minutes: float, out: Path, resume: bool, quick: bool, only: str) -> None:
     end = time.monotonic() + 60 * minutes
-    out.mkdir(parents=True, exist_ok=True)
     system, *others = parts(device, quick)
     found = {system.name: run(system, system.limit)}
+    facts = found[system.name].get("result", {}).get("gpu", {"gpus": [], "missing": []})
+    if device != "cpu" and not facts["gpus"]:
+        raise click.ClickException("; ".join(["no GPU computes here", *facts["missing"]]))
     file = out / f"gpu-{name_of(found[system.name])}.json"
     if resume and file.exists():
         found = json.loads(file.read_text("utf-8"))["parts"] | found
+    out.mkdir(parents=True, exist_ok=True)
     wanted = [part for part in others if re.search(only, part.name)]
     for part in wanted:
         if resume and "result" in found.get(part.name, {}):

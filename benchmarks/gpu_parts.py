@@ -80,13 +80,13 @@ def step(network, image_size, batch_size, gated, engine, seconds, device) -> dic
     """A training step in TF32: times, and memory on the device."""
     shape = (image_size, image_size, 3)
     case = Case("step", network, shape, batch_size=batch_size, gated=gated)
+    operations = 3 * batch_size * pruning.flops(case.build())  # forward, and backward twice
     one, wait, peak = (ours if engine == "tinybar" else torch_s)(case, engine, device)
     start = time.perf_counter()
     for _ in range(WARM_STEPS):
         one()
     wait()
     warm_up = time.perf_counter() - start
-    operations = 3 * batch_size * pruning.flops(case.build())  # forward, and backward twice
     found = timed(one, wait, seconds)
     return {
         "network": network, "gated": gated, "batch_size": batch_size, "engine": engine,
@@ -189,7 +189,11 @@ def traced(one: Callable) -> dict:
         file = Path(folder, "trace.json")
         profiler.export_chrome_trace(str(file))
         found = counted(json.loads(file.read_text("utf-8"))["traceEvents"])
-    return found | ({"allocations": allocations(one)} if on_gpu else {})
+    if not on_gpu:
+        return found
+    if not found["launches"]:
+        raise RuntimeError("PyTorch's profiler saw no kernel: CUPTI may not be allowed here")
+    return found | {"allocations": allocations(one)}
 
 
 def allocations(one: Callable) -> int:

@@ -108,7 +108,7 @@ def test_a_run_is_resumed_where_it_failed(tmp_path, monkeypatch):
     asked = [python("system", "print('{}')"), python("step", good), python("bad", note + "1 / 0")]
     monkeypatch.setattr(script, "parts", lambda device, is_quick: asked)
     monkeypatch.setattr(script, "page", lambda found: json.dumps(sorted(found)))
-    options = ["--out", str(tmp_path)]
+    options = ["--out", str(tmp_path), "--device", "cpu"]
     assert CliRunner().invoke(script.main, options).exit_code == 1
     assert ran.read_text() == "xx"
     asked[2] = python("bad", good)
@@ -120,6 +120,16 @@ def test_a_run_is_resumed_where_it_failed(tmp_path, monkeypatch):
     assert done.exit_code == 1
     late = json.loads((tmp_path / "gpu-none.json").read_text())["parts"]["late"]
     assert late == {"said": ["not run: no time was left"]}
+
+
+def test_without_a_gpu_it_says_what_is_missing(tmp_path, monkeypatch):
+    facts = {"gpu": {"gpus": [], "missing": ["CuPy is not installed"]}}
+    asked = [python("system", f"print({json.dumps(json.dumps(facts))})"), python("a", "1 / 0")]
+    monkeypatch.setattr(script, "parts", lambda device, is_quick: asked)
+    done = CliRunner().invoke(script.main, ["--out", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert done.output == "Error: no GPU computes here; CuPy is not installed\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_is_named_after_the_gpu():

@@ -205,7 +205,7 @@ def test_the_real_cupy_without_a_gpu():
 @pytest.mark.gpu
 def test_the_facts_of_a_gpu():
     facts = gpu.facts()
-    assert facts["driver"]
+    assert facts["cuda_of_driver"]
     first = facts["gpus"][0]
     assert 0 < first["free"] <= first["memory"]
     assert [line for line in facts["missing"] if not line.startswith("NCCL")] == []
