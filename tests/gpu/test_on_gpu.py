@@ -9,6 +9,7 @@ from kernels.problems import (
     PROBLEMS,
     at_the_edges,
     copied,
+    flushed,
     hold,
     on_arrays,
     results,
@@ -46,17 +47,6 @@ def test_a_kernel_computes_what_its_reference_does(name, data):
     hold(name, got, arguments)
     for one, other in zip(got, again, strict=True):
         np.testing.assert_array_equal(one, other)  # to the last bit
-
-
-def flushed(arguments):
-    """Without denormal numbers: CuPy compiles all kernels to take them for zeros."""
-    smallest = np.finfo(np.float32).tiny
-    return [
-        np.where(abs(a) < smallest, np.copysign(a.dtype.type(0), a), a)
-        if getattr(a, "dtype", None) == np.float32
-        else a
-        for a in arguments
-    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
