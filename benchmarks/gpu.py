@@ -70,6 +70,7 @@ def parts(device: str, quick: bool) -> list[Part]:
     return [
         Part("system", ("-m", "tinybar", "info", "--system", "--json"), 60),
         of("kernels", 60, "kernels"),
+        of("ceilings", 60, "ceilings", *(("--mebibytes", 1, "--size", 64) if quick else ())),
         Part("audit", audit, 150),
         *_launches(of, quick),
         *steps("tinybar", 40),

@@ -9,7 +9,7 @@ def page(found: dict[str, dict]) -> str:
     """In Markdown. found: by the name of the part, its result, or what it said when it failed."""
     results = {name: of["result"] for name, of in found.items() if "result" in of}
     sections = [
-        _system(results.get("system")),
+        _system(results.get("system"), results.get("ceilings")),
         _audit(results.get("audit")),
         _tests(results.get("tests")),
         _steps([of for name, of in results.items() if name.startswith("step: ")]),
@@ -22,7 +22,7 @@ def page(found: dict[str, dict]) -> str:
     )
 
 
-def _system(facts: dict | None) -> str:
+def _system(facts: dict | None, ceilings: dict | None) -> str:
     if facts is None:
         return ""
     gpu = facts["gpu"]
@@ -36,6 +36,12 @@ def _system(facts: dict | None) -> str:
     lines += [f"- {facts['processors']} processors: {facts['processor']}"]
     lines += ["- " + ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in known.items() if v)]
     lines += [f"- missing: {line}" for line in gpu["missing"]]
+    if ceilings:
+        lines.append(
+            f"- a copy: {ceilings['tb_per_second']:.2f} TB/s, read and written; a product of "
+            f"matrices: {ceilings['fp32_tflop_per_second']:.1f} TFLOP/s in fp32, "
+            f"{ceilings['tf32_tflop_per_second']:.1f} in tf32"
+        )
     return "\n".join(["## The machine", "", *lines])
 
 

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # of this tinybar, whether or not it is installed
 
 import click  # noqa: E402
+import numpy as np  # noqa: E402
 from common import importing  # noqa: E402
 from resources import compiled  # noqa: E402
 
@@ -66,6 +67,29 @@ def network_options(function):
     ):
         function = option(function)
     return function
+
+
+# --- the card ---------------------------------------------------------------------------------
+
+
+@part
+@click.option("--mebibytes", default=2048, show_default=True, help="Of a copy.")
+@click.option("--size", default=8192, show_default=True, help="Rows and columns of a product.")
+@click.option("--seconds", default=2.0, show_default=True)
+def ceilings(mebibytes, size, seconds, device) -> dict:
+    """What no step exceeds: the rates of a copy on the device and of a product of matrices."""
+    arrays.use_device(device)
+    xp, rng = arrays.xp(), np.random.default_rng(0)
+    source = xp.ones(mebibytes << 18, "f4")
+    target = source.copy()
+    times = timed(lambda: xp.copyto(target, source), arrays.synchronize, seconds)
+    found = {"tb_per_second": 2 * source.nbytes / times["median_ms"] / 1e9}
+    a, b = (arrays.to_device(rng.standard_normal((size, size), "f4")) for _ in range(2))
+    for name in arrays.PRECISIONS:
+        arrays.use_precision(name)
+        times = timed(lambda: xp.matmul(a, b), arrays.synchronize, seconds)
+        found[f"{name}_tflop_per_second"] = 2 * size**3 / times["median_ms"] / 1e9
+    return found
 
 
 # --- steps ---------------------------------------------------------------------------------------

@@ -33,9 +33,10 @@ def quick(out, only: str) -> tuple[int, dict, str]:
 
 
 def test_steps_of_tinybar_and_the_tests(tmp_path):
-    code, parts, page = quick(tmp_path, "tinybar|tests")
+    code, parts, page = quick(tmp_path, "tinybar|tests|ceilings")
     assert code == 0, page
-    assert set(parts) == {"system", "step: wrn-10-1, gated, tinybar", "tests"}
+    assert set(parts) == {"system", "ceilings", "step: wrn-10-1, gated, tinybar", "tests"}
+    assert min(parts["ceilings"]["result"].values()) > 0
     found = parts["step: wrn-10-1, gated, tinybar"]["result"]
     assert found["steps"] >= gpu_parts.LEAST_BLOCKS
     assert 0 < found["lower_ms"] <= found["median_ms"] <= found["upper_ms"]
@@ -132,6 +133,11 @@ def test_without_a_gpu_it_says_what_is_missing(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_without_git_the_commit_is_unknown(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert gpu_page.commit() == "unknown"
+
+
 def test_a_file_is_named_after_the_gpu():
     gpus = [{"name": "NVIDIA H100 80GB HBM3"}]
     assert script.name_of({"result": {"gpu": {"gpus": gpus}}}) == "nvidia-h100-80gb-hbm3"
@@ -185,6 +191,13 @@ def test_a_page_of_a_gpu():
     row = {"group": "g", "name": "n", "detail": "off by 1"}
     found = {
         "system": {"result": system | {"gpu": gpu}},
+        "ceilings": {
+            "result": {
+                "tb_per_second": 3.0,
+                "fp32_tflop_per_second": 50,
+                "tf32_tflop_per_second": 390,
+            }
+        },
         "audit": {"result": [row | {"passed": True}, row | {"passed": False}]},
         "kernels": {"result": {"adam_update": kernel}},
         "launches: wrn-28-12": {"result": counts | of_gpu},
@@ -195,7 +208,8 @@ def test_a_page_of_a_gpu():
     for text in (
         "- A card, compute capability 9.0, 64.0 GiB, 32.0 GiB of them free",
         "python 3.12, numpy 2.4, driver 580.65.06\n",
-        "- missing: NCCL does not load",
+        "- missing: NCCL does not load\n- a copy: 3.00 TB/s, read and written; a product of "
+        "matrices: 50.0 TFLOP/s in fp32, 390.0 in tf32",
         "2 checks, 1 failed.\n- g: n: off by 1",
         "| `adam_update` | 40 | 0 | 0 | 1024 |",
         "| wrn-28-12 | 64 | CUPTI | 550 | 1 | 1 | 9 |",
