@@ -63,9 +63,19 @@ class Emulation:
 
 def gemm(handle, turn_a, turn_b, m, n, k, one, *operands):
     """cuBLAS's sgemmStridedBatched, of matrices that lie column by column."""
-    a, lda, step_a, b, ldb, step_b, zero, c, ldc, step_c, count = operands
+    products(turn_a, turn_b, m, n, k, one, *operands)()
+
+
+def products(turn_a, turn_b, m, n, k, one, *operands):
+    """The job of `gemm`. The two numbers of the host are read now, the matrices when it is done."""
+    *others, zero, c, ldc, step_c, count = operands
     numbers = ctypes.POINTER(ctypes.c_float)
     assert (ctypes.cast(one, numbers)[0], ctypes.cast(zero, numbers)[0]) == (1, 0)
+    return lambda: _multiply(turn_a, turn_b, m, n, k, *others, c, ldc, step_c, count)
+
+
+def _multiply(turn_a, turn_b, m, n, k, a, lda, step_a, b, ldb, step_b, c, ldc, step_c, count):
+    numbers = ctypes.POINTER(ctypes.c_float)
 
     def stack(at, rows, columns, step, leading):
         size = step * (count - 1) + leading * (columns - 1) + rows

@@ -1,13 +1,11 @@
 """`cupy.cuda.cublas`."""
 
-import functools
-
 from .. import standin
 from .._raw import emulation
 
 
 def sgemmStridedBatched(handle, turn_a, turn_b, m, n, k, *rest):
-    job = functools.partial(emulation().gemm, handle, turn_a, turn_b, m, n, k, *rest)
+    job = emulation().products(turn_a, turn_b, m, n, k, *rest)
     standin.launch("matmul", job, m * n * k * rest[-1])
 
 
