@@ -100,6 +100,8 @@ def test_every_kernel_is_launched(emulated):
     cuda.normalise_pullback(x, y, x, sums, *[row] * 6, len(x))
     cuda.hard_after(row, cuda.any_open(row), row)
     cuda.end_to_end([row, row])
+    cuda.concrete_pullback(row, *cuda.concrete(cuda.logistic(row), row, 1.0, -0.1, 1.1), 1.0)
+    cuda.raised(row, (slice(0, 1),), 3.0)
     cuda.adam_step(*[[row]] * 4, (1,), 1e-3, 0.0, 0.9, 0.999, 1e-8)
     assert set(emulated.launched) == set(emulation.KERNELS)
 

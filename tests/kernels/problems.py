@@ -137,6 +137,22 @@ def gates(draw, name: str, least: int):
 
 
 @st.composite
+def concretes(draw, name: str, least: int):
+    c = draw(st.integers(least, 300))
+    x, s = 4 * normal(draw, c), abs(normal(draw, c)) % np.float32(1)
+    if name == "logistic":
+        return (x,)
+    if name == "raised":
+        ends = sorted(draw(st.sets(st.integers(0, c), max_size=150)))
+        return np.round(x), tuple(map(slice, ends[:-1:2], ends[1::2])), 0.0
+    if name == "concrete":
+        mean = np.full((), 0.5, np.float32)
+        epsilon = mean if draw(st.booleans()) else np.clip(s, 1e-6, 1 - 1e-6)
+        return x, epsilon, 2 / 3, -0.1, 1.1
+    return x, np.clip(s * np.float32(1.2) - np.float32(0.1), 0, 1), s, 1.8
+
+
+@st.composite
 def several(draw, least: int):
     sizes = draw(st.lists(st.integers(least, 40), min_size=1, max_size=12))
     return ([normal(draw, n) for n in sizes] * draw(st.sampled_from([1, 60])),)
@@ -155,6 +171,7 @@ def stepped(draw, least: int):
 
 
 TILED = ("input_transform", "output_transform")
+CONCRETES = ("logistic", "concrete", "concrete_pullback", "raised")
 NORMALISED = ("normalise", "normalise_by_constants", "normalise_relu")
 SWEEPS = ("normalise_batch", "gradient_sums", "subtract_line", "normalise_pullback")
 
@@ -171,6 +188,7 @@ def problems(least: int) -> dict:
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
         **{name: normalised(name, least) for name in (*rows, *NORMALISED, *SWEEPS)},
         **{name: gates(name, least) for name in ("any_open", "hard_after")},
+        **{name: concretes(name, least) for name in CONCRETES},
         "end_to_end": several(least),
         "adam_step": stepped(least),
     }
@@ -184,6 +202,7 @@ POSSIBLE = {  # by the names of arguments
     "vs": [np.nan, np.inf, 0.0, 1e-40],
     "var": [np.nan, np.inf, 0.0, 1e-40],
     "live": [0.0, 1.0],
+    "epsilon": [np.nan, 1e-6, 0.5],
     "gamma": [np.nan, 0.0, -0.0, 1e-40],  # of an infinite one, a product may be NaN or inf
     "gate": [np.nan, 0.0, -0.0, 1.0],  # times a denormal gamma, a denormal one is 0 in float32
     "k": [np.nan, 0.0, -0.0, 1e-40],

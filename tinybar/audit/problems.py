@@ -31,6 +31,16 @@ ag.log.problems(unary(ag.log, positive))
 ag.sqrt.problems(unary(ag.sqrt, positive))
 ag.relu.problems(unary(ag.relu, away))
 ag.normal_cdf.problems(unary(ag.normal_cdf, away))
+
+
+@ag.raise_best.problems
+def _(rng):
+    x = away(rng, 7)
+    slices = (slice(0, 3), slice(4, 7))
+    for floor in (-3.0, 3.0):
+        yield (f"to {floor}", lambda x, floor=floor: ag.raise_best(x, slices, floor), (x,))
+
+
 ag.probability_open.problems(unary(ag.probability_open, lambda rng, *s: away(rng, *s, most=4)))
 
 

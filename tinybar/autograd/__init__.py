@@ -20,7 +20,7 @@ from .elementwise import (
     subtract,
     where,
 )
-from .gates import hard_concrete, probability_open
+from .gates import hard_concrete, probability_open, raise_best
 from .linear import matmul
 from .norm import batch_norm, batch_norm_relu
 from .normal import normal_cdf

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from numbers import Real
 
+from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .tensor import as_array
@@ -81,14 +82,17 @@ def sqrt(x):
 
 @primitive(inputs=1, floating=True)
 def sigmoid(x):
-    """y = 1 / (1 + e^-x).   gx = gy y (1 - y).
+    """y = 1 / (1 + e^-x).   gx = gy y (1 - y)."""
+    y = logistic(x)
+    return y, lambda gy: gy * y * (1 - y)
 
-    With t = e^-|x|, y = 1 / (1 + t) for x >= 0 and t / (1 + t) below: nothing overflows.
-    """
+
+@accelerated
+def logistic(x):
+    """1 / (1 + e^-x). With t = e^-|x|: 1 / (1 + t) for x >= 0, t / (1 + t) below. No overflow."""
     xp = array_module(x)
     t = xp.exp(-xp.abs(x))
-    y = xp.where(x >= 0, 1, t) / (1 + t)
-    return y, lambda gy: gy * y * (1 - y)
+    return xp.where(x >= 0, 1, t) / (1 + t)
 
 
 @primitive(inputs=1)

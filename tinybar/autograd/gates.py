@@ -10,16 +10,13 @@ import math
 
 import numpy as np
 
-from ..runtime.arrays import array_module
-from .elementwise import sigmoid
+from ..kernels.dispatch import accelerated
+from ..runtime.arrays import array_module, zero_where
+from .elementwise import logistic
 from .primitive import primitive
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # Supp. 7.1, "as per [22]"
 THRESHOLD = BETA * math.log(-GAMMA / ZETA)  # -1.5986: the log alpha at which z(1/2) leaves 0
-
-
-def _sigmoid(x):
-    return sigmoid.function(x)[0]
 
 
 @primitive(inputs=1, floating=True)
@@ -39,14 +36,22 @@ def hard_concrete(log_alpha, epsilon):
         raise ValueError(f"epsilon of shape {epsilon.shape} for log_alpha {log_alpha.shape}")
     if xp is np and not ((epsilon > 0) & (epsilon < 1)).all():
         raise ValueError("epsilon must lie strictly inside (0, 1): its logit is used")
-    s = _sigmoid((xp.log(epsilon) - xp.log1p(-epsilon) + log_alpha) / BETA)
-    stretched = s * (ZETA - GAMMA) + GAMMA
+    z, s = concrete(log_alpha, epsilon, BETA, GAMMA, ZETA)
+    return z, lambda gz: concrete_pullback(gz, z, s, (ZETA - GAMMA) / BETA)
 
-    def pullback(gz):
-        inside = (stretched > 0) & (stretched < 1)
-        return xp.where(inside, gz, 0) * ((ZETA - GAMMA) / BETA) * s * (1 - s)
 
-    return xp.clip(stretched, 0, 1), pullback
+@accelerated
+def concrete(log_alpha, epsilon, beta, gamma, zeta):
+    """(z, s) of `hard_concrete`.   epsilon: an entry for each of log_alpha, or one for all."""
+    xp = array_module(log_alpha)
+    s = logistic((xp.log(epsilon) - xp.log1p(-epsilon) + log_alpha) / beta)
+    return xp.clip(s * (zeta - gamma) + gamma, 0, 1), s
+
+
+@accelerated
+def concrete_pullback(gz, z, s, slope):
+    """glog_alpha of `hard_concrete`.   slope: (zeta - gamma)/beta."""
+    return zero_where((z <= 0) | (z >= 1), gz) * slope * s * (1 - s)
 
 
 @primitive(inputs=1, floating=True)
@@ -55,5 +60,26 @@ def probability_open(log_alpha):
 
     Supp. Eq. 5. log_alpha, p: one entry per gate.
     """
-    p = _sigmoid(log_alpha - THRESHOLD)
+    p = logistic(log_alpha - THRESHOLD)
     return p, lambda gp: gp * p * (1 - p)
+
+
+@primitive(inputs=1, floating=True)
+def raise_best(x, slices, floor):
+    """y = x, but in each slice the highest, the first of equal ones, is at least `floor`.
+
+    gx = gy, but 0 where y > x.   x, y: (C,).
+    """
+    y = raised(x, slices, float(floor))
+    return y, lambda gy: zero_where(y > x, gy)
+
+
+@accelerated
+def raised(x, slices, floor):
+    """y of `raise_best`."""
+    xp, y = array_module(x), x.copy()
+    for where in slices:
+        part = y[where]
+        is_best = xp.arange(len(part)) == part.argmax()
+        y[where] = xp.where(is_best, xp.maximum(part, floor), part)
+    return y

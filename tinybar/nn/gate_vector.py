@@ -58,8 +58,8 @@ class GateVector:
         self.sizes = [gate.parameters()[0].shape[0] for gate in gates]
         self.slices = [slice(a, b) for a, b in pairwise(accumulate(self.sizes, initial=0))]
         self._whole = copy.copy(gates[0])
-        self._whole.kept = _rows(
-            [where for gate, where in zip(gates, self.slices, strict=True) if gate.keep_one]
+        self._whole.kept = tuple(
+            where for gate, where in zip(gates, self.slices, strict=True) if gate.keep_one
         )
 
     @staticmethod
@@ -120,15 +120,3 @@ _is = lambda a, b: a is b  # noqa: E731
 
 def _joined(parts: list[Parameter]):
     return end_to_end([part.data for part in parts])
-
-
-def _rows(slices: list[slice]):
-    """(S, most) indices on the device: those of a slice in each row, filled up with its first."""
-    if not slices:
-        return None
-    most = max(where.stop - where.start for where in slices)
-    rows = [
-        [k if k < where.stop else where.start for k in range(where.start, where.start + most)]
-        for where in slices
-    ]
-    return to_device(np.array(rows))

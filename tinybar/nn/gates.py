@@ -11,7 +11,7 @@ from .. import autograd as ag
 from ..autograd import Tensor, no_grad
 from ..autograd.gates import THRESHOLD
 from ..runtime import random
-from ..runtime.arrays import array_module, to_numpy
+from ..runtime.arrays import to_numpy
 from ..runtime.graphs import fed
 from .module import Module, Parameter
 
@@ -32,7 +32,7 @@ class Gate(Module, ABC):
     """
 
     keep_one = joins = False
-    kept = None  # (S, most) indices: in each row the best channel is kept; None: see `keep_one`
+    kept = None  # slices of channels of which the best is kept, in place of `keep_one`
     closed: float
     reopened: float
 
@@ -47,14 +47,9 @@ class Gate(Module, ABC):
 
     def keep_best(self, location: Tensor, floor: float) -> Tensor:
         """location (C,), with its highest entry raised to at least `floor` under `keep_one`."""
-        if self.kept is None and not self.keep_one:
-            return location
-        xp, values = array_module(location.data), location.data
-        kept = xp.arange(values.size)[None] if self.kept is None else self.kept
-        best = kept[xp.arange(len(kept)), values[kept].argmax(axis=1)]
-        bound = xp.full(values.shape, -xp.inf, values.dtype)
-        bound[best] = floor
-        return ag.maximum(location, bound)
+        everything = (slice(0, location.size),) if self.keep_one else ()
+        slices = everything if self.kept is None else self.kept
+        return ag.raise_best(location, slices, floor) if slices else location
 
     @abstractmethod
     def sample(self) -> Tensor:

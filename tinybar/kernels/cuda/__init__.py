@@ -20,17 +20,20 @@ import numpy as np
 from ...runtime.arrays import array_module
 from ..in_place import adam_corrections
 from . import launcher
-from .launcher import ARRAYS, CHUNK, JOIN, PARAMETERS, launch
+from .launcher import ARRAYS, CHUNK, JOIN, PARAMETERS, SLICES, launch
 
 __all__ = [
     "adam_step",
     "any_open",
+    "concrete",
+    "concrete_pullback",
     "end_to_end",
     "gather_rows",
     "gradient_sums",
     "hard_after",
     "input_transform",
     "input_transform_pullback",
+    "logistic",
     "moments",
     "normalise",
     "normalise_batch",
@@ -40,6 +43,7 @@ __all__ = [
     "output_transform",
     "output_transform_pullback",
     "products",
+    "raised",
     "scatter_rows",
     "weight_transform",
     "weight_transform_pullback",
@@ -202,7 +206,42 @@ def normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m):
     return gx, ggamma, gbeta, ggate
 
 
-# --- which channels exist (nn/networks/live.py) ---------------------------------------------------
+# --- gates (autograd/gates.py, nn/networks/live.py) -----------------------------------------------
+
+SLICES_TABLE = np.dtype([(name, np.int32, SLICES) for name in ("first", "last")])  # `Slices`
+
+
+def logistic(x):
+    """1 / (1 + e^-x)."""
+    y = _empty(x.shape, x)
+    launch("logistic", x.size, x, y)
+    return y
+
+
+def concrete(log_alpha, epsilon, beta, gamma, zeta):
+    """(z, s)."""
+    z, s = _empty(log_alpha.shape, log_alpha), _empty(log_alpha.shape, log_alpha)
+    step, numbers = int(epsilon.ndim > 0), (1 / beta, zeta - gamma, gamma)
+    launch("concrete", z.size, log_alpha, epsilon, z, s, step, *numbers)
+    return z, s
+
+
+def concrete_pullback(gz, z, s, slope):
+    """The gradient of log alpha."""
+    gx = _empty(z.shape, z)
+    launch("concrete_pullback", z.size, gz, z, s, gx, slope)
+    return gx
+
+
+def raised(x, slices, floor):
+    """x, in each slice of which the highest is at least `floor`."""
+    for k in range(0, len(slices), SLICES):
+        table, y, some = np.zeros((), SLICES_TABLE), _empty(x.shape, x), slices[k : k + SLICES]
+        table["first"][: len(some)] = [where.start for where in some]
+        table["last"][: len(some)] = [where.stop for where in some]
+        launch("raised", x.size, x, y, table, len(some), floor)
+        x = y
+    return x
 
 
 def any_open(z):
