@@ -119,7 +119,8 @@ def run(part: Part, seconds: float) -> dict:
     with suppress(ValueError, IndexError):
         found["result"] = json.loads(out.strip().splitlines()[-1])
     if cut or "result" not in found:
-        found["said"] = [*filter(None, [cut]), *said.strip().splitlines()[-SAID:]]
+        end = cut or f"ended with exit code {process.returncode}"
+        found["said"] = [*said.strip().splitlines()[-SAID:], end]
     return found
 
 
@@ -163,7 +164,7 @@ def main(device: str, minutes: float, out: Path, resume: bool, quick: bool, only
         else:
             print(f"{part.name} ...", end=" ", flush=True)
             found[part.name] = run(part, min(part.limit, left))
-            print("; ".join(found[part.name].get("said", ["done"]))[:200])
+            print("; ".join(found[part.name].get("said", ["done"])[-2:])[:300])
         write_json(file, {"commit": commit(), "parts": found})
         write_text(file.with_suffix(".md"), page(found))
     print(f"{file.with_suffix('.md')}: {sum('result' in of for of in found.values())} parts done")

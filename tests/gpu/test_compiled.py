@@ -50,7 +50,7 @@ def test_the_page_has_every_kernel_and_none_that_waits_for_memory():
 @pytest.mark.parametrize("architecture", resources.ARCHITECTURES)
 def test_nvrtc_compiles_every_kernel_into_registers_alone(architecture):
     """As many as leave a multiprocessor a quarter of its threads; memory is slow."""
-    pytest.importorskip("cupy", reason="needs CuPy, for NVRTC")
+    pytest.importorskip("cupy.cuda.compiler", reason="needs CuPy, for NVRTC")
     found = resources.compiled(architecture)
     assert set(found) == set(emulation.KERNELS)
     for name, kernel in found.items():
@@ -59,7 +59,7 @@ def test_nvrtc_compiles_every_kernel_into_registers_alone(architecture):
 
 
 def test_what_does_not_compile_is_told_with_nvrtc_s_reason(monkeypatch):
-    pytest.importorskip("cupy", reason="needs CuPy, for NVRTC")
+    pytest.importorskip("cupy.cuda.compiler", reason="needs CuPy, for NVRTC")
     monkeypatch.setattr(resources.launcher, "source", lambda: "__global__ void f() { g(); }")
     with pytest.raises(RuntimeError, match='identifier "g" is undefined'):
         resources.compiled("90")

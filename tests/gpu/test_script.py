@@ -88,7 +88,9 @@ def test_a_part_says_what_it_found_or_why_it_failed():
     assert "said" not in found
     found = script.run(python("bad", "print('1 +'); raise ValueError('no such thing')"), 60)
     assert "result" not in found
-    assert found["said"][-1] == "ValueError: no such thing"
+    assert found["said"][-2:] == ["ValueError: no such thing", "ended with exit code 1"]
+    found = script.run(python("dead", "import os; os.kill(os.getpid(), 11)"), 60)
+    assert found["said"] == ["ended with exit code -11"]
     found = script.run(python("red", "import sys; print('[1]'); sys.exit(1)"), 60)
     assert (found["result"], found["code"]) == ([1], 1)  # as an audit with a failure
 
