@@ -93,6 +93,7 @@ def test_every_kernel_is_launched(emulated):
     cuda.output_transform_pullback(image, (1, 1))
     rows = cuda.gather_rows(image, (1, 1), (1, 1), (0, 0), (4, 4))
     cuda.scatter_rows(rows, image.shape, (1, 1), (1, 1), (0, 0), (4, 4))
+    cuda.gate_pullback(x, x, row)
     cuda.moments(x)
     y = cuda.normalise_relu(x, row, row, row)
     cuda.normalise_batch(x, *[row] * 5, row.copy(), row.copy(), len(x), 0.1, 1e-5, 0.0)

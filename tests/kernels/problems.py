@@ -64,6 +64,12 @@ def weighted(draw, positions: tuple[int, ...], least: int):
 
 
 @st.composite
+def gated(draw, least: int):
+    (weight,) = draw(weighted((3, 3), least))
+    return normal(draw, *weight.shape), weight, normal(draw, weight.shape[3])
+
+
+@st.composite
 def multiplied(draw, least: int):
     p, c, k = (draw(st.integers(least, 30)) for _ in range(3))
     transposed = draw(st.tuples(st.booleans(), st.booleans()))
@@ -183,6 +189,7 @@ def problems(least: int) -> dict:
         "weight_transform": weighted((3, 3), least),
         "weight_transform_pullback": weighted((36,), least),
         **{name: tiled(name, least) for name in tiles},
+        "gate_pullback": gated(least),
         "products": multiplied(least),
         **{name: windowed(name, least) for name in ("gather_rows", "scatter_rows")},
         **{name: selected(name, least) for name in ("read_channels", "add_channels")},
@@ -285,6 +292,9 @@ def sizes_of_terms(name: str, arguments) -> tuple[float, ...]:
     arguments = on_arrays(lambda a: np.where(np.isfinite(a), a, 0), arguments)
     if name == "sum_per_channel":
         return (2 * largest(abs(arguments[0]).sum(axis=(0, 1, 2))),)  # BLAS adds rows in order
+    if name == "gate_pullback":
+        ggated, weight, _ = arguments
+        return 0, largest(abs(ggated * weight).sum(axis=(0, 1, 2)))
     if name == "products":
         (a, b), rows = (abs(x) for x in arguments[:2]), [x.shape[1:] for x in arguments[:2]]
         return (largest(a) * largest(b) * max(map(max, rows)),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -150,14 +151,17 @@ def _(rng):
             h, w = (int(n) for n in rng.integers(3, 6, 2))
             n, c_in, c_out = (int(n) for n in rng.integers(1, 4, 3))
             x, weight = away(rng, n, h, w, c_in), away(rng, *kernel, c_in, c_out)
-            bias = (away(rng, c_out),) if rng.random() < 0.7 or algorithm == "auto" else ()
+            chosen = (rng.random(2) < 0.7) | (algorithm == "auto")
+            names = np.array(["bias", "gate"])[chosen].tolist()
+
+            def fn(x, weight, *more, names=names, **options):
+                return ag.conv2d(x, weight, **dict(zip(names, more, strict=True)), **options)
+
             yield (
                 f"{algorithm}, x {x.shape}, weight {weight.shape}, stride {stride}, "
-                f"padding {padding}, {'with' if bias else 'without'} bias",
-                lambda *a, s=stride, p=padding, f=algorithm: ag.conv2d(
-                    *a, stride=s, padding=p, algorithm=f
-                ),
-                (x, weight, *bias),
+                f"padding {padding}, with {' and '.join(names) or 'neither bias nor gate'}",
+                functools.partial(fn, stride=stride, padding=padding, algorithm=algorithm),
+                (x, weight, *[away(rng, c_out) for _ in names]),
             )
     yield (
         "along random directions",

@@ -41,11 +41,7 @@ class Conv2d(Module):
         Convolution is linear, so (x * weight) z = x * (weight z): the gate multiplies the weight,
         which is smaller than y.
         """
-        weight, bias = self.weight, self.bias
-        if gate is not None:
-            weight = weight * gate
-            bias = None if bias is None else bias * gate
-        return ag.conv2d(x, weight, bias, self.stride, self.padding)
+        return ag.conv2d(x, self.weight, self.bias, self.stride, self.padding, gate=gate)
 
 
 class BatchNorm2d(Module):

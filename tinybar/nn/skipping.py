@@ -73,9 +73,8 @@ def conv_of(conv: Conv2d, x: Tensor, reads, writes, gate: Tensor | None = None) 
     All others of its inputs are zero.
     """
     weight = select(select(conv.weight, reads, axis=2), writes, axis=3)
-    if gate is not None:
-        weight = weight * select(gate, writes)
-    return ag.conv2d(x, weight, None, conv.stride, conv.padding)
+    gate = None if gate is None else select(gate, writes)
+    return ag.conv2d(x, weight, None, conv.stride, conv.padding, gate=gate)
 
 
 def bn_relu_of(bn: BatchNorm2d, x: Tensor, channels, gate: Tensor | None = None) -> Tensor:

@@ -60,5 +60,5 @@ def test_part_by_part_is_the_same(algorithm, n, scratch, stride):
 def test_what_is_not_needed_is_not_made(needs, monkeypatch):
     monkeypatch.setattr(module, "SCRATCH", 1)
     x, weight = np.ones((8, 8, 8, 2)), np.ones((3, 3, 2, 3))
-    y, pullback = ag.conv2d.function(x, weight, None, 1, 1, needs=(*needs, False))
+    y, pullback = ag.conv2d.function(x, weight, None, 1, 1, needs=(*needs, False, False))
     assert tuple(g is not None for g in pullback(y)[:2]) == needs

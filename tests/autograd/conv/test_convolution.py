@@ -226,6 +226,7 @@ def test_what_is_not_finite_reaches_what_the_definition_says(
         ((1, 3, 3, 2), (1, 3, 2), None, {}, "weight"),
         ((1, 3, 3, 2), (1, 1, 3, 2), None, {}, "has 2 channels"),
         ((1, 3, 3, 2), (1, 1, 2, 4), (3,), {}, "bias has shape"),
+        ((1, 3, 3, 2), (1, 1, 2, 4), None, {"gate": np.ones(3)}, "gate has shape"),
         ((1, 3, 3, 2), (4, 4, 2, 4), None, {}, "does not fit"),
         ((1, 3, 3, 2), (1, 1, 2, 4), None, {"stride": 0}, "stride must be >= 1"),
         ((1, 3, 3, 2), (1, 1, 2, 4), None, {"algorithm": "magic"}, "unknown convolution"),

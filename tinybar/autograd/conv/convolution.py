@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...kernels.dispatch import accelerated
 from ...runtime import blas
 from ...runtime.arrays import array_module
 from ..primitive import primitive
 from ..reduction import sum_per_channel
+from ..sums import total
 from ..windows import Geometry, crop_image, pad_image, shifted
 from .algorithm import Algorithm, by_parts, image_parts, separately
 from .gather import gather
@@ -45,31 +47,48 @@ def use_algorithm(name: str) -> None:
     _choice = name
 
 
-@primitive(inputs=3, floating=True)
+@primitive(inputs=3, named=("gate",), floating=True)
 def conv2d(
-    x, weight, bias=None, stride=1, padding=0, *, algorithm="auto", needs=(True, True, True)
+    x, weight, bias=None, stride=1, padding=0, *, gate=None, algorithm="auto", needs=(True,) * 4
 ):
-    """y = x * weight + bias.   gx, gweight: see `reference`;  gbias = sum of gy over N, OH, OW.
+    """y = z (x * weight + bias) = x * weight' + bias',  weight' = z weight,  bias' = z bias.
 
-    x: (N, H, W, C_in), weight: (KH, KW, C_in, C_out), bias: (C_out,) or None,
-    y: (N, OH, OW, C_out) with OH = floor((H + 2 padding - KH) / stride) + 1.
+    gx, gweight': see `reference`;  gbias' = sum of gy over N, OH, OW;  gweight = z gweight';
+    gbias = z gbias';  gz = (sum of weight gweight' over KH, KW, C_in) + bias gbias'.
+    x: (N, H, W, C_in), weight: (KH, KW, C_in, C_out), bias and the gate z: (C_out,) or None for
+    none, y: (N, OH, OW, C_out) with OH = floor((H + 2 padding - KH) / stride) + 1.
+    The gate multiplies the weight, which is smaller than y.
     stride, padding: pixels, an integer or a (vertical, horizontal) pair.
     Raises ValueError where the shapes do not fit, or for an unknown algorithm.
     """
-    geometry = _check(x, weight, bias, stride, padding, algorithm)
+    geometry = _check(x, weight, bias, gate, stride, padding, algorithm)
     with blas.one_thread():  # the cores work on parts; what is left is too small for all
-        chosen = _prepare(algorithm, x.shape, weight, geometry)
+        gated = weight if gate is None else weight * gate
+        chosen = _prepare(algorithm, x.shape, gated, geometry)
         y = chosen.forward(x)
     if bias is not None:
-        y += bias
+        y += bias if gate is None else bias * gate
 
     @blas.one_thread()
     def pullback(gy):
-        gx, gweight = chosen.pullback(x, gy, needs[:2])
-        gbias = sum_per_channel(gy) if bias is not None and needs[2] else None
-        return gx, gweight, gbias
+        gx, gweight = chosen.pullback(x, gy, (needs[0], needs[1] or needs[3]))
+        gbias = sum_per_channel(gy) if bias is not None and (needs[2] or needs[3]) else None
+        ggate = None
+        if gate is not None and gweight is not None:
+            gweight, ggate = gate_pullback(gweight, weight, gate)
+        if gate is not None and gbias is not None:
+            ggate = None if ggate is None else ggate + gbias * bias
+            gbias = gbias * gate
+        return gx, gweight, gbias, ggate
 
     return y, pullback
+
+
+@accelerated
+def gate_pullback(ggated, weight, gate):
+    """(gweight, ggate) of weight times gate, (..., C) and (C,), from the product's gradient."""
+    products = ggated * weight
+    return ggated * gate, total(products, tuple(range(weight.ndim - 1))).reshape(gate.shape)
 
 
 def reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
@@ -132,7 +151,7 @@ def _prepare(name: str, x_shape: tuple, weight, geometry: Geometry) -> Algorithm
     return by_parts(algorithm, parts, geometry.output_size(*x_shape[1:3]), weight.shape[3])
 
 
-def _check(x, weight, bias, stride, padding, algorithm) -> Geometry:
+def _check(x, weight, bias, gate, stride, padding, algorithm) -> Geometry:
     if algorithm not in ALGORITHMS:
         raise ValueError(f"unknown convolution algorithm {algorithm!r}: use one of {ALGORITHMS}")
     if x.ndim != 4 or weight.ndim != 4:
@@ -147,4 +166,6 @@ def _check(x, weight, bias, stride, padding, algorithm) -> Geometry:
         )
     if bias is not None and bias.shape != weight.shape[3:]:
         raise ValueError(f"conv2d: bias has shape {bias.shape}, needs {weight.shape[3:]}")
+    if gate is not None and gate.shape != weight.shape[3:]:
+        raise ValueError(f"conv2d: gate has shape {gate.shape}, needs {weight.shape[3:]}")
     return Geometry.of(np.shape(weight)[:2], stride, padding)

@@ -28,6 +28,7 @@ __all__ = [
     "concrete",
     "concrete_pullback",
     "end_to_end",
+    "gate_pullback",
     "gather_rows",
     "gradient_sums",
     "hard_after",
@@ -135,6 +136,18 @@ def scatter_rows(grows, shape, kernel, stride, padding, size):
     return gx
 
 
+# --- a gate on a weight (autograd/conv/convolution.py) --------------------------------------------
+
+
+def gate_pullback(ggated, weight, gate):
+    """(gweight, ggate) of weight times gate."""
+    c = gate.size
+    rows = weight.size // c
+    gweight, sums = _empty(weight.shape, weight), _empty((-(-rows // CHUNK), c), weight)
+    launch("gate_pullback", sums.size, ggated, weight, gate, gweight, sums, rows, c)
+    return gweight, _joined(sums)
+
+
 # --- batch norm (autograd/norm.py) ----------------------------------------------------------------
 
 
@@ -190,10 +203,15 @@ def gradient_sums(gy, y, x, mean):
     parts = -(-rows // CHUNK)
     sums = _empty((parts, 2, c), x)
     launch("chunk_sums", parts * c, gy, y, x, mean, sums, rows, c)
-    while parts > 1:
-        several, parts = sums, -(-parts // JOIN)
-        sums = _empty((parts, 2, c), x)
-        launch("join_sums", sums.size, several, sums, len(several), 2 * c)
+    return _joined(sums)
+
+
+def _joined(sums):
+    """The sum over the first axis."""
+    while len(sums) > 1:
+        joined = _empty((-(-len(sums) // JOIN), *sums.shape[1:]), sums)
+        launch("join_sums", joined.size, sums, joined, len(sums), joined[0].size)
+        sums = joined
     return sums[0]
 
 

@@ -96,6 +96,28 @@ extern "C" __global__ void join_sums(
   joined[at] = sum;
 }
 
+// Of weights times a gate (autograd/conv/convolution.py), from the gradient of the product: that of
+// the weights, and the sums over CHUNK rows of what is the gate's: (parts, c).
+extern "C" __global__ void gate_pullback(
+    int threads, const float* __restrict__ ggated, const float* __restrict__ weight,
+    const float* __restrict__ gate, float* __restrict__ gweight, float* __restrict__ sums,
+    int rows, int c) {
+  const int at = blockIdx.x * blockDim.x + threadIdx.x;
+  if (at >= threads) return;
+  const int k = at % c, first = at / c * CHUNK, n = min(CHUNK, rows - first);
+  const size_t from = (size_t)first * c + k;
+  const float z = gate[k];
+
+  float sum = 0;
+#pragma unroll 8
+  for (int r = 0; r < n; ++r) {
+    const size_t i = from + (size_t)r * c;
+    gweight[i] = ggated[i] * z;
+    sum += ggated[i] * weight[i];
+  }
+  sums[at] = sum;
+}
+
 // y = max(least, k (x - mean) + b).
 extern "C" __global__ void normalise(
     int threads, const float* __restrict__ x, const float* __restrict__ mean,
