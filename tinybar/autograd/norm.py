@@ -13,9 +13,11 @@ from math import inf, prod
 import numpy as np
 
 from ..kernels.dispatch import accelerated
+from ..runtime import ranks
 from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .reduction import sum_per_channel
+from .tape import is_recording
 
 
 @primitive(inputs=3, named=("gate",), floating=True)
@@ -60,7 +62,7 @@ def _forward(x, arrays, training, momentum, eps, normalise_by_running, least):
     gamma, beta, gate, running_mean, running_var = arrays
     if training:
         m = _values_per_channel(x)
-        mean, var = moments(x)
+        mean, var, m = moments_of_all_ranks(*moments(x), m)
         y, s, k = normalise_batch(x, mean, var, *arrays, m, momentum, eps, least)
         return y, mean, s, k, m
     # copies: training may continue before the pullback is called
@@ -72,7 +74,12 @@ def _forward(x, arrays, training, momentum, eps, normalise_by_running, least):
 def _pullback(gy, y, x, gamma, beta, gate, mean, s, k, m):
     """The gradients of x, gamma, beta and the gate.   y: what a ReLU gave, None without."""
     sums = gradient_sums(gy, y, x, mean)
-    return normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m)
+    if ranks.size() == 1 or m == inf:
+        return normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m)
+    everyone = sums_of_all_ranks(sums)
+    gx, *others = normalise_pullback(gy, y, x, everyone, mean, s, k, gamma, beta, gate, m)
+    # Gradients of parameters will be added over the ranks: each gives its share of what it has.
+    return gx, *(None if g is None else g / ranks.size() for g in others)
 
 
 def _affine(var, gamma, beta, gate, eps):
@@ -165,6 +172,36 @@ def _behind_relu(gy, y):
     return gy if y is None else zero_where(y <= 0, gy)
 
 
+# --- where ranks share out the batch --------------------------------------------------------------
+
+
+def moments_of_all_ranks(mean, var, m):
+    """(mean, var, m) of the whole batch, from those of this rank's part.
+
+    Means of x and x^2 are joined in float64: what var = E x^2 - mean^2 loses there is less than
+    what the rounding of a float32 x has lost. Where nothing is recorded, as when statistics are
+    computed anew, every rank has the same batch, and it is whole.
+    """
+    if ranks.size() == 1 or not is_recording():
+        return mean, var, m
+    xp, wide, m_all = array_module(mean), mean.astype(np.float64), ranks.of_all(m)
+    joined = xp.concatenate([wide, wide * wide + var]) * (m / m_all)
+    ranks.add(joined)
+    wide, squares = joined.reshape(2, -1)
+    var = xp.maximum(squares - wide * wide, 0)
+    return wide.astype(mean.dtype), var.astype(mean.dtype), m_all
+
+
+def sums_of_all_ranks(sums):
+    """The same sums over the whole batch, added in float64."""
+    everyone = sums.astype(np.float64)
+    ranks.add(everyone)
+    return everyone.astype(sums.dtype)
+
+
+# --- what does not fit ----------------------------------------------------------------------------
+
+
 def _values_per_channel(x) -> int:
     """m: the product of all axes of x but the last. There may be no channel."""
     return prod(x.shape[:-1])
@@ -182,5 +219,5 @@ def _check(x, gamma, beta, gate, running_mean, running_var, training) -> None:
                 f"batch_norm: {name} has shape {np.shape(array)}, x {x.shape} needs {channels}, "
                 "in an array of floating-point numbers"
             )
-    if training and _values_per_channel(x) < 2:
+    if training and _values_per_channel(x) * ranks.size() < 2:
         raise ValueError(f"batch_norm in training needs two values per channel, got x {x.shape}")

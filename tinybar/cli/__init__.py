@@ -18,6 +18,7 @@ from ..runtime import signals
 from ..runtime.environment import is_on
 from . import audit, bench, eval, info, report, sweep, train
 from .options import INTERRUPTED
+from .together import as_one
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -104,4 +105,5 @@ def entry() -> None:
     """The `tinybar` script, in a process of its own."""
     warnings.showwarning = _show_warning
     keep_freed_memory()
-    sys.exit(main())
+    with as_one():
+        sys.exit(main())

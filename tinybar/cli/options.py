@@ -64,11 +64,13 @@ def config_flags() -> list[click.Option]:
 
 
 def _use_threads(context, option, n: int | None) -> None:
-    if n is not None:
-        from ..runtime import threads
+    from ..runtime import processors, ranks, threads
 
+    if n is not None:
         threads.check_threads(n)
         threads.use_threads(n)
+    elif (share := ranks.launched().local_size) > 1:
+        threads.use_threads(max(1, processors.processors() // share))
 
 
 def _use_graphs(context, option, mode: str) -> None:
@@ -91,4 +93,5 @@ graph_option = click.option(  # takes effect when it is parsed
     help="On a GPU, record a step as a CUDA graph and launch it as one, where that is possible.")
 threads_option = click.option(  # takes effect when it is parsed
     "--threads", cls=Flag, type=int, metavar="N", callback=_use_threads, expose_value=False,
-    show_default="all processors", help="Number of threads to compute with.")
+    show_default="all processors; under mpiexec a share of them",
+    help="Number of threads to compute with.")

@@ -12,9 +12,11 @@ import click
 
 from .. import __version__
 from ..report.text import shown
+from ..runtime import ranks
 from ..runtime.files import FileError
 from ..runtime.signals import Interrupted
 from .options import ConfigCommand, Flag, device_option, graph_option, threads_option
+from .together import watch
 
 
 @click.command("train", cls=ConfigCommand, short_help="Train a network and prune it to a budget.")
@@ -63,6 +65,7 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
     from ..runtime.arrays import device_name, use_device, use_precision
     from ..train.config import configure
     from ..train.folder import RunFolder, free_folder
+    from ..train.following import Follower, Leader, same_options
     from ..train.listeners import Listeners
     from ..train.result import finish
     from ..train.run import check
@@ -71,19 +74,23 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
     given = {name: value for name, value in options.items() if value is not None}
     if tensorboard:
         check_installed()
+    ranks.start()
+    kind = RunFolder if ranks.size() == 1 else Leader
     with ExitStack() as stack:
         if detect_anomaly:
             stack.enter_context(ag.detect_anomaly())
-        if resume is None:
-            config, folder = configure(given, preset), None
+        config = folder = None
+        if ranks.rank():
+            folder = Follower()
+        elif resume is None:
+            config = configure(given, preset)
         else:
-            folder = RunFolder.open(
-                resume, lambda line: click.echo(f"tinybar: {shown(line)}", err=True)
-            )
+            folder = kind.open(resume, lambda line: click.echo(f"tinybar: {shown(line)}", err=True))
             stack.enter_context(folder.locked())
             stack.enter_context(_resumable(folder))
             config = _interrupted(folder, out, given, preset)
-        use_device(device)
+        config = same_options(config)
+        use_device(_own_gpu(device))
         use_precision(config.precision)
         use_algorithm(config.conv_algorithm)
         dataset = _dataset(config, is_resumed=resume is not None)
@@ -91,9 +98,10 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
             click.echo(shown(note), err=True)
         plan = check(config, dataset, folder)
         if folder is None:
-            folder = RunFolder.create(out or free_folder(Path("runs"), config.name()), config)
+            folder = kind.create(out or free_folder(Path("runs"), config.name()), config)
             stack.enter_context(folder.locked())
             stack.enter_context(_resumable(folder))
+        watch(f"tinybar: error: a process of this run was killed; {_how_to_resume(folder)}")
         gc.freeze()  # no collection looks through the modules again: 4 % of a small step
         stack.callback(gc.unfreeze)
 
@@ -104,10 +112,15 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
             soft_wrap=True,
         )
         console.print(f"training images are {dataset.augmentation.describe()}")
-        events = [stack.enter_context(EventFiles(folder, config))] if tensorboard else []
+        writes = tensorboard and ranks.rank() == 0
+        events = [stack.enter_context(EventFiles(folder, config))] if writes else []
         with Display(console, config.metric, plan.epochs) as display:
             listen = Listeners(display, *events)
             facts = run(config, dataset, folder, listen, plan.budget, teacher_only)
+        is_first = ranks.rank() == 0
+        ranks.leave()
+        if not is_first:
+            return
         if teacher_only:
             accuracy = f"test accuracy {100 * facts['accuracy_teacher']:.2f} %"
             console.print(f"{accuracy}; the teacher is {folder.teacher}", soft_wrap=True)
@@ -146,10 +159,26 @@ def _dataset(config, is_resumed: bool):
         raise ValueError(f"{error}; {hint}") from error
 
 
+def _own_gpu(device: str) -> str:
+    """The device of this process: of several on a machine, each takes the next GPU."""
+    from ..runtime.arrays import gpu_available
+
+    if ranks.size() == 1 or device not in ("auto", "gpu") or not gpu_available():
+        return device
+    from cupy.cuda.runtime import getDeviceCount
+
+    return f"gpu:{ranks.launched().local_rank % getDeviceCount()}"
+
+
+def _how_to_resume(folder) -> str:
+    mpiexec = f"mpiexec -n {ranks.size()} " if ranks.size() > 1 else ""
+    return f"resume with `{mpiexec}tinybar train --resume {shlex.quote(str(folder.path))}`"
+
+
 @contextmanager
 def _resumable(folder):
     """Say, where the block is interrupted or cannot write, how the run goes on."""
-    how = f"resume with `tinybar train --resume {shlex.quote(str(folder.path))}`"
+    how = _how_to_resume(folder)
     try:
         yield
     except Interrupted as stop:

@@ -49,13 +49,17 @@ class Augmentation:
         Each is (n, 1). `NO_AUGMENTATION` draws nothing.
         """
         top, left = rng.integers(0, 2 * self.pad + 1, size=(2, n, 1))
-        return top, left, rng.random((n, 1)) < 0.5 if self.flip else None
+        return top, left, rng.random((n, 1)) < 0.5 if self.flip else np.zeros((n, 1), bool)
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Augmented images, same shape, dtype and device. images: (N, H, W, C), normalised.
 
         `NO_AUGMENTATION` returns the input itself and draws nothing from `rng`.
         """
+        return self.move(images, *self.draw(len(images), rng))
+
+    def move(self, images: np.ndarray, top, left, flipped) -> np.ndarray:
+        """The images with these draws of `draw`."""
         if images.ndim != 4:
             raise ValueError(f"images must be (N, H, W, C), got shape {images.shape}")
         if self == NO_AUGMENTATION:
@@ -65,7 +69,6 @@ class Augmentation:
         padded = xp.zeros((n, height + 2 * p, width + 2 * p, channels), images.dtype)
         padded[:, p : p + height, p : p + width] = images
         # The row and column of `padded` that each output pixel reads: crop and flip in one gather.
-        top, left, flipped = self.draw(n, rng)
         rows, columns = top + np.arange(height), left + np.arange(width)
         if self.flip:
             columns = np.where(flipped, columns[:, ::-1], columns)

@@ -24,6 +24,7 @@ def batches(
     rng: np.random.Generator,
     augmentation: Augmentation = NO_AUGMENTATION,
     first: int = 0,
+    part: slice = slice(None),
 ) -> Iterator[Batch]:
     """One epoch of shuffled minibatches: pairs of images (B, H, W, C) and labels (B,).
 
@@ -31,6 +32,7 @@ def batches(
     minibatches then are too; labels: (N,).
     first: minibatches that are left out at the beginning, because an interrupted epoch had them.
     Their draws are made and dropped, so the others are those of the whole epoch, bit for bit.
+    part: of each minibatch, to be made; what it holds does not depend on which part it is in.
     The last N mod B images of the random order are dropped, since batch norm cannot learn from a
     minibatch of one; they differ from epoch to epoch. If N < B, all images are one minibatch.
 
@@ -48,8 +50,9 @@ def batches(
 
     def generate() -> Iterator[Batch]:
         for start in range(first * size, len(order) - size + 1, size):
-            chosen = order[start : start + size]
-            yield augmentation.apply(images[chosen], rng), labels[chosen]
+            chosen = order[start : start + size][part]
+            drawn = (draws[part] for draws in augmentation.draw(size, rng))
+            yield augmentation.move(images[chosen], *drawn), labels[chosen]
 
     # A thread pays for augmentation on the host: a copy is too short, a device works on its own.
     pays = xp is np and augmentation != NO_AUGMENTATION
@@ -71,14 +74,19 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def in_order(
-    images: np.ndarray | Normalised, labels: np.ndarray, batch_size: int
+    images: np.ndarray | Normalised,
+    labels: np.ndarray,
+    batch_size: int,
+    first: int = 0,
+    every: int = 1,
 ) -> Iterator[Batch]:
     """All images in the order in which they are stored; the last minibatch may be smaller.
 
     images: (N, H, W, C), `Normalised` or float32, whose minibatches are views; labels: (N,).
+    first, every: of the minibatches, only these.
     """
     _check(images, labels, batch_size)
-    starts = range(0, len(images), batch_size)
+    starts = range(first * batch_size, len(images), every * batch_size)
     return ((images[s : s + batch_size], labels[s : s + batch_size]) for s in starts)
 
 

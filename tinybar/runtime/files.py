@@ -125,19 +125,23 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping, ki
     write_whole(path, write)
 
 
-def load_arrays(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict]:
+def load_arrays(
+    path: Path, kind: str, content: bytes | None = None
+) -> tuple[dict[str, np.ndarray], dict]:
     """Read (arrays, about) from a file that `save_arrays` wrote.
 
-    Raises FileError for a missing, damaged or foreign file, for one of another kind, and for the
+    content: of the file, where it was read already. Raises FileError for a missing, damaged or foreign file, for one of another kind, and for the
     format of a newer tinybar.
     """
-    arrays, about = read_safetensors(path, kind)
+    arrays, about = read_safetensors(path, kind, content)
     if about is None:
         raise FileError(f"{path} was not written by tinybar")
     return arrays, about
 
 
-def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict | None]:
+def read_safetensors(
+    path: Path, kind: str, content: bytes | None = None
+) -> tuple[dict[str, np.ndarray], dict | None]:
     """As `load_arrays`, and any other safetensors file; `about` is None for such a one.
 
     Nothing larger than the file is allocated. bfloat16 becomes float32, which holds all its values.
@@ -145,12 +149,9 @@ def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict
     from safetensors import deserialize
 
     with reading(path):
-        if path.is_dir():
-            raise FileError(f"{path} is a folder, a .safetensors file is needed")
-        if not path.is_file():
-            raise FileError(f"no such file: {path}")
-        _check_start(path)
-        content = path.read_bytes()
+        if content is None:
+            _check_start(path)
+            content = path.read_bytes()
         end = 8 + int.from_bytes(content[:8], "little")
         header = json.loads(content[8:end]).get("__metadata__", {}).get("tinybar")
         about = None if header is None else _verified(path, content, end, json.loads(header), kind)
@@ -160,6 +161,10 @@ def read_safetensors(path: Path, kind: str) -> tuple[dict[str, np.ndarray], dict
 
 def _check_start(path: Path) -> None:
     """Raises FileError unless a header of safetensors begins where it should."""
+    if path.is_dir():
+        raise FileError(f"{path} is a folder, a .safetensors file is needed")
+    if not path.is_file():
+        raise FileError(f"no such file: {path}")
     with open(path, "rb") as file:
         start = file.read(16)
     if start[8:9] != b"{":

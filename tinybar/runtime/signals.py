@@ -68,9 +68,15 @@ def held() -> Iterator[None]:
     stop()
 
 
-def received() -> bool:
-    """Whether a signal was noted."""
-    return _received is not None
+def received() -> int:
+    """The signal that was noted, 0 for none."""
+    return _received or 0
+
+
+def note(number: int) -> None:
+    """Note a signal as if it had come: another process that computes with this one got it."""
+    global _received
+    _received = _received or number or None
 
 
 def stop(where: str = "") -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd import Tensor
 from ..nn import Adam, Module
 from ..pruning.methods import Penalty
-from ..runtime import random
+from ..runtime import random, ranks
 from ..runtime.graphs import Graph, are_used, fed
 from .data_loss import DataLoss, Minibatch
 from .step import Gradients, Step, gradients
@@ -24,7 +24,8 @@ WARM_UP = 2  # steps before: libraries load, kernels are compiled, memory is fou
 
 def gradients_of_a_stage(penalty, warn: Callable[[str], None]) -> Gradients:
     """How the steps of a stage compute gradients: recorded, where that is possible and wanted."""
-    if not are_used() or not (penalty is None or hasattr(penalty, "loss")):
+    is_known = penalty is None or hasattr(penalty, "loss")
+    if not are_used() or not is_known or ranks.size() > 1:  # NCCL in a graph was never tried
         return gradients
     return Captured(warn)
 

@@ -14,11 +14,16 @@ from ..runtime.arrays import array_module, to_device
 
 
 class Minibatch(NamedTuple):
-    """x: (B, H, W, C) images, labels: (B,), index: (B,) their places among the training images."""
+    """x: (B, H, W, C) images, labels: (B,), index: (B,) their places among the training images.
+
+    weight: of its loss, a mean, in that of the minibatch of which this is one rank's part; an array
+    without axes, or None where it is all of it.
+    """
 
     x: Tensor
     labels: object
     index: object
+    weight: object = None
 
 
 DataLoss = Callable[[Tensor, Minibatch], Tensor]  # logits (B, K), minibatch -> L_D

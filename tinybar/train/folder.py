@@ -15,6 +15,7 @@ from typing import get_type_hints
 import numpy as np
 import tomli_w
 
+from ..data import Dataset
 from ..nn import Adam, Module
 from ..runtime.files import (
     FileError,
@@ -28,6 +29,7 @@ from ..runtime.files import (
 )
 from ..runtime.locks import LockedError, locked
 from .config import Config, from_table, read_toml
+from .models import save_model
 
 END = "# end of the options"  # the last line of config.toml: without it, some of them may be lost
 TEMPORARY = ".*.tmp"  # what a process leaves that is killed while it writes
@@ -185,11 +187,11 @@ class RunFolder:
         for leftover in self.path.rglob(TEMPORARY):
             leftover.unlink(missing_ok=True)
         try:
-            checkpoint = _checkpoint_in(self._checkpoint) or _checkpoint_in(self._before)
+            checkpoint = _if_there(self._checkpoint) or _if_there(self._before)
         except FileError as error:
             if not self._before.exists() or not self._checkpoint.exists():
                 raise
-            checkpoint = _checkpoint_in(self._before)
+            checkpoint = _if_there(self._before)
             self.tell(f"{error}; going on from the one before it")
             self._checkpoint.unlink()  # it must not take the place of the one before
         self._cut_metrics(checkpoint.metrics if checkpoint else 0)
@@ -207,17 +209,20 @@ class RunFolder:
     def save_stage(self, stage: str, net: Module, streams: dict) -> None:
         """Keep what a stage has trained, until the run is finished."""
         self._stages.mkdir(exist_ok=True)
-        path = self._stages / f"{stage}.safetensors"
-        save_arrays(path, net.state_dict(), {"streams": streams}, "stage")
+        save_arrays(self.stage_path(stage), net.state_dict(), {"streams": streams}, "stage")
+
+    def stage_path(self, stage: str) -> Path:
+        """Where that is kept."""
+        return self._stages / f"{stage}.safetensors"
 
     def load_stage(self, stage: str) -> tuple[dict[str, np.ndarray], dict] | None:
         """(arrays, random streams) after a stage that has ended; None if it has not."""
-        path = self._stages / f"{stage}.safetensors"
-        if not path.exists():
-            return None
-        arrays, header = load_arrays(path, "stage")
-        with reading(path):
-            return arrays, header["streams"]
+        path = self.stage_path(stage)
+        return stage_in(path) if path.exists() else None
+
+    def save_network(self, path: Path, net: Module, dataset: Dataset) -> None:
+        """Write a network, trained or pruned, with what it says of its data."""
+        save_model(path, net, dataset)
 
     def finish(self, result: dict) -> None:
         """Write the result, and remove what only a resumed run needs."""
@@ -231,10 +236,20 @@ class RunFolder:
         shutil.rmtree(self._stages, ignore_errors=True)
 
 
-def _checkpoint_in(path: Path) -> Checkpoint | None:
-    if not path.exists():
-        return None
-    arrays, header = load_arrays(path, "checkpoint")
+def _if_there(path: Path) -> Checkpoint | None:
+    return checkpoint_in(path) if path.exists() else None
+
+
+def stage_in(path: Path, content: bytes | None = None) -> tuple[dict[str, np.ndarray], dict]:
+    """(arrays, random streams) in a file of a stage. content: of the file, where it was read."""
+    arrays, header = load_arrays(path, "stage", content)
+    with reading(path):
+        return arrays, header["streams"]
+
+
+def checkpoint_in(path: Path, content: bytes | None = None) -> Checkpoint:
+    """The checkpoint in a file. content: of the file, where it was read."""
+    arrays, header = load_arrays(path, "checkpoint", content)
     types = get_type_hints(Checkpoint)
     for name, value in header.items():
         if not isinstance(value, types.get(name, object)):

@@ -13,6 +13,7 @@ from ..autograd import Tensor
 from ..data import Dataset, Normalised, in_order
 from ..nn import Module
 from ..pruning import gates_of
+from ..runtime import ranks
 from ..runtime.arrays import array_module, keep_on_device, to_device
 
 STATISTICS = 1024  # training images at most, for the statistics that a gated network is judged with
@@ -68,12 +69,14 @@ class Images:
 def accuracy(net: Module, images, labels: np.ndarray, batch_size: int = 256) -> float:
     """Share of the images that the network, in evaluation mode, classifies correctly.
 
-    images: as `in_order` takes them.
+    images: as `in_order` takes them. Where several processes train together they take turns at the
+    minibatches, and each must call this.
     """
     was_training = net.training
     net.eval()
-    correct = 0.0
-    for x, y in in_order(images, labels, batch_size):
+    correct = np.zeros(1)
+    for x, y in in_order(images, labels, batch_size, ranks.rank(), ranks.size()):
         correct += nn.accuracy(nn.predict(net, Tensor(to_device(x))), y) * len(y)
+    ranks.add(correct)
     net.train(was_training)
-    return correct / len(labels)
+    return float(correct[0]) / len(labels)

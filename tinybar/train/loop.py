@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,13 +16,14 @@ from ..data import batches
 from ..nn import Adam, Module
 from ..pruning import Cost
 from ..pruning.methods import Penalty
-from ..runtime import random
+from ..runtime import random, ranks
 from ..runtime.arrays import array_module, to_device
 from .config import Config
 from .data_loss import DataLoss, Minibatch
 from .errors import DivergenceError
 from .finite import Watch, advice, check_state
 from .images import Images
+from .parallel import as_first
 from .step import Gradients, gradients, train_step
 
 GATE_TRAVEL = 32.0  # how far log alpha can move in a stage: a step of Adam is about its rate
@@ -88,6 +90,7 @@ def train_epoch(
     """Train on the minibatches of an epoch that are left; call `after_step` after each."""
     stage.optimizer.groups[0]["lr"] = stage.learning_rate(progress.epoch)
     stage.net.train()
+    as_first(stage.net, stage.optimizer)
     iteration = progress.epoch * batches_per_epoch(images, batch_size) + progress.done
     watch = Watch(stage.net, stage.optimizer, getattr(stage.data_loss, "teacher", None))
     for batch in minibatches(images, batch_size, progress.done):
@@ -107,7 +110,8 @@ def train_epoch(
 
 def epoch_record(stage: Stage, images: Images, cost: Cost, progress: Progress) -> dict:
     """The line of metrics.jsonl about an epoch that has been trained."""
-    sums, means = progress.sums, progress.sums.means()
+    sums = progress.sums.of_all_ranks()
+    means = sums.means()
     return {
         "stage": stage.name,
         "epoch": progress.epoch + 1,
@@ -128,10 +132,16 @@ def minibatches(images: Images, batch_size: int, first: int):
     labels = to_device(images.dataset.train.labels)
     everything, augmentation = np.arange(len(labels)), images.dataset.augmentation
     stream = random.stream("data")
-    minibatches = batches(images.train, everything, batch_size, stream, augmentation, first=first)
+    minibatches = batches(
+        images.train, everything, batch_size, stream, augmentation, first, ranks.part()
+    )
+    weight = None if ranks.size() == 1 else to_device(np.array(ranks.weight()))
     for x, index in minibatches:
         index = to_device(index)
-        yield Minibatch(Tensor(to_device(x)), labels[index], index)
+        yield Minibatch(Tensor(to_device(x)), labels[index], index, weight)
+
+
+ADDED = "images", "loss_data", "loss_penalty", "f", "correct"  # the sums over images
 
 
 class Sums:
@@ -159,6 +169,15 @@ class Sums:
         losses = self.loss_data + self.loss_penalty
         self.finite = self.finite + array_module(losses).isfinite(losses)
 
+    def of_all_ranks(self) -> Sums:
+        """The sums over the images of all ranks, each of which must ask."""
+        if ranks.size() == 1:
+            return self
+        total, everyone = copy(self), np.array([float(vars(self)[name]) for name in ADDED])
+        ranks.add(everyone)
+        vars(total).update(zip(ADDED, everyone.tolist(), strict=True))
+        return total
+
     def means(self) -> dict[str, float]:
         """The means over the images. On a GPU this is where the host waits."""
         loss_data, loss_penalty, f, correct = (
@@ -175,7 +194,7 @@ class Sums:
 
     def state(self) -> dict:
         """It as JSON, exactly: a float holds any float32, and added to a float32 it gives one."""
-        numbers = vars(self).items()
+        numbers = vars(self.of_all_ranks()).items()
         return {name: None if value is None else float(value) for name, value in numbers}
 
 
@@ -209,6 +228,8 @@ class Progress:
         """From what `state` returned."""
         sums = Sums()
         vars(sums).update(state["sums"])
+        if ranks.rank():  # rank 0 goes on with the sums of all
+            vars(sums).update(dict.fromkeys(ADDED, 0.0))
         started = time.perf_counter() - state["seconds"]
         return cls(state["epoch"], state["done"], sums, state["data"], started)
 

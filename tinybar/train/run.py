@@ -22,7 +22,7 @@ from ..nn.gates import GateFactory
 from ..nn.pretrained import load_weights
 from ..pruning import BudgetError, Cost
 from ..pruning.methods import METHODS, Penalty
-from ..runtime import memory, random, signals
+from ..runtime import memory, random, ranks, signals
 from . import doubts
 from .budget import parse_budget
 from .captured import gradients_of_a_stage
@@ -30,6 +30,7 @@ from .config import Config, check_unchanged, from_table
 from .data_loss import DataLoss, Distillation, cross_entropy
 from .errors import TrainingError
 from .folder import Checkpoint, RunFolder
+from .following import check_same_data
 from .images import Images
 from .listeners import Listener, Listeners
 from .loop import (
@@ -42,7 +43,7 @@ from .loop import (
     reduced_for_last,
     train_epoch,
 )
-from .models import save_model
+from .parallel import as_first
 
 
 class Plan(NamedTuple):
@@ -67,7 +68,7 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
             f"budget {config.budget!r} is {budget:,}, but {config.model} cannot be pruned below "
             f"{smallest:,} by --method {config.method}"
         )
-    if config.teacher is not None and not (folder and folder.teacher.exists()):
+    if config.teacher and ranks.rank() == 0 and not (folder and folder.teacher.exists()):
         plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
         load_weights(plain, Path(config.teacher), dataset.classes)
     if config.skip_closed:
@@ -97,6 +98,8 @@ def train(
     the budget cannot be reached, ValueError if the folder is of a run with other options or data.
     """
     random.seed(config.seed)
+    ranks.share_out(min(config.batch_size, len(dataset.train)))
+    check_same_data(dataset)
     checkpoint = folder.load_checkpoint()
     if checkpoint is not None:
         check_same_run(checkpoint, config, dataset, folder)
@@ -116,7 +119,7 @@ def train(
     run.facts |= {"budget": budget, "accuracy": run.images.test_accuracy(small)}
     run.facts |= run.images.epoch_accuracies(small)
     run.warn_of_accuracy("the pruned network", run.facts["accuracy"])
-    save_model(folder.pruned, small, dataset)
+    folder.save_network(folder.pruned, small, dataset)
     return run.facts
 
 
@@ -186,9 +189,11 @@ class Run:
         """Train the full network (Supp. 3.3), or load it from a file."""
         config, net = self.config, self._build(None)
         if config.teacher is not None:
-            copied = self.folder.teacher.exists()  # a run resumes without the file it came from
-            path = self.folder.teacher if copied else Path(config.teacher)
-            load_weights(net, path, self.images.dataset.classes)
+            if ranks.rank() == 0:
+                copied = self.folder.teacher.exists()  # a run resumes without the file it came from
+                path = self.folder.teacher if copied else Path(config.teacher)
+                load_weights(net, path, self.images.dataset.classes)
+            as_first(net)
         else:
             epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
             slow = epochs // 9 if slow is None else slow
@@ -201,7 +206,7 @@ class Run:
             "flops_full": pruning.flops(net),
         }
         self.warn_of_accuracy("the teacher", self.facts["accuracy_teacher"])
-        save_model(self.folder.teacher, net, self.images.dataset)
+        self.folder.save_network(self.folder.teacher, net, self.images.dataset)
 
     # --- stages
 
@@ -270,7 +275,9 @@ class Run:
     def _after_step(self, stage: Stage, progress: Progress) -> None:
         """Save what was reached if it is time to, and end the run if a signal asks for it."""
         self._tell_step(stage, progress)
-        if signals.received() or time.monotonic() >= self._save_at:
+        number, is_time = ranks.highest(signals.received(), time.monotonic() >= self._save_at)
+        if number or is_time:
+            signals.note(number)
             self._save(stage, progress)
             iteration = self.iterations(progress.epoch) + progress.done
             signals.stop(f" at iteration {iteration:,} of stage {stage.name!r}")
@@ -294,6 +301,7 @@ class Run:
             "penalty": list(getattr(stage.penalty, "memory", ())),
         }  # fmt: skip
         self.folder.save_checkpoint(stage.net, stage.optimizer, about)
+        signals.note(*ranks.highest(signals.received()))  # none goes on before it is written
         self._save_at = self._next_save()
 
     def _count(self, seconds: float, net: Module, data_loss: DataLoss) -> None:

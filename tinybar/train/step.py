@@ -9,6 +9,7 @@ from ..autograd import Tensor
 from ..nn import Adam, Module
 from ..pruning.methods import Penalty
 from .data_loss import DataLoss, Minibatch
+from .parallel import add_gradients
 
 
 class Step(NamedTuple):
@@ -34,7 +35,7 @@ def gradients(
     if term is not None and term.loss is not None:
         loss = loss_data + term.loss
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward(batch.weight)
     return Step(logits, loss_data, term)
 
 
@@ -53,6 +54,7 @@ def train_step(
 ) -> Step:
     """Minimise L by one step.   check: is called before the weights change, and may raise."""
     step = gradients(net, optimizer, data_loss, penalty, batch, iteration)
+    add_gradients(net.parameters())  # where several processes train together
     check(step)
     optimizer.step()
     return step
