@@ -59,10 +59,6 @@ def watch(line: str) -> None:
     """On rank 0: let the line be said if a process is killed, so that mpiexec kills all others."""
     global _watchman
     if ranks.size() > 1 and ranks.rank() == 0:
-        command = [
-            sys.executable,
-            "-c",
-            WATCHMAN,
-            line,
-        ]  # in a session of its own: it is not killed
+        command = [sys.executable, "-c", WATCHMAN, line]
+        # In a session of its own it is not killed with the others.
         _watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)

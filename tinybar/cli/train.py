@@ -93,7 +93,8 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
         use_device(_own_gpu(device))
         use_precision(config.precision)
         use_algorithm(config.conv_algorithm)
-        dataset = _dataset(config, is_resumed=resume is not None)
+        with ranks.rank_0_first():  # it downloads what is missing
+            dataset = _dataset(config, is_resumed=resume is not None)
         for note in dataset.notes:
             click.echo(shown(note), err=True)
         plan = check(config, dataset, folder)

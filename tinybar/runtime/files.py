@@ -130,8 +130,8 @@ def load_arrays(
 ) -> tuple[dict[str, np.ndarray], dict]:
     """Read (arrays, about) from a file that `save_arrays` wrote.
 
-    content: of the file, where it was read already. Raises FileError for a missing, damaged or foreign file, for one of another kind, and for the
-    format of a newer tinybar.
+    content: of the file, where it was read already. Raises FileError for a missing, damaged or
+    foreign file, for one of another kind, and for the format of a newer tinybar.
     """
     arrays, about = read_safetensors(path, kind, content)
     if about is None:

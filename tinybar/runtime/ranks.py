@@ -1,14 +1,16 @@
 """Processes that train one network together: each has a share of every minibatch.
 
-`mpiexec -n 4 tinybar train ...` starts ranks 0, 1, 2 and 3. MPI carries the arrays of the host, NCCL
-those of GPUs. Before `start`, and where nothing launched several processes, a process is alone: rank
-0 of 1, and what is to be added or broadcast stays what it is.
+`mpiexec -n 4 tinybar train ...` starts ranks 0, 1, 2 and 3. MPI carries the arrays of the host,
+NCCL those of GPUs. Before `start`, and where nothing launched several processes, a process is
+alone: rank 0 of 1, and what is to be added or broadcast stays what it is.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -128,6 +130,16 @@ def highest(*numbers: int) -> list[int]:
 
         _world.Allreduce(IN_PLACE, found, MAX)
     return found.tolist()
+
+
+@contextmanager
+def rank_0_first() -> Iterator[None]:
+    """Rank 0 goes through the block before the others enter it."""
+    if rank():
+        highest(0)
+    yield
+    if not rank():
+        highest(0)
 
 
 def broadcast(array: np.ndarray) -> None:
