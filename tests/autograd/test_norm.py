@@ -1,9 +1,12 @@
 """Batch norm: values, running statistics, precision, and what does not fit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runtime.launching import ended, launch, needs_mpi
 
 from tinybar import Tensor
 from tinybar import autograd as ag
@@ -164,3 +167,10 @@ def test_shapes_that_do_not_fit():
         ag.batch_norm(x, one, one, one, one, training=False, gate=np.ones(2))
     with pytest.raises(ValueError, match="two values per channel"):
         ag.batch_norm(np.ones((1, 1, 1, 3)), one, one, one, one, training=True)
+
+
+@needs_mpi
+@pytest.mark.parametrize("n", [2, 3])
+def test_of_a_batch_that_processes_share_out(n):
+    script = Path(__file__).with_name("norm_on_ranks.py")
+    assert ended(launch(n, script)) == (0, "40 cases\n", "")
