@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plan import traffic
 from runtime.launching import PATIENCE, ended, launch, needs_mpi
 
+from tinybar import nn
 from tinybar.runtime.files import load_arrays
 
 pytestmark = needs_mpi
 NO_STATE = {"terms", "index", "pixels", "means", "accuracy", "added"}
-CHANNELS = 16 + 2 * 16 + 3 * 32 + 3 * 64  # of wrn-10-1, each with a gate
-NORMS = 16 + 16 + 16 + 32 + 32 + 64 + 64  # channels that its batch norms read
 
 
 def steps(folder, n, *options) -> list[dict]:
@@ -76,12 +76,11 @@ def test_parts_of_a_minibatch_are_those_of_the_whole(tmp_path):
 
 
 def test_what_is_added_in_a_step(tmp_path):
-    """All gradients in one bucket; two numbers of each channel that a batch norm reads, twice."""
+    """As `benchmarks/plan.py` has it; and the gradients in one bucket."""
     (seen, _) = steps(tmp_path, 2, "--steps", "2")
-    parameters = sum(a.size for name, a in seen.items() if name not in NO_STATE | {"running"})
-    parameters -= sum(a.size for name, a in seen.items() if "running" in name)
-    assert parameters == 77562 + CHANNELS
-    assert seen["added"].tolist() == [2 * (4 * parameters + 2 * 2 * 8 * NORMS), 2 * (2 * 7 + 1)]
+    of = traffic(nn.build("wrn-10-1", 10, (8, 8, 1), nn.HardConcrete))
+    calls = 1 + of.reductions
+    assert seen["added"].tolist() == [2 * (of.gradients + of.statistics), 2 * calls]
 
 
 # --- a run, from its beginning to its end ---------------------------------------------------------
