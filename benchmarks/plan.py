@@ -1,9 +1,9 @@
-"""What data parallel training sends in a step, and what a step takes on many GPUs by a stated model.
+"""What data parallel training sends in a step, and how long that takes by a stated model.
 
     python benchmarks/plan.py wrn-28-12 --images 64 --compute 40 --bandwidth 20 --latency 10
 
-Nothing is measured here: `--compute`, `--bandwidth` and `--latency` are what was measured elsewhere,
-or assumed. docs/parallel.md has the model.
+Nothing is measured here: `--compute`, `--bandwidth` and `--latency` are what was measured
+elsewhere, or assumed. docs/parallel.md has the model.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def main(name, image_shape, classes, images, compute, bandwidth, latency):
     of = traffic(nn.build(name, classes, image_shape, nn.HardConcrete))
     print(f"{name}: {of.gradients / 1e6:.1f} MB of gradients in {of.buckets} sums, "
           f"{of.statistics / 1e6:.3f} MB of statistics in {of.reductions}\n")  # fmt: skip
-    print("| GPUs | images of a step | MB sent by each | ms for sums | images a second | of n times "
-          "one |\n|---:|---:|---:|---:|---:|---:|")  # fmt: skip
+    print("| GPUs | images of a step | MB sent by each | ms for sums | images a second | "
+          "of n times one |\n|---:|---:|---:|---:|---:|---:|")  # fmt: skip
     for n in GPUS:
         seconds = communication(of, n, 1e9 * bandwidth, 1e-6 * latency)
         share = compute / (compute + 1e3 * seconds)
