@@ -82,17 +82,19 @@ def share_out(batch: int) -> None:
 
 def part() -> slice:
     """The images of a minibatch that are this rank's: parts differ by one image at most."""
+    if size() == 1:
+        return slice(None)
     return slice(_batch * rank() // size(), _batch * (rank() + 1) // size())
 
 
 def weight() -> float:
     """The share of this rank in a mean over the minibatch."""
-    return (part().stop - part().start) / _batch
+    return len(range(_batch)[part()]) / _batch
 
 
 def of_all(m: int) -> int:
     """How many values all ranks have together, where this one has m, as many for each image."""
-    return m * _batch // (part().stop - part().start)
+    return m * _batch // len(range(_batch)[part()])
 
 
 def rank() -> int:
