@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,6 +69,41 @@ def test_an_epoch_goes_on_in_its_middle_bit_for_bit(n, size, pad, flip, share):
         assert np.array_equal(x, expected)
         assert np.array_equal(y, index)
     assert rngs[0].bit_generator.state == rngs[1].bit_generator.state
+
+
+@given(
+    n=st.integers(1, 40),
+    size=st.integers(1, 12),
+    flip=st.booleans(),
+    cuts=st.lists(st.integers(0, 12), max_size=3),
+)
+def test_parts_of_minibatches_are_those_of_the_whole_ones(n, size, flip, cuts):
+    """Augmentation too; and the stream is left as by the whole ones."""
+    images, augmentation = np.random.default_rng(0).random((n, 3, 2, 1), np.float32), (1, flip)
+
+    def epoch(part=slice(None)):
+        rng = np.random.default_rng(7)
+        made = list(batches(images, np.arange(n), size, rng, Augmentation(*augmentation), 0, part))
+        return made, rng.bit_generator.state
+
+    whole, state = epoch()
+    edges = [0, *sorted(cuts), None]
+    parts = [epoch(slice(*edge)) for edge in pairwise(edges)]
+    assert all(end == state for _, end in parts)
+    for k, arrays_of_one in enumerate(whole):
+        for i, array in enumerate(arrays_of_one):
+            assert np.array_equal(np.concatenate([made[k][i] for made, _ in parts]), array)
+
+
+@given(n=st.integers(1, 30), size=st.integers(1, 9), every=st.integers(1, 5))
+def test_processes_take_turns_at_the_minibatches_in_order(n, size, every):
+    images, labels = items(n)
+    turns = [list(in_order(images, labels, size, k, every)) for k in range(every)]
+    for k, (x, y) in enumerate(in_order(images, labels, size)):
+        mine = turns[k % every].pop(0)
+        assert np.array_equal(mine[0], x)
+        assert np.array_equal(mine[1], y)
+    assert not any(turns)
 
 
 def test_minibatches_of_bytes_are_those_of_normalised_images():

@@ -21,8 +21,9 @@ needs_mpi = pytest.mark.skipif(
 def launch(n: int, *arguments, **environ: str) -> subprocess.Popen:
     """`python *arguments` in n processes."""
     command = [MPIEXEC, "-n", str(n), sys.executable, *map(str, arguments)]
-    root = str(Path(__file__).resolve().parents[2])
-    settings = {"OPENBLAS_NUM_THREADS": "1", "TINYBAR_FAST": "off", "PYTHONPATH": root}
+    root = Path(__file__).resolve().parents[2]
+    paths = os.pathsep.join(map(str, (root, root / "tests")))
+    settings = {"OPENBLAS_NUM_THREADS": "1", "TINYBAR_FAST": "off", "PYTHONPATH": paths}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, stdout=pipe, stderr=pipe, text=True, env=os.environ | settings | environ

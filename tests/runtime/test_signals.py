@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from tinybar.runtime import signals
-from tinybar.runtime.signals import Interrupted, held, raised, received, stop
+from tinybar.runtime.signals import Interrupted, held, note, raised, received, stop
 
 NUMBERS = [getattr(signal, name) for name in signals.NAMES if hasattr(signal, name)]
 
@@ -84,6 +84,22 @@ def test_after_the_block_it_is_raised_at_once_again():
 
     stopped(block)
     assert reached == ["block"]
+
+
+@pytest.mark.parametrize(("own", "code"), [(False, 143), (True, 130)])
+def test_what_another_process_got_is_noted(own, code):
+    """A signal of one's own comes first; 0 is none."""
+
+    def block():
+        with held():
+            note(0)
+            assert received() == 0
+            if own:
+                interrupt()
+            note(signal.SIGTERM)
+            assert received() == code - 128
+
+    assert stopped(block).code == code
 
 
 def test_an_error_in_the_block_is_the_error():
