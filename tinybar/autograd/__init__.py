@@ -20,14 +20,14 @@ from .elementwise import (
     subtract,
     where,
 )
-from .gates import hard_concrete, probability_open, raise_best
+from .gates import hard_concrete, probability_open
 from .linear import matmul
 from .norm import batch_norm, batch_norm_relu
 from .normal import normal_cdf
 from .pool import avg_pool2d, global_avg_pool2d, max_pool2d
 from .primitive import PRIMITIVES, Primitive, primitive
 from .reduction import max, mean, sum
-from .selection import scatter_add, take
+from .selection import raise_best, scatter_add, take
 from .shaping import concatenate, getitem, pad, reshape, split, transpose
 from .softmax import cross_entropy, log_softmax, logsumexp, softmax
 from .tape import no_grad

@@ -62,24 +62,3 @@ def probability_open(log_alpha):
     """
     p = logistic(log_alpha - THRESHOLD)
     return p, lambda gp: gp * p * (1 - p)
-
-
-@primitive(inputs=1, floating=True)
-def raise_best(x, slices, floor):
-    """y = x, but in each slice the highest, the first of equal ones, is at least `floor`.
-
-    gx = gy, but 0 where y > x.   x, y: (C,).
-    """
-    y = raised(x, slices, float(floor))
-    return y, lambda gy: zero_where(y > x, gy)
-
-
-@accelerated
-def raised(x, slices, floor):
-    """y of `raise_best`."""
-    xp, y = array_module(x), x.copy()
-    for where in slices:
-        part = y[where]
-        is_best = xp.arange(len(part)) == part.argmax()
-        y[where] = xp.where(is_best, xp.maximum(part, floor), part)
-    return y

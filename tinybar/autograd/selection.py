@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels.dispatch import accelerated
-from ..runtime.arrays import array_module, to_numpy
+from ..runtime.arrays import array_module, to_numpy, zero_where
 from .primitive import primitive
 from .reduction import normalise_axes
 
@@ -46,6 +46,27 @@ def scatter_add(x, delta, index, axis=-1):
         )
     y = _added(xp, x, delta, where, axis)
     return y, (lambda gy: gy, lambda gy: _read(xp, gy, where, axis))
+
+
+@primitive(inputs=1, floating=True)
+def raise_best(x, slices, floor):
+    """y = x, but in each slice the highest, the first of equal ones, is at least `floor`.
+
+    gx = gy, but 0 where y > x.   x, y: (C,).
+    """
+    y = raised(x, slices, float(floor))
+    return y, lambda gy: zero_where(y > x, gy)
+
+
+@accelerated
+def raised(x, slices, floor):
+    """y of `raise_best`."""
+    xp, y = array_module(x), x.copy()
+    for where in slices:
+        part = y[where]
+        is_best = xp.arange(len(part)) == part.argmax()
+        y[where] = xp.where(is_best, xp.maximum(part, floor), part)
+    return y
 
 
 @accelerated

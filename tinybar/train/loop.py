@@ -97,8 +97,8 @@ def train_epoch(
         check = partial(watch.check, batch, place(stage, progress))
         try:
             step = train_step(
-                stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration, check,
-                stage.gradients,
+                stage.net, stage.optimizer, stage.data_loss, stage.penalty, batch, iteration,
+                check=check, gradients=stage.gradients,
             )  # fmt: skip
         except AnomalyError as error:
             raise DivergenceError(f"{place(stage, progress)}: {error}") from error

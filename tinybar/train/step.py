@@ -45,15 +45,15 @@ Gradients = Callable[..., Step]  # `gradients`, and what may stand for it (captu
 def train_step(
     net: Module,
     optimizer: Adam,
-    data_loss: DataLoss,
-    penalty: Callable[[int], Penalty] | None,
-    batch: Minibatch,
-    iteration: int,
+    *inputs,
     check: Callable[[Step], None] = lambda step: None,
     gradients: Gradients = gradients,
 ) -> Step:
-    """Minimise L by one step.   check: is called before the weights change, and may raise."""
-    step = gradients(net, optimizer, data_loss, penalty, batch, iteration)
+    """Minimise L by one step.   inputs: those of `gradients` behind the first two.
+
+    check: is called before the weights change, and may raise.
+    """
+    step = gradients(net, optimizer, *inputs)
     add_gradients(net.parameters())  # where several processes train together
     check(step)
     optimizer.step()
