@@ -17,11 +17,13 @@ def gathered(array, batch: int) -> np.ndarray:
     return whole
 
 
-def results(function, x, gy, gamma, beta) -> list[np.ndarray]:
-    """y, the gradients, and the running statistics."""
-    tensors = [Tensor(array, requires_grad=True) for array in (x, gamma, beta)]
+def results(function, x, gy, gamma, beta, *gate) -> list[np.ndarray]:
+    """y, the gradients, and the running statistics. gate: may be left out."""
+    tensors = [Tensor(array, requires_grad=True) for array in (x, gamma, beta, *gate)]
     running = np.zeros_like(gamma), np.ones_like(gamma)
-    y = function(*tensors, *running, training=True)
+    x, gamma, beta, *gates = tensors
+    options = {"gate": gates[0]} if gates else {}
+    y = function(x, gamma, beta, *running, training=True, **options)
     y.backward(gy)
     return [y.data, *(t.grad for t in tensors), *running]
 
@@ -37,18 +39,19 @@ def main():
         scale, offset = 10.0 ** rng.integers(-2, 3, 2)  # the mean in standard deviations
         x = (scale * (offset + rng.standard_normal(shape))).astype(dtype)
         gy = rng.standard_normal(shape).astype(dtype)
-        gamma, beta = rng.standard_normal((2, channels)).astype(dtype)
+        count = int(rng.integers(2, 4))  # gamma, beta, and perhaps a gate
+        vectors = rng.standard_normal((count, channels)).astype(dtype)
         function = (ag.batch_norm, ag.batch_norm_relu)[int(rng.integers(2))]
 
         ranks.share_out(batch)
         part = ranks.part()
-        y, gx, *sums, mean, var = results(function, x[part], gy[part], gamma, beta)
+        y, gx, *sums, mean, var = results(function, x[part], gy[part], *vectors)
         for array in sums:
             ranks.add(array)
         found = [gathered(y, batch), gathered(gx, batch), *sums, mean, var]
 
         world, ranks._world = ranks._world, None  # alone, with the whole batch, in float64
-        arrays = (a.astype(np.float64) for a in (x, gy, gamma, beta))
+        arrays = (a.astype(np.float64) for a in (x, gy, *vectors))
         expected = results(function, *arrays)
         ranks._world = world
         for a, b in zip(found, expected, strict=True):
