@@ -173,12 +173,12 @@ from tinybar.cli import entry
 from tinybar.runtime import ranks
 from tinybar.train import loop
 rank, train_step, count = int(sys.argv.pop(1)), loop.train_step, 0
-def failing(*arguments):
+def failing(*arguments, **options):
     global count
     count += 1
     if count == 9 and ranks.rank() == rank:
         raise {error}
-    return train_step(*arguments)
+    return train_step(*arguments, **options)
 loop.train_step = failing
 entry()
 """
