@@ -5,6 +5,7 @@ import json
 import operator
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 
 import numpy as np
@@ -353,3 +354,28 @@ def test_a_graph_reads_pinned_memory_again(cupy):
 def test_the_default_stream_is_not_captured(cupy):
     with pytest.raises(RuntimeError, match="default"):
         cupy.cuda.get_current_stream().begin_capture()
+
+
+def test_no_array_is_made_where_a_graph_has_its_own(cupy):
+    stream, pool = cupy.cuda.Stream(), cupy.cuda.MemoryPool()
+    with stream:
+        stream.begin_capture()
+        cupy.ones(3)
+        graph = stream.end_capture()
+        with pytest.raises(RuntimeError, match="belongs to a captured graph"):
+            cupy.ones(3)
+        with cupy.cuda.using_allocator(pool.malloc):
+            cupy.ones(3)
+    cupy.ones(3)
+    del graph
+    with stream:
+        cupy.ones(3)
+
+
+def test_another_thread_works_on_while_a_stream_is_captured(cupy):
+    def work():
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(lambda: float(cupy.asarray(HOST).sum())).result(10)
+
+    _, total = captured(cupy, work)
+    assert total == 6

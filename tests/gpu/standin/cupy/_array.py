@@ -277,8 +277,8 @@ def allocate(shape, dtype, order="C") -> np.ndarray:
         shape = (int(shape),) if np.isscalar(shape) else tuple(shape)
     size, dtype = prod(shape), device_dtype(dtype)
     if size:
-        standin.count("allocations", "")
-    if standin.recorded is not None:
+        standin.allocate()
+    if standin.is_capturing():
         return standin.kept(np.empty(shape, dtype, order))
     if standin.is_dry and size > standin.LARGE:
         pages = mmap.mmap(-1, size * dtype.itemsize)
@@ -290,7 +290,7 @@ def new(shape, dtype) -> ndarray:
     """An array that a kernel is about to write."""
     made = ndarray.__new__(ndarray)
     made._host, made.base = allocate(shape, dtype), None
-    if standin.recorded is not None:  # the kernel does not run yet
+    if standin.is_capturing():  # the kernel does not run yet
         poison(made._host)
     return made
 

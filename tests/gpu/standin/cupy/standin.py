@@ -10,9 +10,11 @@ from host memory; "reads", where the host waits for values. place: what `standin
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,6 +24,9 @@ counts: Counter[tuple[str, str, str]] = Counter()
 place = ""  # whose work it is
 is_dry = False  # count alone: large results stay zero, and shapes are all that is computed
 recorded: list[Callable[[], None]] | None = None  # the work of a captured stream, to be done later
+capturing_thread = 0  # whose work it is
+memory: tuple = (None, 0)  # pool and stream that arrays are made for: CuPy has room for each
+captured: WeakKeyDictionary = WeakKeyDictionary()  # graph -> the memory that it works in
 
 
 class CUDARuntimeError(RuntimeError):
@@ -48,7 +53,7 @@ def launch(name: str, job: Callable[[], None], size: int = 0, times: int = 1) ->
 
 def queue(job: Callable[[], None], size: int = 0) -> None:
     """Do it, or keep it for later."""
-    if recorded is not None:
+    if is_capturing():
         recorded.append(job)
     elif not (is_dry and size > LARGE):
         with np.errstate(all="ignore"):  # a GPU warns of nothing
@@ -61,9 +66,24 @@ def kept(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def is_capturing() -> bool:
+    """Whether what this thread asks for is recorded."""
+    return recorded is not None and threading.get_ident() == capturing_thread
+
+
+def allocate() -> None:
+    """Count an array. Where a graph was captured no other array may be made while it lives.
+
+    What the graph's arrays had is free there for the next one, into which the graph would write.
+    """
+    count("allocations", "")
+    if recorded is None and memory in captured.values():
+        raise RuntimeError("this memory belongs to a captured graph: use another stream or pool")
+
+
 def wait(name: str) -> None:
     """The host waits. A captured stream cannot be waited for."""
-    if recorded is not None:
+    if is_capturing():
         raise CUDARuntimeError(
             f"cudaErrorStreamCaptureUnsupported: {name}: operation not permitted when stream is "
             "capturing"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import standin
@@ -57,9 +60,6 @@ class Device:
 class MemoryPool:
     """A pool that holds nothing back."""
 
-    def malloc(self, size: int) -> None:
-        """NumPy finds the memory."""
-
     def free_bytes(self) -> int:
         return 0
 
@@ -71,6 +71,10 @@ class MemoryPool:
 
     def free_all_blocks(self, stream=None) -> None:
         standin.wait("free_all_blocks")
+
+    def malloc(self, size: int) -> None:
+        """For `using_allocator`; the stand-in never calls it."""
+        raise NotImplementedError
 
 
 class PinnedMemoryPointer(bytearray):
@@ -86,13 +90,8 @@ def alloc_pinned_memory(size: int) -> PinnedMemoryPointer:
     return PinnedMemoryPointer(size)
 
 
-@contextmanager
-def using_allocator(allocator=None):
-    """Where the memory is from is all the same here."""
-    yield
-
-
 _pool, _pinned = MemoryPool(), MemoryPool()
+standin.memory = (_pool, 0)
 
 
 def get_default_memory_pool() -> MemoryPool:
@@ -101,6 +100,17 @@ def get_default_memory_pool() -> MemoryPool:
 
 def get_default_pinned_memory_pool() -> MemoryPool:
     return _pinned
+
+
+@contextmanager
+def using_allocator(allocator=None) -> Iterator[None]:
+    """Within this block arrays are made from the pool whose `malloc` it is; None: no pool."""
+    before, stream = standin.memory
+    standin.memory = getattr(allocator, "__self__", None), stream
+    try:
+        yield
+    finally:
+        standin.memory = before, standin.memory[1]
 
 
 class Event:
@@ -138,25 +148,30 @@ class Graph:
         pass
 
 
+_streams = itertools.count(16)  # 0 to 2 are CUDA's own
+
+
 class Stream:
     """Work in order. Everything is done when it is asked for, but while the stream is captured."""
 
     null: Stream
 
     def __init__(self, null=False, non_blocking=False, ptds=False, *, priority=None):
-        self.ptr = 0 if null else id(self)
+        self.ptr = 0 if null else next(_streams)
         self.is_non_blocking, self._is_capturing = non_blocking, False
 
     def use(self) -> Stream:
         _current[-1] = self
+        standin.memory = standin.memory[0], self.ptr
         return self
 
     def __enter__(self) -> Stream:
         _current.append(self)
-        return self
+        return self.use()
 
     def __exit__(self, *_) -> None:
         _current.pop()
+        _current[-1].use()
 
     def synchronize(self) -> None:
         standin.wait("Stream.synchronize")
@@ -178,12 +193,15 @@ class Stream:
         if standin.recorded is not None:
             raise standin.CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
         standin.recorded, self._is_capturing = [], True
+        standin.capturing_thread = threading.get_ident()
 
     def end_capture(self) -> Graph:
         if not self._is_capturing:
             raise standin.CUDARuntimeError("cudaErrorIllegalState: the stream is not capturing")
         jobs, standin.recorded, self._is_capturing = standin.recorded, None, False
-        return Graph(jobs)
+        graph = Graph(jobs)
+        standin.captured[graph] = standin.memory
+        return graph
 
     def is_capturing(self) -> bool:
         return self._is_capturing
