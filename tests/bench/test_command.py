@@ -55,6 +55,8 @@ ERRORS = [
     (["small", "--image-shape", "6", "8", "3"], "multiples of 4"),
     (["small", "--layers"], "residual networks"),
     (["--layers", "--gated"], "leave out --gated"),
+    (["--launches", "--gated"], "leave out --gated"),
+    (["--launches"], "PYTHONPATH=tests/gpu/standin tinybar bench --launches"),
     (["--run", "nowhere"], "nowhere is not a run folder"),
     (["wrn-10-1", "--run", "nowhere"], "leave out MODEL"),
     (

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from train.toy import TINY, cut_toy, pruned_of, resume_toy, run_toy
 from tinybar.audit.gradients import audit_primitives, problems_of
 from tinybar.autograd import PRIMITIVES, Tensor
 from tinybar.bench import launches
-from tinybar.cli import main
 from tinybar.kernels import dispatch
 from tinybar.pruning.methods import METHODS, search
 from tinybar.runtime import arrays
@@ -134,12 +132,6 @@ def test_the_counts_of_a_step_are_those_of_the_page(on_standin, tmp_path):
     rows = re.findall(r"^\| ([\w-]+) \| ([\d,]+) \| (\d+) \| (\d+) \| ([\d,]+) \|$", section, re.M)
     documented = {name: [int(n.replace(",", "")) for n in numbers] for name, *numbers in rows}
     assert documented == {name: [*found["total"].values()] for name, found in counts.items()}
-
-
-def test_without_the_stand_in_it_says_how(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    assert main(["bench", "--launches"]) == 2
-    assert launches.HOW in capsys.readouterr().err
 
 
 # --- planted faults -------------------------------------------------------------------------------

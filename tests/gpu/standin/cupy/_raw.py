@@ -29,15 +29,16 @@ def emulation():
 
 
 class RawModule:
-    """`cupy.RawModule`, for the project's kernels; the library is kept in the temporary folder."""
+    """`cupy.RawModule`, for the project's kernels; the library is kept beside Python's own."""
 
     def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", **other):
         unsupported(path=path, **other)
         made = emulation()
         text = code + made.HEADER.read_text("utf-8") + Path(made.__file__).read_text()
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        library = Path(tempfile.gettempdir()) / f"tinybar-kernels-{os.getuid()}-{key}.so"
+        library = Path(__file__).parent / "__pycache__" / f"kernels-{key}.so"
         if not library.exists():
+            library.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=library.parent) as folder:
                 os.replace(made.build(Path(folder)), library)
         self._kernels = made.Emulation(library)
