@@ -198,6 +198,50 @@ def test_indexed_it_is_numpy(data, cupy):
     np.testing.assert_array_equal(got.get(), a)
 
 
+ARRANGED = [
+    lambda xp, a: xp.concatenate([a, a[:1], a[:, :, ::-1]]),
+    lambda xp, a: xp.concatenate([a[:, k % 3 : k % 3 + 1 + k % 2] for k in range(9)], 1),
+    lambda xp, a: xp.stack([a, a], 1),
+    lambda xp, a: xp.pad(a, ((1, 0), (0, 2), (1, 1))),
+    lambda xp, a: xp.take(a, xp.asarray([[1, 0], [0, 0]]), 1),
+    lambda xp, a: a.take(xp.asarray([3, 1])),
+    lambda xp, a: xp.where(a > 3, a, 0),
+    lambda xp, a: xp.clip(a, 2, 5.5),
+    lambda xp, a: xp.tensordot(a, a, axes=((0, 2), (0, 2))),
+    lambda xp, a: xp.tensordot(a, a.T, 1),
+    lambda xp, a: a @ a.swapaxes(1, 2),
+    lambda xp, a: a @ a[0, 0],
+    lambda xp, a: a[:, 0] @ a[0].T,
+    lambda xp, a: a[0, 0] @ a[0, 0],
+    lambda xp, a: xp.arange(2, 9, 3),
+    lambda xp, a: xp.full((2, 1), 7),
+    lambda xp, a: xp.ones_like(a, "i4"),
+    lambda xp, a: xp.zeros_like(a.T),
+    lambda xp, a: xp.split(a, [1, 2], 2)[1],
+    lambda xp, a: xp.expand_dims(xp.broadcast_to(a, (2, *a.shape)), 0).squeeze(0),
+    lambda xp, a: (xp.copyto(y := a.copy(), 9, where=a < 4), y)[1],
+    lambda xp, a: (xp.copyto(y := a.copy(), a[0]), y)[1],
+    lambda xp, a: a.argmax(2),
+    lambda xp, a: a.argmin(),
+    lambda xp, a: a.var((0, 2)),
+    lambda xp, a: a.view("i4"),
+    lambda xp, a: xp.ascontiguousarray(a.T),
+    lambda xp, a: xp.lib.stride_tricks.as_strided(a, (2, 2), (4, 8)),
+    lambda xp, a: a[xp.asarray([1, 0]), :, xp.asarray([[2], [0]])],
+    lambda xp, a: a[a > 4],
+    lambda xp, a: (operator.setitem(y := a.copy(), a > 4, 1), y)[1],
+    lambda xp, a: (xp.add.at(y := a.copy(), (xp.asarray([0, 0]), 1), a[0, 0]), y)[1],
+]
+
+
+@pytest.mark.parametrize("arrange", ARRANGED)
+def test_arranged_it_is_numpy(arrange, cupy):
+    a = np.random.default_rng(0).permutation(24).reshape(2, 3, 4).astype("f4")
+    expected, got = arrange(np, a.copy()), arrange(cupy, cupy.asarray(a))
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(got.get(), expected, rtol=1e-6)
+
+
 def test_of_two_writes_to_an_entry_not_the_last_one_counts(cupy):
     """In CuPy any may. To add twice is for add.at."""
     a, i = cupy.zeros(3), cupy.asarray([1, 1, 5])  # an index out of range wraps around

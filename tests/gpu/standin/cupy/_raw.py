@@ -15,8 +15,6 @@ from . import standin
 from ._array import ndarray
 from ._list import unsupported
 
-SMALL = 1 << 16  # threads that run in a dry run, too
-
 
 @functools.cache
 def emulation():
@@ -34,7 +32,8 @@ class RawModule:
     def __init__(self, *, code=None, path=None, options=(), backend="nvrtc", **other):
         unsupported(path=path, **other)
         made = emulation()
-        text = code + made.HEADER.read_text("utf-8") + Path(made.__file__).read_text()
+        texts = (Path(made.__file__), made.HEADER)
+        text = code + "".join(path.read_text("utf-8") for path in texts)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         library = Path(__file__).parent / "__pycache__" / f"kernels-{key}.so"
         if not library.exists():
