@@ -9,13 +9,14 @@ import numpy as np
 
 THREADS = 256  # of a block
 CHUNK, JOIN = 128, 512  # a sum over rows: of how many at first, then of how many sums
+HELD = 32  # rows that a thread holds in registers
 ARRAYS, PARAMETERS = 300, 90  # of a launch: those it joins, and those of Adam
 SLICES = 64  # of the gates of which the best is kept
 
 
 def source() -> str:
     """All kernels as one text, compiled together; CuPy keeps the result on disk under this text."""
-    names = ("CHUNK", "JOIN", "ARRAYS", "PARAMETERS", "SLICES")
+    names = ("CHUNK", "JOIN", "HELD", "ARRAYS", "PARAMETERS", "SLICES")
     constants = "".join(f"constexpr int {name} = {globals()[name]};\n" for name in names)
     files = sorted(Path(__file__).parent.glob("*.cu"))
     return "\n".join([constants, *(file.read_text("utf-8") for file in files)])

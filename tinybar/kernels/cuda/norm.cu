@@ -1,10 +1,11 @@
 // Batch norm (autograd/norm.py), on x as a matrix of rows and c channels.
 //
-// A sum over the rows goes in steps: first over parts of CHUNK rows, which a thread keeps in
-// registers, then over JOIN parts, and again until one is left. The order is always the same.
-// launcher.py defines both numbers.
+// A sum over the rows goes in steps: first over parts of CHUNK rows, a thread each, then over JOIN
+// parts, and again until one is left. The order is always the same.
+// launcher.py defines these numbers.
 
-// mean, var: (parts, c), the moments of CHUNK rows each. A thread is one part of one channel.
+// mean, var: (parts, c), the moments of CHUNK rows each. A thread is one part of one channel: it
+// holds HELD rows at a time, whose squares about their mean join those about the mean so far.
 extern "C" __global__ void chunk_moments(
     int threads, const float* __restrict__ x, float* __restrict__ mean, float* __restrict__ var,
     int rows, int c) {
@@ -13,19 +14,27 @@ extern "C" __global__ void chunk_moments(
   const int first = at / c * CHUNK, n = min(CHUNK, rows - first);
   const float* from = x + (size_t)first * c + at % c;
 
-  float values[CHUNK], sum = 0, squares = 0;
+  float sum = 0, squares = 0;
+#pragma unroll 1
+  for (int before = 0; before < n; before += HELD) {
+    const int held = min(HELD, n - before);
+    float values[HELD], own = 0;
 #pragma unroll
-  for (int r = 0; r < CHUNK; ++r) {
-    values[r] = r < n ? from[(size_t)r * c] : 0;
-    sum += values[r];
-  }
-  const float centre = sum / n;
+    for (int r = 0; r < HELD; ++r) {
+      values[r] = r < held ? from[(size_t)(before + r) * c] : 0;
+      own += values[r];
+    }
+    const float centre = own / held;
 #pragma unroll
-  for (int r = 0; r < CHUNK; ++r) {
-    const float d = r < n ? values[r] - centre : 0;
-    squares += d * d;
+    for (int r = 0; r < HELD; ++r) {
+      const float d = r < held ? values[r] - centre : 0;
+      squares += d * d;
+    }
+    const float d = before ? centre - sum / before : 0;
+    squares += d * d * before * held / (before + held);
+    sum += own;
   }
-  mean[at] = centre;
+  mean[at] = sum / n;
   var[at] = squares / n;
 }
 
