@@ -70,6 +70,12 @@ def gated(draw, least: int):
 
 
 @st.composite
+def gate_and_weight(draw, least: int):
+    (weight,) = draw(weighted((3, 3), least))
+    return weight, draw(st.sampled_from([None, normal(draw, weight.shape[3])]))
+
+
+@st.composite
 def multiplied(draw, least: int):
     p, c, k = (draw(st.integers(least, 30)) for _ in range(3))
     transposed = draw(st.tuples(st.booleans(), st.booleans()))
@@ -186,7 +192,7 @@ def problems(least: int) -> dict:
     """Arguments for every accelerated function, by name. least: images, rows and channels."""
     tiles, rows = (*TILED, *[f"{name}_pullback" for name in TILED]), ("sum_per_channel", "moments")
     return {
-        "weight_transform": weighted((3, 3), least),
+        "weight_transform": gate_and_weight(least),
         "weight_transform_pullback": weighted((36,), least),
         **{name: tiled(name, least) for name in tiles},
         "gate_pullback": gated(least),

@@ -83,9 +83,14 @@ def global_avg_pool2d(x):
     if x.ndim != 4 or 0 in x.shape[1:3]:
         raise ValueError(f"global_avg_pool2d needs x (N, H, W, C) with pixels, got {x.shape}")
     xp, (n, h, w, c) = array_module(x), x.shape
-    return total(x, (1, 2)).reshape(n, c) / (h * w), lambda gy: xp.broadcast_to(
-        (gy / (h * w)).reshape(n, 1, 1, c), (n, h, w, c)
-    )
+    y = total(x, (1, 2)).reshape(n, c) / (h * w)
+
+    def pullback(gy):
+        gx = xp.empty((n, h, w, c), gy.dtype)  # no view: what comes next would copy it, twice
+        gx[...] = (gy / (h * w)).reshape(n, 1, 1, c)
+        return gx
+
+    return y, pullback
 
 
 def _geometry(x, kernel, stride, padding) -> Geometry:

@@ -70,7 +70,7 @@ def cross_entropy(logits, target):
     logp = _log_softmax(logits, (1,))
     if target.ndim == 1:
         is_label = xp.arange(logits.shape[1]) == target[:, None]
-        return -xp.where(is_label, logp, 0).sum(axis=1).mean(), (
+        return xp.where(is_label, logp, 0).sum(axis=1).sum() / -n, (
             lambda gy: (xp.exp(logp) - is_label) * (gy / n),
             None,
         )

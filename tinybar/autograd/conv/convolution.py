@@ -63,8 +63,7 @@ def conv2d(
     """
     geometry = _check(x, weight, bias, gate, stride, padding, algorithm)
     with blas.one_thread():  # the cores work on parts; what is left is too small for all
-        gated = weight if gate is None else weight * gate
-        chosen = _prepare(algorithm, x.shape, gated, geometry)
+        chosen = _prepare(algorithm, x.shape, weight, gate, geometry)
         y = chosen.forward(x)
     if bias is not None:
         y += bias if gate is None else bias * gate
@@ -139,12 +138,15 @@ def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) ->
     return "gather"
 
 
-def _prepare(name: str, x_shape: tuple, weight, geometry: Geometry) -> Algorithm:
-    """The algorithm of that name for this weight; on a CPU it works on the batch by parts."""
+def _prepare(name: str, x_shape: tuple, weight, gate, geometry: Geometry) -> Algorithm:
+    """The algorithm of that name for weight times gate; on a CPU it works on the batch by parts."""
     if name == "auto":
         name = choose_algorithm(geometry, x_shape, weight.shape)
-    make = {"reference": reference, "gather": gather, "pointwise": pointwise, "winograd": winograd}
-    algorithm = make[name](weight, geometry, x_shape[1:3])
+    if name == "winograd":
+        algorithm = winograd(weight, geometry, x_shape[1:3], gate)
+    else:
+        make = {"reference": reference, "gather": gather, "pointwise": pointwise}[name]
+        algorithm = make(weight if gate is None else weight * gate, geometry, x_shape[1:3])
     parts = image_parts(x_shape[0], algorithm, max(weight.shape[2:]))
     if len(parts) == 1 or array_module(weight) is not np:
         return algorithm

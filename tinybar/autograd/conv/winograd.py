@@ -69,14 +69,17 @@ TILE = 4  # outputs of a tile, per direction
 SMALL = 1 << 22  # multiply-adds that are done before another thread has woken up
 
 
-def winograd(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
-    """F(4x4, 3x3) for 3x3 kernels of stride 1; any padding, height and width."""
+def winograd(weight, geometry: Geometry, image_size: tuple[int, int], gate=None) -> Algorithm:
+    """F(4x4, 3x3) for 3x3 kernels of stride 1; any padding, height and width.
+
+    gate: (K,), a factor of the weight, or None. The pullback gives the gradient of their product.
+    """
     if geometry.kernel != (3, 3) or geometry.stride != (1, 1):
         raise ValueError(f"winograd needs a 3x3 kernel of stride 1, got {geometry}")
     (c, k), padding = weight.shape[2:], geometry.padding
     size = geometry.output_size(*image_size)
     tiles = (-(-size[0] // TILE), -(-size[1] // TILE))
-    u = weight_transform(weight)
+    u = weight_transform(weight, gate)
 
     def forward(x):
         m = products(input_transform(x, padding, tiles), u, (False, False))
@@ -132,9 +135,10 @@ def _parts(n: int, multiply_adds: int) -> list[slice]:
 
 
 @accelerated
-def weight_transform(weight):
-    """U = (G x G) W: (36, C, K), from weight: (3, 3, C, K)."""
+def weight_transform(weight, gate):
+    """U = (G x G) W: (36, C, K), from weight: (3, 3, C, K), times a gate of K, or None."""
     c, k = weight.shape[2:]
+    weight = weight if gate is None else weight * gate
     return transformed(G, weight.reshape(9, c * k)).reshape(36, c, k)
 
 

@@ -58,10 +58,10 @@ def _empty(shape, like):
 # --- Winograd's transforms (autograd/conv/winograd.py) --------------------------------------------
 
 
-def weight_transform(weight):
-    """U of the weight."""
+def weight_transform(weight, gate):
+    """U of the weight, times a gate or None."""
     u = _empty((36, *weight.shape[2:]), weight)
-    launch("weight_transform", u[0].size, weight, u)
+    launch("weight_transform", u[0].size, weight, gate, u, u.shape[2])
     return u
 
 

@@ -210,17 +210,20 @@ extern "C" __global__ void output_transform_pullback(
   }
 }
 
-// u: (36, c, k) of the weight: (3, 3, c, k). A thread is one kernel: an input and an output channel.
+// u: (36, c, k) of the weight: (3, 3, c, k), times a gate of k, or null. A thread is one kernel: an
+// input and an output channel.
 extern "C" __global__ void weight_transform(
-    int threads, const float* __restrict__ weight, float* __restrict__ u) {
+    int threads, const float* __restrict__ weight, const float* __restrict__ gate,
+    float* __restrict__ u, int k) {
   const int at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= threads) return;
+  const float z = gate ? gate[at % k] : 1;
   float t[6][3];
 #pragma unroll
   for (int j = 0; j < 3; ++j) {
     float w[3], column[6];
 #pragma unroll
-    for (int i = 0; i < 3; ++i) w[i] = weight[(size_t)(3 * i + j) * threads + at];
+    for (int i = 0; i < 3; ++i) w[i] = z * weight[(size_t)(3 * i + j) * threads + at];
     g(w, column);
 #pragma unroll
     for (int i = 0; i < 6; ++i) t[i][j] = column[i];

@@ -278,8 +278,9 @@ def _output_transform_pullback(gy, tiles, gm, first, last):
                 )  # fmt: skip
 
 
-def weight_transform(weight):
-    """U of the weight."""
+def weight_transform(weight, gate):
+    """U of the weight, times a gate or None."""
+    weight = weight if gate is None else weight * gate
     w, u = weight.reshape(9, -1), np.empty((36, *weight.shape[2:]), weight.dtype)
     lines = u.reshape(36, -1)
     share(lambda *some: _weight_transform(w, lines, *some), w.shape[1], u.size)
