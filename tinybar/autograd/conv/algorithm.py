@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...runtime import threads
+from ...runtime.arrays import array_module
 
 SCRATCH = 300_000  # intermediate numbers of a part that fit in a core's cache: 1.2 MB in float32
 
@@ -36,6 +37,14 @@ def separately(to_x: Callable, to_weight: Callable) -> Callable:
         to_x(x, gy) if needs[0] else None,
         to_weight(x, gy) if needs[1] else None,
     )
+
+
+def product(a, b, shape: tuple[int, ...]):
+    """a b as an array of that shape, and no view: the tape copies views before it keeps them."""
+    xp = array_module(a)
+    made = xp.empty(shape, a.dtype)
+    xp.matmul(a, b, out=made.reshape(a.shape[0], b.shape[1]))
+    return made
 
 
 def image_parts(n: int, algorithm: Algorithm, channels: int) -> list[slice]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...kernels.dispatch import accelerated
 from ...runtime.arrays import array_module
 from ..windows import Geometry, crop_image, pad_image, shifted, windows
-from .algorithm import Algorithm, separately
+from .algorithm import Algorithm, product, separately
 
 
 def gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
@@ -28,7 +28,7 @@ def gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm
 
     def to_weight(x, gy):
         rows = gather_rows(x, *geometry, size)
-        return (rows.T @ gy.reshape(len(rows), c_out)).reshape(weight.shape)
+        return product(rows.T, gy.reshape(len(rows), c_out), weight.shape)
 
     def to_x_by_convolution(x, gy):
         turned = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...runtime.arrays import array_module
 from ..windows import Geometry, shifted
-from .algorithm import Algorithm, separately
+from .algorithm import Algorithm, product, separately
 
 
 def pointwise(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
@@ -31,6 +31,6 @@ def pointwise(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algori
         return gx
 
     def to_weight(x, gy):
-        return (pixels(x).T @ gy.reshape(len(x) * outputs, c_out)).reshape(weight.shape)
+        return product(pixels(x).T, gy.reshape(len(x) * outputs, c_out), weight.shape)
 
     return Algorithm(forward, separately(to_x, to_weight), outputs, outputs * (c_in + c_out))
