@@ -224,7 +224,7 @@ def normalise_pullback(gy, y, x, sums, mean, s, k, gamma, beta, gate, m):
     return gx, ggamma, gbeta, ggate
 
 
-# --- gates (autograd/gates.py, selection.py, nn/networks/live.py) ----------------------------------
+# --- gates (autograd/gates.py, selection.py, nn/networks/live.py) --------------------------------
 
 SLICES_TABLE = np.dtype([(name, np.int32, SLICES) for name in ("first", "last")])  # `Slices`
 
