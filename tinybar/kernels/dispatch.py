@@ -79,7 +79,7 @@ def accelerated(reference=None, *, changes: tuple[int, ...] = ()):
         if kernel is None:
             return uncompiled(*arguments)
         simple = [_simple(argument) for argument in arguments]
-        if any(simple[i] is not arguments[i] for i in changes):
+        if changes and any(simple[i] is not arguments[i] for i in changes):
             return uncompiled(*arguments)
         return kernel(*simple)
 
