@@ -282,8 +282,8 @@ def clamped_gate_keeps_its_slope(patch):
     patch.setattr(nn.HardConcrete, "location", mutated)
 
 
-def all_live(z):
-    return None if z is None else z.data > -1
+def always(z):
+    return np.ones(1, z.dtype)
 
 
 MISTAKES = {
@@ -300,23 +300,23 @@ MISTAKES = {
     ),
     "no live mask": (
         "compact = masked: wide residual network",
-        result(tinybar.nn.networks.preactivation, "either", lambda live: live * 0 + 1),
+        result(tinybar.nn.networks.preactivation, "after", lambda live: live * 0 + 1),
     ),
     "an interrupted path still adds beta": (
         "a gated pooling block of ResNet-50",
-        replace(tinybar.nn.networks.postactivation, "is_open", all_live),
+        replace(tinybar.nn.networks.postactivation, "any_open", always),
     ),
     "an interrupted path still adds beta, in a network": (
         "compact = masked: bottlenecks, as in ResNet-50",
-        replace(tinybar.nn.networks.postactivation, "is_open", all_live),
+        replace(tinybar.nn.networks.postactivation, "any_open", always),
     ),
     "no live mask, in a block": (
         "a gated pooling block",
-        result(tinybar.nn.networks.preactivation, "either", lambda live: live * 0 + 1),
+        result(tinybar.nn.networks.preactivation, "after", lambda live: live * 0 + 1),
     ),
     "a delta that nothing reaches is live": (
         "compact = masked: wide residual network",
-        replace(tinybar.nn.networks.preactivation, "is_open", all_live),
+        replace(tinybar.nn.networks.live, "any_open", always),
     ),
     "the soft mask is not folded into the batch norm": (
         "compact = masked: wide residual network",
