@@ -22,7 +22,7 @@ def by_winograd(x, w, rounded):
     """The transforms are kernels, in float32; only the 36 products are matrix products."""
     n, h, width = x.shape[:3]
     tiles = (h // 4, width // 4)
-    u = winograd.weight_transform.reference(w)
+    u = winograd.weight_transform.reference(w, None)
     v = winograd.input_transform.reference(x, (1, 1), tiles)
     return winograd.output_transform.reference(rounded(v) @ rounded(u), n, tiles, (h, width))
 
