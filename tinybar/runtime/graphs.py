@@ -63,6 +63,7 @@ class Graph:
         """Record the block. What it must not ask for, such as a value on the host, raises."""
         global _recording
         cuda = arrays.xp().cuda
+        arrays.xp().get_default_memory_pool().free_all_blocks()  # which recorded steps do not use
         stream = cuda.Stream()
         with cuda.using_allocator(self._pool.malloc), stream:
             stream.begin_capture()

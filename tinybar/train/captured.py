@@ -34,7 +34,7 @@ class Captured:
     """`gradients` (step.py), recorded at the third step. Where that fails, it says so once."""
 
     def __init__(self, warn: Callable[[str], None]):
-        self.warn, self.steps, self.graph = warn, 0, None
+        self.warn, self.steps, self.graph, self.failed = warn, 0, None, False
 
     def __call__(
         self,
@@ -45,15 +45,16 @@ class Captured:
         batch: Minibatch,
         iteration: int,
     ) -> Step:
-        self.steps += 1
-        if self.steps <= WARM_UP or (self.graph is None and self.steps > WARM_UP + 1):
+        if self.failed:
             return gradients(net, optimizer, data_loss, penalty, batch, iteration)
-        self.numbers = None if penalty is None else penalty.numbers(iteration)
-        if self.graph is None and not self._record(net, optimizer, data_loss, penalty, batch):
-            now, whole = self.numbers, None
-            if now is not None:
-                whole = lambda _: now._replace(loss=penalty.loss(now.f, now.b))  # noqa: E731
-            return gradients(net, optimizer, data_loss, whole, batch, iteration)
+        term = None
+        if penalty is not None:  # its loss also where f is 0: what is recorded is what warmed up
+            self.numbers = penalty.numbers(iteration)
+            term = lambda _: self.numbers._replace(loss=penalty.loss(*self._fed()))  # noqa: E731
+        inputs = net, optimizer, data_loss, term
+        self.steps += 1
+        if self.steps <= WARM_UP or (self.graph is None and not self._record(inputs, batch)):
+            return gradients(*inputs, batch, iteration)
         for fixed, given in zip(_arrays(self.batch), _arrays(batch), strict=True):
             fixed[...] = given
         self.graph.launch()
@@ -64,22 +65,20 @@ class Captured:
             term = self.numbers._replace(loss=term.loss)
         return Step(logits, loss_data, term)
 
-    def _record(self, net, optimizer, data_loss, penalty, batch) -> bool:
+    def _record(self, inputs: tuple, batch: Minibatch) -> bool:
         """Record a step. False where that is not possible: nothing has happened then."""
         before = random.streams_state()
         x, labels, index = (array.copy() for array in _arrays(batch))
-        self.batch = batch._replace(x=Tensor(x), labels=labels, index=index)
-        term = None if penalty is None else lambda _: Penalty(penalty.loss(*self._fed()))
+        self.batch, graph = batch._replace(x=Tensor(x), labels=labels, index=index), Graph()
         try:
-            graph = Graph()
             with graph.recorded():
-                self.step = gradients(net, optimizer, data_loss, term, self.batch, 0)
+                self.step = gradients(*inputs, self.batch, 0)
         except Exception as error:  # of any kind, from the driver up
             random.restore_streams(before)
-            reason = " ".join(str(error).split())
+            self.failed, reason = True, " ".join(str(error).split())
             self.warn(f"steps are not recorded as a CUDA graph, and take longer: {reason}")
             return False
-        self.found = [(p, p.grad) for p in net.parameters() if p.grad is not None]
+        self.found = [(p, p.grad) for p in inputs[0].parameters() if p.grad is not None]
         self.graph = graph
         return True
 
