@@ -50,7 +50,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "model.backbone."])
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_from_pytorch_s_names(case, prefix, tmp_path):
     make, groups = CASES[case]
@@ -72,6 +72,110 @@ def test_the_names_that_others_use_for_the_same():
     }
     state = from_torch(make(), arrays)
     assert all(np.array_equal(state[name], a) for name, a in source.state_dict().items())
+
+
+def as_file(path, model, groups, metadata=None):
+    save_file(theirs(model, groups), path, metadata)
+    return path
+
+
+def test_a_head_of_another_size_is_left_out(tmp_path):
+    source, model = nn.wide_resnet(16, 2, 100, (8, 8, 1)), wide()
+    before = model.state_dict()
+    weights = load_weights(model, as_file(tmp_path / "net", source, [2, 2, 2]))
+    assert weights.other_head == "100 outputs"
+    assert not {"linear.weight", "linear.bias"} & weights.state.keys()
+    for name, array in model.state_dict().items():
+        expected = before if name.startswith("linear.") else source.state_dict()
+        assert np.array_equal(array, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ("0.485 0.456 0.406", "0.229 0.224 0.225"),
+        ("[0.485, 0.456, 0.406]", "(0.229, 0.224, 0.225)"),
+        (" 0.485,0.456,0.406 ", "0.229,\n0.224, 0.225"),
+    ],
+)
+def test_a_file_of_pytorch_s_can_say_how_images_are_normalised(mean, std, tmp_path):
+    model = nn.small_resnet(8, 3, (8, 8, 3))
+    path = as_file(tmp_path / "net", model, [1, 1, 1], {"mean": mean, "std": std, "by": "me"})
+    expected = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    assert load_weights(model, path).statistics == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"mean": "0.5"}, "its std is '', expected 1 positive numbers"),
+        ({"std": "0.5"}, r"its mean is '', expected 1 numbers in \[0, 1\]"),
+        ({"mean": "0.5 0.5", "std": "1"}, "its mean is '0.5 0.5', expected 1 "),
+        ({"mean": "127", "std": "64"}, r"its mean is '127', expected 1 numbers in \[0, 1\]"),
+        ({"mean": "0.5", "std": "0"}, "its std is '0', expected 1 positive"),
+        ({"mean": "nan", "std": "1"}, "its mean is 'nan'"),
+        ({"mean": "0.5", "std": "inf"}, "its std is 'inf'"),
+        ({"mean": "0.5", "std": "one"}, "its std is 'one'"),
+    ],
+)
+def test_a_normalisation_that_is_none(metadata, message, tmp_path):
+    path = as_file(tmp_path / "net", wide(), [2, 2, 2], metadata)
+    with pytest.raises(FileError, match=message):
+        load_weights(wide(), path)
+
+
+def test_a_file_of_tinybar_s_says_it_too(tmp_path):
+    path, digits = tmp_path / "teacher.safetensors", load("digits")
+    save_model(path, wide(), digits)
+    assert load_weights(wide(), path).statistics == (digits.mean.tolist(), digits.std.tolist())
+
+
+BOTTLENECKS = [((2, 2, 8), n, s) for n, s in ((3, 1), (4, 2), (23, 2), (3, 2))]
+BASIC = [((4, 4), 2, s) for s in (1, 2, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("held", "groups", "message"),
+    [
+        (nn.wide_resnet(22, 1, 10, (8, 8, 1)), [3, 3, 3], "fit resnet-14: it holds wrn-22-1; miss"),
+        (nn.small_resnet(20, 10, (8, 8, 1)), [3, 3, 3], "it holds resnet-20; unknown 'layer1.2"),
+        (nn.small_resnet(8, 10, (8, 8, 1)), [1, 1, 1], "it holds resnet-8; missing 'layer1.1"),
+        (
+            nn.ResNet("", BOTTLENECKS, True, 10, (8, 8, 1), None),
+            [3, 4, 23, 3],
+            "it holds a ResNet-101: 3, 4, 23, 3 blocks of 3 convolutions; unknown",
+        ),
+        (
+            nn.ResNet("", BASIC, True, 10, (8, 8, 1), None),
+            [2, 2, 2, 2],
+            "it holds a ResNet-18: 2, 2, 2, 2 blocks of 2 convolutions; unknown",
+        ),
+    ],
+)  # fmt: skip
+def test_another_network_is_told(held, groups, message, tmp_path):
+    path = as_file(tmp_path / "net", held, groups)
+    with pytest.raises(FileError, match=message):
+        load_weights(nn.small_resnet(14, 10, (8, 8, 1)), path)
+
+
+@pytest.mark.parametrize(
+    ("held", "groups", "message"),
+    [
+        (nn.wide_resnet(16, 8, 10, (8, 8, 1)), [2, 2, 2], "fit wrn-16-2: it holds wrn-16-8$"),
+        (nn.wide_resnet(16, 2, 10, (8, 8, 3)), [2, 2, 2], r"conv1\.weight has shape \(16, 3, 3"),
+        (nn.resnet50(10, (32, 32, 1)), [3, 4, 6, 3], "it holds a ResNet-50: 3, 4, 6, 3 blocks"),
+    ],
+)  # fmt: skip
+def test_another_network_than_a_wide_one_is_told(held, groups, message, tmp_path):
+    path = as_file(tmp_path / "net", held, groups)
+    with pytest.raises(FileError, match=message):
+        load_weights(wide(), path)
+
+
+def test_what_is_no_residual_network_is_told(tmp_path):
+    save_file({"features.0.weight": np.zeros((64, 3, 3, 3))}, tmp_path / "vgg")
+    with pytest.raises(FileError, match=r"it holds nothing .*; unknown 'features\.0\.weight'$"):
+        load_weights(wide(), tmp_path / "vgg")
 
 
 def test_from_tinybar_s_own_file(tmp_path):
@@ -168,11 +272,20 @@ def test_a_file_of_tinybar_s_that_does_not_fit(model, message, tmp_path):
         load_weights(wide(), tmp_path / "a.safetensors")
 
 
+@pytest.mark.parametrize("names", [("a", "b"), tuple("abcdefghij")])
+def test_other_classes_take_another_head(names, tmp_path):
+    path, model = tmp_path / "a.safetensors", nn.wide_resnet(16, 2, len(names), (8, 8, 1))
+    save_model(path, wide(), load("digits"))
+    weights = load_weights(model, path, names)
+    assert weights.other_head == "10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    assert np.array_equal(model.stem.weight.data, weights.state["stem.weight"])
+
+
 def test_classes_in_another_order_are_refused(tmp_path):
     path, digits = tmp_path / "a.safetensors", load("digits")
     save_model(path, wide(), digits)
     load_weights(wide(), path, digits.classes)
-    with pytest.raises(ValueError, match="its classes are others, or in another order"):
+    with pytest.raises(ValueError, match="its classes are the same in another order"):
         load_weights(wide(), path, digits.classes[::-1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -52,6 +53,8 @@ class Dataset:
     scale: the largest value that a pixel can have (255, or 16 for the digits).
     val: training images held out for validation, or None.
     notes: what a user should be told about the files, a line each.
+    statistics: (mean, std), (C,) each, for a network that was trained on other images; None for
+        those of the training images.
 
     Raises TypeError or ValueError unless the splits agree in image shape and number of classes,
     and every class has a training image.
@@ -65,6 +68,7 @@ class Dataset:
     scale: float = 255.0
     val: Split | None = None
     notes: tuple[str, ...] = ()
+    statistics: tuple[Sequence[float], Sequence[float]] | None = None
 
     def __post_init__(self) -> None:
         _check_classes(self.classes)
@@ -139,7 +143,7 @@ class Dataset:
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of the training images divided by `scale`, per channel: (C,) float32."""
+        """The mean of the images divided by `scale`, per channel: (C,) float32."""
         return self._statistics[0]
 
     @property
@@ -149,7 +153,10 @@ class Dataset:
 
     @cached_property
     def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        return channel_statistics(self.train.images, self.scale)
+        if self.statistics is None:
+            return channel_statistics(self.train.images, self.scale)
+        mean, std = np.asarray(self.statistics, np.float32)
+        return mean, std
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
         """(images / scale - mean) / std, float32. images: (N, H, W, C) uint8 of this data set."""

@@ -13,36 +13,63 @@ first group (1) and its first block (0), `N` the block's place in the whole netw
         blockG.layer.B.convK  blockG.layer.B.bnK     blocks.N.convK  blocks.N.bnK
         blockG.layer.B.convShortcut                  blocks.N.shortcut
 
-"linear" may stand for "fc", "shortcut" for "downsample", "module." before every name.
+"linear" may stand for "fc", "shortcut" for "downsample", and a prefix such as "module." before
+every name. A small ResNet whose shortcuts have no parameters, zeros around the channels of every
+second pixel (option A of He et al. 2016a), becomes one whose 1x1 convolutions compute the same.
+
+docs/weights.md says how such a file is made, and what it can say of itself.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.files import FileError, read_safetensors
-from . import ResidualNetwork, WideResNet
+from ..runtime.files import FileError, foreign_metadata, read_safetensors
+from . import BatchNorm2d, ResidualNetwork, WideResNet
 
 KINDS = {"gamma": "weight", "beta": "bias"}
 ENDS = {"stem": "conv1", "stem_bn": "bn1", "bn": "bn1"}
 BLOCKS = "layer{}.{}", "block{}.layer.{}"
+IN_BLOCK = re.compile(r"(?:layer|block)(\d+)\.(?:layer\.)?(\d+)\.conv(\d)\.weight$")
 SHORTCUTS = (
     {"shortcut": "downsample.0", "shortcut_bn": "downsample.1"},
     {"shortcut": "shortcut.0", "shortcut_bn": "shortcut.1"},
     {"shortcut": "convShortcut"},
 )
+HEAD = "linear.weight", "linear.bias"
 LAYOUTS = {4: (3, 2, 0, 1), 2: (1, 0)}  # where PyTorch's axes are among tinybar's
 
 
-def load_weights(model: ResidualNetwork, path: Path, classes: Sequence[str] | None = None) -> None:
+class Weights(NamedTuple):
+    """What a file holds for a network.
+
+    state: its arrays by tinybar's names, without those of a head that is for something else.
+    other_head: in words, what that head is for; None if the head is the network's.
+    statistics: (mean, std), (C,) each, of the images that it was trained on, divided by the largest
+    value of a pixel; None if the file does not say.
+    """
+
+    state: dict[str, np.ndarray]
+    other_head: str | None
+    statistics: tuple[list[float], list[float]] | None
+
+
+def load_weights(
+    model: ResidualNetwork, path: Path, classes: Sequence[str] | None = None
+) -> Weights:
     """Fill a network without gates from a file that tinybar or PyTorch's safetensors wrote.
 
     classes: what the outputs mean, to be compared with what a file of tinybar's says of them.
+    Where the file's head is for other classes the network keeps its own.
     Raises FileError for a file that cannot be read, one of another network, and for what does not
     fit, by the names that the file has for it.
     """
@@ -51,12 +78,18 @@ def load_weights(model: ResidualNetwork, path: Path, classes: Sequence[str] | No
     try:
         if about is None:
             names = torch_names(model, arrays)
-            arrays = from_torch(model, arrays)
-        elif (held := _content(about)) != model.name:
-            raise ValueError(f"it holds {held}")
-        elif classes is not None and about["data"]["classes"] != list(classes):
-            raise ValueError("its classes are others, or in another order")
-        model.load_state_dict(arrays)
+            state = from_torch(model, arrays)
+            other = _outputs(state, model)
+            told = foreign_metadata(path)
+        else:
+            state, told = arrays, about["data"]
+            if (held := _content(about)) != model.name:
+                raise ValueError(f"it holds {held}")
+            other = None if classes is None else _other_classes(told["classes"], list(classes))
+        if other is not None:
+            state = {name: array for name, array in state.items() if name not in HEAD}
+        model.load_state_dict({name: model.state_dict()[name] for name in HEAD} | state)
+        return Weights(state, other, _statistics(told, model.image_shape[2]))
     except (KeyError, TypeError) as error:  # in what the file says of itself
         raise FileError(f"{path} holds no network: {error}") from error
     except ValueError as error:
@@ -72,35 +105,130 @@ def _content(about: Mapping) -> str:
     return network["name"] + " with gates" * network["gated"]
 
 
+def _outputs(state: Mapping[str, np.ndarray], model: ResidualNetwork) -> str | None:
+    (outputs,) = state["linear.bias"].shape
+    return None if outputs == model.num_classes else f"{outputs:,} outputs"
+
+
+def _other_classes(theirs: list[str], classes: list[str]) -> str | None:
+    if theirs == classes:
+        return None
+    if sorted(theirs) == sorted(classes):
+        raise ValueError("its classes are the same in another order")
+    return f"{len(theirs):,} classes ({', '.join(theirs):.40})"
+
+
+def _statistics(told: Mapping, channels: int) -> tuple[list[float], list[float]] | None:
+    """(mean, std) of a file's own description: lists, or strings of numbers."""
+    if not {"mean", "std"} & told.keys():
+        return None
+    found = []
+    for name in ("mean", "std"):
+        said = told.get(name, "")
+        parts = re.split(r"[\s,]+", said.strip("[]() ")) if isinstance(said, str) else said
+        try:
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            numbers = []
+        is_right = all(0 < x < math.inf if name == "std" else 0 <= x <= 1 for x in numbers)
+        if len(numbers) != channels or not is_right:
+            wanted = "positive numbers" if name == "std" else "numbers in [0, 1]"
+            raise ValueError(f"its {name} is {said!r:.60}, expected {channels} {wanted}")
+        found.append(numbers)
+    return found[0], found[1]
+
+
 def from_torch(model: ResidualNetwork, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The state of `model` from arrays with PyTorch's names and layouts.
 
-    Raises ValueError for a name that is missing or belongs to no layer, and for another shape.
+    The head may have another number of outputs. Raises ValueError for a name that is missing or
+    belongs to no layer, for another shape, and, if it can tell, with what the arrays are of.
     """
-    names = torch_names(model, arrays)
-    stored = {name for name in arrays if not name.endswith("num_batches_tracked")}
-    expected = {*names.values()}
-    faults = ("missing", expected - stored), ("unknown", stored - expected)
-    faults = [f"{what} {_listed(names)}" for what, names in faults if names]
-    if faults:
+    names, own = torch_names(model, arrays), model.named_arrays()
+    axes_of = {name: LAYOUTS.get(array.ndim, range(array.ndim)) for name, array in own.items()}
+    expected = {
+        names[name]: tuple(own[name].shape[axis] for axis in axes) for name, axes in axes_of.items()
+    }
+    stored = {n: a.shape for n, a in arrays.items() if not n.endswith("num_batches_tracked")}
+    of_shortcuts = {name for name in own if ".shortcut" in name}
+    is_padding = model.family == "post" and not model.pools
+    is_padding &= expected.keys() - stored.keys() == {names[name] for name in of_shortcuts}
+    if is_padding:
+        expected = {name: expected[name] for name in expected.keys() & stored.keys()}
+    if faults := list(_faults(expected, stored)):
         raise ValueError("; ".join(faults))
+    state = _padding_shortcuts(model) if is_padding else {}
+    weight, bias = (names[name] for name in HEAD)
+    if stored[weight] == stored[bias] + expected[weight][1:]:  # a whole head, for so many outputs
+        expected |= {weight: stored[weight], bias: stored[bias]}
+    for name in own.keys() - state.keys():
+        array = arrays[names[name]]
+        if array.shape != expected[names[name]]:
+            wanted = f"expected {expected[names[name]]}"
+            raise ValueError(f"{names[name]} has shape {array.shape}, {wanted}")
+        state[name] = array.transpose(np.argsort(axes_of[name]))
+    return state
+
+
+def _faults(expected: Mapping[str, tuple], stored: Mapping[str, tuple]) -> Iterator[str]:
+    """What the stored arrays are of, if something else, and which names differ."""
+    if (held := _described(stored)) != _described(expected):
+        yield f"it holds {held}"
+    for what, names in (
+        ("missing", expected.keys() - stored.keys()),
+        ("unknown", stored.keys() - expected.keys()),
+    ):
+        if names:
+            yield f"{what} {_listed(names)}"
+
+
+def _described(shapes: Mapping[str, tuple]) -> str:
+    """What arrays with PyTorch's names and these shapes are of."""
+    found = [match for match in map(IN_BLOCK.search, shapes) if match]
+    if not found:
+        return "nothing with the names of a residual network"
+    groups = sorted({int(match[1]) for match in found})
+    counts = [len({match[2] for match in found if int(match[1]) == g}) for g in groups]
+    convs, is_even = (
+        max(int(match[3]) for match in found),
+        len(counts) == 3 == counts.count(counts[0]),
+    )
+    if any(".layer." in match[0] for match in found):
+        width = next(
+            (s[0] for n, s in shapes.items() if n.endswith("block1.layer.0.conv1.weight")), 0
+        )
+        if is_even:
+            return f"wrn-{6 * counts[0] + 4}-{width // 16}"
+        return f"a WideResNet of {', '.join(map(str, counts))} blocks"
+    if is_even and convs == 2:
+        return f"resnet-{6 * counts[0] + 2}"
+    blocks = ", ".join(map(str, counts))
+    return f"a ResNet-{convs * sum(counts) + 2}: {blocks} blocks of {convs} convolutions"
+
+
+def _padding_shortcuts(model: ResidualNetwork) -> dict[str, np.ndarray]:
+    """Shortcuts that put what they read in the middle of zeros: (C_out - C_in) / 2 on each side."""
     state = {}
-    for name, own in model.named_arrays().items():
-        array, axes = arrays[names[name]], LAYOUTS.get(own.ndim, range(own.ndim))
-        expected = tuple(own.shape[axis] for axis in axes)
-        if array.shape != expected:
-            raise ValueError(f"{names[name]} has shape {array.shape}, expected {expected}")
-        state[name] = array.transpose(np.argsort(axes))
+    for k, block in enumerate(model.blocks):
+        if block.shortcut is not None:
+            _, _, c_in, c_out = block.shortcut.weight.shape
+            place, bn = (c_out - c_in) // 2, BatchNorm2d(c_out)
+            bn.gamma.data[...] = math.sqrt(1 + bn.eps)  # with mean 0 and variance 1: the identity
+            weight = np.eye(c_in, c_out, place, dtype=np.float32)[None, None]
+            state[f"blocks.{k}.shortcut.weight"] = weight
+            state |= {f"blocks.{k}.shortcut_bn.{n}": a for n, a in bn.state_dict().items()}
     return state
 
 
 def torch_names(model: ResidualNetwork, stored: Iterable[str]) -> dict[str, str]:
     """{tinybar's name: PyTorch's} of all arrays, spelled as most of the stored names are."""
-    styles = [BLOCKS, SHORTCUTS, ("fc", "linear"), ("", "module.")]
+    stored = {*stored}
+    prefix = os.path.commonprefix([*stored]).rpartition(".")
+    styles = [BLOCKS, SHORTCUTS, ("fc", "linear"), ("", prefix[0] + prefix[1])]
     if isinstance(model, WideResNet):
         styles[:2] = BLOCKS[::-1], SHORTCUTS[::-1]
     spelled = (dict(_spelled(model, *style)) for style in product(*styles))
-    return max(spelled, key=lambda names: len({*stored} & {*names.values()}))
+    return max(spelled, key=lambda names: len(stored & {*names.values()}))
 
 
 def _spelled(

@@ -131,6 +131,10 @@ class Display:
             numbers = f"iteration {iteration} of {iterations}, {speed}, {left}"
             self._print(stage, epoch, epochs, numbers)
 
+    def note(self, line: str) -> None:
+        """Print a line, above what is live."""
+        self.console.print(line, soft_wrap=True)
+
     def warn(self, line: str) -> None:
         """Print a warning, above what is live."""
         self.console.print(Text(shown(f"warning: {line}"), "bold red"), soft_wrap=True)

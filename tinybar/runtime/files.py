@@ -159,6 +159,13 @@ def read_safetensors(
     return arrays, about
 
 
+def foreign_metadata(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself beside its arrays. Raises FileError as `reading`."""
+    with reading(path), open(path, "rb") as file:
+        end = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(end)).get("__metadata__", {})
+
+
 def _check_start(path: Path) -> None:
     """Raises FileError unless a header of safetensors begins where it should."""
     if path.is_dir():

@@ -98,13 +98,15 @@ class Config:
         "nothing is removed.", alias="shrink")
 
     teacher: str | None = _teacher(
-        None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch.",
+        None, "Weights of a trained full network: a .safetensors file from a run or from PyTorch. "
+        "If its head is for other classes it gets a new one, and is trained, too.",
         metavar="FILE", unset="train one")
     teacher_epochs: int = _teacher(
         90, "Epochs to train the full network for.", at_least=1, paper="Supp. 3.3", of_teacher=True)
     teacher_slow_epochs: int | None = _teacher(
         None, "How many of the teacher's last epochs use a tenth of the learning rate.",
-        unset="a ninth of them", at_least=0, paper="Supp. 3.3", of_teacher=True)
+        unset="a ninth of them; all with --teacher", at_least=0, paper="Supp. 3.3",
+        of_teacher=True)
     distill: bool = _teacher(
         True, "Train the pruned network on the teacher's logits as well as on the labels.",
         paper="Section 3.5")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 # Called with the record of every epoch. If it has a method `step`, that is called when an epoch
-# begins and after every step, and if it has a method `warn`, that with each warning; the display is
-# one.
+# begins and after every step; if it has a method `note`, that with each line about the run, and if
+# it has a method `warn`, that with each warning; the display is one.
 Listener = Callable[[dict], None]
 
 
@@ -23,6 +23,10 @@ class Listeners:
     def step(self, *place) -> None:
         """A step was made, or an epoch begins."""
         self._tell("step", *place)
+
+    def note(self, line: str) -> None:
+        """There is something to know."""
+        self._tell("note", line)
 
     def warn(self, line: str) -> None:
         """There is a warning."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from .. import nn, pruning
 from ..data import NO_AUGMENTATION, Dataset
 from ..nn import CompactNetwork, Module, ResidualNetwork
 from ..nn.gates import GateFactory
-from ..nn.pretrained import load_weights
 from ..pruning import BudgetError, Cost
 from ..pruning.methods import METHODS, Penalty
 from ..runtime import memory, random, ranks, signals
@@ -44,6 +42,7 @@ from .loop import (
     train_epoch,
 )
 from .parallel import as_first
+from .teachers import Start, fit_head, start_of
 
 
 class Plan(NamedTuple):
@@ -68,9 +67,7 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
             f"budget {config.budget!r} is {budget:,}, but {config.model} cannot be pruned below "
             f"{smallest:,} by --method {config.method}"
         )
-    if config.teacher and ranks.rank() == 0 and not (folder and folder.teacher.exists()):
-        plain = nn.build(config.model, dataset.num_classes, dataset.image_shape)
-        load_weights(plain, Path(config.teacher), dataset.classes)
+    start = start_of(config, dataset, folder)
     if config.skip_closed:
         nn.skip_closed(model)
     if not getattr(cost.expected(model), "requires_grad", False):
@@ -80,7 +77,10 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
         )
     if len(dataset.train) < 2:
         raise ValueError("at least two training images are needed")
-    return Plan(budget, config.total_epochs(cost.full(model) / budget))
+    epochs = config.total_epochs(cost.full(model) / budget)
+    if start is not None and start.other_head is not None:
+        epochs += config.teacher_epochs
+    return Plan(budget, epochs)
 
 
 def train(
@@ -105,11 +105,13 @@ def train(
         check_same_run(checkpoint, config, dataset, folder)
     folder.save_config(config)  # where the data lies now, say
     facts = checkpoint.facts if checkpoint else {}
+    if (start := start_of(config, dataset, folder)) is not None:
+        dataset = start.dataset(dataset)
     cost = pruning.COSTS[config.metric]
     run = Run(config, cost, budget, Images(dataset), folder, listen, checkpoint, facts)
     with np.errstate(over="ignore", invalid="ignore"):  # each step is checked
         run.warn(*doubts.of_rates(config.lr, config.gate_lr, run.iterations(config.epochs[0])))
-        run.train_teacher()
+        run.train_teacher(start)
         if teacher_only:
             return run.facts
         try:
@@ -185,18 +187,21 @@ class Run:
         shape = dataset.num_classes, dataset.image_shape
         return nn.build(self.config.model, *shape, gate, self.config.live)
 
-    def train_teacher(self) -> None:
-        """Train the full network (Supp. 3.3), or load it from a file."""
-        config, net = self.config, self._build(None)
-        if config.teacher is not None:
-            if ranks.rank() == 0:
-                copied = self.folder.teacher.exists()  # a run resumes without the file it came from
-                path = self.folder.teacher if copied else Path(config.teacher)
-                load_weights(net, path, self.images.dataset.classes)
-            as_first(net)
+    def train_teacher(self, start: Start | None) -> None:
+        """Train the full network (Supp. 3.3), or what it begins with, if that has another head."""
+        config, dataset = self.config, self.images.dataset
+        epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
+        if start is None:
+            net, slow = self._build(None), epochs // 9 if slow is None else slow
         else:
-            epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
-            slow = epochs // 9 if slow is None else slow
+            net, slow = start.net, epochs if slow is None else slow
+            as_first(net)
+        is_trained = start is None or start.other_head is not None
+        if is_trained and start is not None and self.checkpoint is None:
+            fit_head(net, self.images)
+            self.listen.note(start.told(self.images.test_accuracy(net), dataset))
+            self.listen.note(f"all of it is trained: {epochs} epochs, {slow} at a tenth of --lr")
+        if is_trained:
             self._train("teacher", net, epochs, slow, cross_entropy)
         self._teacher = net.eval()
         self.facts |= {
@@ -205,8 +210,10 @@ class Run:
             "volume_full": pruning.volume(net),
             "flops_full": pruning.flops(net),
         }
+        if not is_trained:
+            self.listen.note(start.told(self.facts["accuracy_teacher"], dataset))
         self.warn_of_accuracy("the teacher", self.facts["accuracy_teacher"])
-        self.folder.save_network(self.folder.teacher, net, self.images.dataset)
+        self.folder.save_network(self.folder.teacher, net, dataset)
 
     # --- stages
 
