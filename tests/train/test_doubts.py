@@ -37,6 +37,11 @@ def test_of_an_accuracy_at_chance():
         assert "class always, 0.500" in doubts.of_accuracy("the teacher", accuracy, LABELS)
 
 
+def test_of_a_new_head_that_training_spoils():
+    assert doubts.of_new_head(0.8, 0.8) is None
+    assert "from accuracy 0.800, with a new head alone, to 0.750" in doubts.of_new_head(0.8, 0.75)
+
+
 @pytest.mark.parametrize(
     ("reached", "words"),
     [(1000, "did not move"), (700, "came from 1,000 to 700 only"), (550, None)],

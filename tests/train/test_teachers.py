@@ -55,12 +55,12 @@ def of_seven(tmp_path):
 def test_a_new_head_is_fitted_shown_and_trained(of_seven, tmp_path):
     path, made = of_seven
     heard, config = Heard(), with_teacher(path, lr=1e-12)
-    folder, _ = run_toy(tmp_path / "run", config, heard)
+    folder, facts = run_toy(tmp_path / "run", config, heard)
     shown, plan, *stages = heard.said
     assert shown.startswith(f"{path}: test accuracy ")
     assert "a new head, fitted to its features: its own is for 7 outputs, toy has 3" in shown
     assert shown.endswith("; mean and std 0.25 and 0.125")
-    assert plan == "all of it is trained: 2 epochs, 2 at a tenth of --lr"
+    assert plan == "all of it is trained now, 2 epochs"
     assert stages[:2] == ["teacher"] * 2
     assert check(config, toy()).epochs == len(metrics_of(folder.path)) == 6
     # at a learning rate of nearly zero, the trunk is the file's and the head the fitted one
@@ -72,6 +72,9 @@ def test_a_new_head_is_fitted_shown_and_trained(of_seven, tmp_path):
     np.testing.assert_allclose(teacher.linear.bias.data, start.net.linear.bias.data, rtol=1e-3)
     assert f"{100 * images.test_accuracy(start.net):.2f} %" in shown
     assert images.test_accuracy(start.net) > 0.6  # features of random weights; chance is 0.33
+    assert facts["accuracy_start"] == images.test_accuracy(start.net)
+    said = any("with a new head alone" in line for line in facts["warnings"])
+    assert said == (facts["accuracy_teacher"] < facts["accuracy_start"])
 
 
 def test_a_head_that_fits_is_kept_and_its_accuracy_shown_first(tmp_path):
@@ -137,11 +140,6 @@ def test_other_classes_of_the_same_number_get_a_new_head(tmp_path):
     others = replace(toy(), classes=("x", "y", "z"))
     start = start_of(with_teacher(first.teacher), others, None)
     assert start.other_head == "3 classes (a, b, c)"
-
-
-def test_slow_epochs_of_a_new_head_can_be_chosen(of_seven, tmp_path):
-    folder, _ = run_toy(tmp_path / "run", with_teacher(of_seven[0], teacher_slow_epochs=1))
-    assert [line["lr"] for line in metrics_of(folder.path)[:2]] == [1e-3, 1e-4]
 
 
 def test_without_the_file_nothing_begins(of_seven):

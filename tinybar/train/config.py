@@ -105,8 +105,7 @@ class Config:
         90, "Epochs to train the full network for.", at_least=1, paper="Supp. 3.3", of_teacher=True)
     teacher_slow_epochs: int | None = _teacher(
         None, "How many of the teacher's last epochs use a tenth of the learning rate.",
-        unset="a ninth of them; all with --teacher", at_least=0, paper="Supp. 3.3",
-        of_teacher=True)
+        unset="a ninth of them", at_least=0, paper="Supp. 3.3", of_teacher=True)
     distill: bool = _teacher(
         True, "Train the pruned network on the teacher's logits as well as on the labels.",
         paper="Section 3.5")

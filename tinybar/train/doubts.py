@@ -51,6 +51,16 @@ def of_accuracy(who: str, accuracy: float, labels: np.ndarray) -> str | None:
     )
 
 
+def of_new_head(before: float, after: float) -> str | None:
+    """Of the accuracies of a teacher with a new head, before and after all of it was trained."""
+    if after >= before:
+        return None
+    return (
+        f"training took the teacher from accuracy {before:.3f}, with a new head alone, to {after:.3f}:"
+        " more --teacher-epochs, a lower --lr or more --teacher-slow-epochs"
+    )
+
+
 def of_pruning(metric: str, full: int, reached: int, budget: int) -> str | None:
     """Of a stage with a penalty that brought the cost from `full` to `reached`."""
     if 2 * reached <= full + budget:

@@ -107,6 +107,7 @@ def train(
     facts = checkpoint.facts if checkpoint else {}
     if (start := start_of(config, dataset, folder)) is not None:
         dataset = start.dataset(dataset)
+        as_first(start.net)
     cost = pruning.COSTS[config.metric]
     run = Run(config, cost, budget, Images(dataset), folder, listen, checkpoint, facts)
     with np.errstate(over="ignore", invalid="ignore"):  # each step is checked
@@ -191,17 +192,15 @@ class Run:
         """Train the full network (Supp. 3.3), or what it begins with, if that has another head."""
         config, dataset = self.config, self.images.dataset
         epochs, slow = config.teacher_epochs, config.teacher_slow_epochs
-        if start is None:
-            net, slow = self._build(None), epochs // 9 if slow is None else slow
-        else:
-            net, slow = start.net, epochs if slow is None else slow
-            as_first(net)
+        net = self._build(None) if start is None else start.net
         is_trained = start is None or start.other_head is not None
         if is_trained and start is not None and self.checkpoint is None:
             fit_head(net, self.images)
-            self.listen.note(start.told(self.images.test_accuracy(net), dataset))
-            self.listen.note(f"all of it is trained: {epochs} epochs, {slow} at a tenth of --lr")
+            self.facts["accuracy_start"] = self.images.test_accuracy(net)
+            self.listen.note(start.told(self.facts["accuracy_start"], dataset))
+            self.listen.note(f"all of it is trained now, {epochs} epochs")
         if is_trained:
+            slow = epochs // 9 if slow is None else slow
             self._train("teacher", net, epochs, slow, cross_entropy)
         self._teacher = net.eval()
         self.facts |= {
@@ -213,6 +212,9 @@ class Run:
         if not is_trained:
             self.listen.note(start.told(self.facts["accuracy_teacher"], dataset))
         self.warn_of_accuracy("the teacher", self.facts["accuracy_teacher"])
+        if "accuracy_start" in self.facts:
+            accuracies = self.facts["accuracy_start"], self.facts["accuracy_teacher"]
+            self.warn(doubts.of_new_head(*accuracies))
         self.folder.save_network(self.folder.teacher, net, dataset)
 
     # --- stages
