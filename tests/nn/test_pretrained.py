@@ -296,6 +296,14 @@ def test_a_file_of_tinybar_s_without_a_network(about, tmp_path):
         load_weights(wide(), tmp_path / "a")
 
 
+@pytest.mark.parametrize("data", ["x", {"mean": 1, "std": [1]}, {"mean": [10**400], "std": [1]}])
+def test_a_file_of_tinybar_s_whose_data_are_not_described(data, tmp_path):
+    about = {"network": {"kind": "full", "name": "wrn-16-2", "gated": False}, "data": data}
+    save_arrays(tmp_path / "a", wide().state_dict(), about, "network")
+    with pytest.raises(FileError, match=r"a holds no network: |does not fit wrn-16-2: its mean"):
+        load_weights(wide(), tmp_path / "a")
+
+
 def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ValueError, match="no such file"):
         load_weights(wide(), tmp_path / "nowhere")

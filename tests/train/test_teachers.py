@@ -60,7 +60,7 @@ def test_a_new_head_is_fitted_shown_and_trained(of_seven, tmp_path):
     assert shown.startswith(f"{path}: test accuracy ")
     assert "a new head, fitted to its features: its own is for 7 outputs, toy has 3" in shown
     assert shown.endswith("; mean and std 0.25 and 0.125")
-    assert plan == "all of it is trained now, 2 epochs"
+    assert plan == "all of it is trained now: --teacher-epochs 2"
     assert stages[:2] == ["teacher"] * 2
     assert check(config, toy()).epochs == len(metrics_of(folder.path)) == 6
     # at a learning rate of nearly zero, the trunk is the file's and the head the fitted one

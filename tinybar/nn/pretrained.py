@@ -90,7 +90,7 @@ def load_weights(
             state = {name: array for name, array in state.items() if name not in HEAD}
         model.load_state_dict({name: model.state_dict()[name] for name in HEAD} | state)
         return Weights(state, other, _statistics(told, model.image_shape[2]))
-    except (KeyError, TypeError) as error:  # in what the file says of itself
+    except (AttributeError, KeyError, TypeError) as error:  # in what the file says of itself
         raise FileError(f"{path} holds no network: {error}") from error
     except ValueError as error:
         name, _, fault = str(error).partition(" ")
@@ -128,7 +128,7 @@ def _statistics(told: Mapping, channels: int) -> tuple[list[float], list[float]]
         parts = re.split(r"[\s,]+", said.strip("[]() ")) if isinstance(said, str) else said
         try:
             numbers = [float(part) for part in parts]
-        except ValueError:
+        except (ValueError, OverflowError):
             numbers = []
         is_right = all(0 < x < math.inf if name == "std" else 0 <= x <= 1 for x in numbers)
         if len(numbers) != channels or not is_right:

@@ -56,8 +56,8 @@ def of_new_head(before: float, after: float) -> str | None:
     if after >= before:
         return None
     return (
-        f"training took the teacher from accuracy {before:.3f}, with a new head alone, to {after:.3f}:"
-        " more --teacher-epochs, a lower --lr or more --teacher-slow-epochs"
+        f"training took the teacher from accuracy {before:.3f}, with a new head alone, to "
+        f"{after:.3f}: more --teacher-epochs, more --teacher-slow-epochs or a lower --lr may help"
     )
 
 

@@ -198,7 +198,7 @@ class Run:
             fit_head(net, self.images)
             self.facts["accuracy_start"] = self.images.test_accuracy(net)
             self.listen.note(start.told(self.facts["accuracy_start"], dataset))
-            self.listen.note(f"all of it is trained now, {epochs} epochs")
+            self.listen.note(f"all of it is trained now: --teacher-epochs {epochs}")
         if is_trained:
             slow = epochs // 9 if slow is None else slow
             self._train("teacher", net, epochs, slow, cross_entropy)
