@@ -163,6 +163,7 @@ def test_another_network_is_told(held, groups, message, tmp_path):
     [
         (nn.wide_resnet(16, 8, 10, (8, 8, 1)), [2, 2, 2], "fit wrn-16-2: it holds wrn-16-8$"),
         (nn.wide_resnet(16, 2, 10, (8, 8, 3)), [2, 2, 2], r"conv1\.weight has shape \(16, 3, 3"),
+        (bottlenecks(10, (8, 8, 1), None), [2, 2, 2], "it holds a ResNet-20: 2, 2, 2 blocks of 3"),
         (nn.resnet50(10, (32, 32, 1)), [3, 4, 6, 3], "it holds a ResNet-50: 3, 4, 6, 3 blocks"),
     ],
 )  # fmt: skip
@@ -170,6 +171,13 @@ def test_another_network_than_a_wide_one_is_told(held, groups, message, tmp_path
     path = as_file(tmp_path / "net", held, groups)
     with pytest.raises(FileError, match=message):
         load_weights(wide(), path)
+
+
+def test_a_convolution_without_axes(tmp_path):
+    arrays = theirs(wide(), [2, 2, 2]) | {"block1.layer.0.conv1.weight": np.array(1, np.float32)}
+    save_file(arrays, tmp_path / "net")
+    with pytest.raises(FileError, match=r"it holds a WideResNet: 2, 2, 2 blocks of 2 conv"):
+        load_weights(wide(), tmp_path / "net")
 
 
 def test_what_is_no_residual_network_is_told(tmp_path):
@@ -277,7 +285,7 @@ def test_other_classes_take_another_head(names, tmp_path):
     path, model = tmp_path / "a.safetensors", nn.wide_resnet(16, 2, len(names), (8, 8, 1))
     save_model(path, wide(), load("digits"))
     weights = load_weights(model, path, names)
-    assert weights.other_head == "10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)"
+    assert weights.other_head == "10 classes (0, 1, 2, ...)"
     assert np.array_equal(model.stem.weight.data, weights.state["stem.weight"])
 
 

@@ -115,7 +115,7 @@ def _other_classes(theirs: list[str], classes: list[str]) -> str | None:
         return None
     if sorted(theirs) == sorted(classes):
         raise ValueError("its classes are the same in another order")
-    return f"{len(theirs):,} classes ({', '.join(theirs):.40})"
+    return f"{len(theirs):,} classes ({', '.join(theirs[:3])}{', ...' * (len(theirs) > 3)})"
 
 
 def _statistics(told: Mapping, channels: int) -> tuple[list[float], list[float]] | None:
@@ -184,26 +184,23 @@ def _faults(expected: Mapping[str, tuple], stored: Mapping[str, tuple]) -> Itera
 
 def _described(shapes: Mapping[str, tuple]) -> str:
     """What arrays with PyTorch's names and these shapes are of."""
-    found = [match for match in map(IN_BLOCK.search, shapes) if match]
+    shapes = {name: shape for name, shape in shapes.items() if IN_BLOCK.search(name) and shape}
+    found = [IN_BLOCK.search(name) for name in shapes]
     if not found:
         return "nothing with the names of a residual network"
-    groups = sorted({int(match[1]) for match in found})
-    counts = [len({match[2] for match in found if int(match[1]) == g}) for g in groups]
-    convs, is_even = (
-        max(int(match[3]) for match in found),
-        len(counts) == 3 == counts.count(counts[0]),
-    )
-    if any(".layer." in match[0] for match in found):
-        width = next(
-            (s[0] for n, s in shapes.items() if n.endswith("block1.layer.0.conv1.weight")), 0
-        )
-        if is_even:
-            return f"wrn-{6 * counts[0] + 4}-{width // 16}"
-        return f"a WideResNet of {', '.join(map(str, counts))} blocks"
-    if is_even and convs == 2:
-        return f"resnet-{6 * counts[0] + 2}"
-    blocks = ", ".join(map(str, counts))
-    return f"a ResNet-{convs * sum(counts) + 2}: {blocks} blocks of {convs} convolutions"
+    of_group = {int(match[1]): set() for match in found}
+    for match in found:
+        of_group[int(match[1])].add(match[2])
+    counts, convs = [len(of_group[g]) for g in sorted(of_group)], max(int(m[3]) for m in found)
+    blocks = f"{', '.join(map(str, counts))} blocks of {convs} convolutions"
+    is_even = len(counts) == 3 == counts.count(counts[0]) and convs == 2
+    if not any(".layer." in match[0] for match in found):
+        depth = convs * sum(counts) + 2
+        return f"resnet-{depth}" if is_even else f"a ResNet-{depth}: {blocks}"
+    writes = {n for name, (n, *_) in shapes.items() if name.endswith("1.layer.0.conv1.weight")}
+    if not is_even or not writes:
+        return f"a WideResNet: {blocks}"
+    return f"wrn-{6 * counts[0] + 4}-{writes.pop() // 16}"
 
 
 def _padding_shortcuts(model: ResidualNetwork) -> dict[str, np.ndarray]:
