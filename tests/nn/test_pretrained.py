@@ -90,6 +90,21 @@ def test_a_head_of_another_size_is_left_out(tmp_path):
         assert np.array_equal(array, expected[name])
 
 
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_a_head_may_be_missing(shortcuts, tmp_path):
+    """With shortcuts without parameters, too."""
+    source, model = (nn.small_resnet(14, 10, (8, 8, 1)) for _ in range(2))
+    arrays, head = theirs(source, [2, 2, 2]), model.linear.weight.data.copy()
+    for name in [n for n in arrays if n.startswith("fc") or ("downsample" in n) > shortcuts]:
+        del arrays[name]
+    save_file(arrays, tmp_path / "net")
+    assert load_weights(model, tmp_path / "net").other_head == "nothing, as it has none"
+    assert np.array_equal(model.linear.weight.data, head)
+    assert np.array_equal(model.blocks[2].conv1.weight.data, source.blocks[2].conv1.weight.data)
+    weight = source.blocks[2].shortcut.weight.data if shortcuts else np.eye(16, 32, 8)[None, None]
+    assert np.array_equal(model.blocks[2].shortcut.weight.data, weight)
+
+
 @pytest.mark.parametrize(
     ("mean", "std"),
     [

@@ -106,6 +106,8 @@ def _content(about: Mapping) -> str:
 
 
 def _outputs(state: Mapping[str, np.ndarray], model: ResidualNetwork) -> str | None:
+    if "linear.bias" not in state:
+        return "nothing, as it has none"
     (outputs,) = state["linear.bias"].shape
     return None if outputs == model.num_classes else f"{outputs:,} outputs"
 
@@ -141,33 +143,37 @@ def _statistics(told: Mapping, channels: int) -> tuple[list[float], list[float]]
 def from_torch(model: ResidualNetwork, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The state of `model` from arrays with PyTorch's names and layouts.
 
-    The head may have another number of outputs. Raises ValueError for a name that is missing or
-    belongs to no layer, for another shape, and, if it can tell, with what the arrays are of.
+    The head may be missing, or have another number of outputs. Raises ValueError for a name that is
+    missing or belongs to no layer, for another shape, and, if it can tell, with what this is of.
     """
     names, own = torch_names(model, arrays), model.named_arrays()
-    axes_of = {name: LAYOUTS.get(array.ndim, range(array.ndim)) for name, array in own.items()}
-    expected = {
-        names[name]: tuple(own[name].shape[axis] for axis in axes) for name, axes in axes_of.items()
-    }
     stored = {n: a.shape for n, a in arrays.items() if not n.endswith("num_batches_tracked")}
-    of_shortcuts = {name for name in own if ".shortcut" in name}
-    is_padding = model.family == "post" and not model.pools
-    is_padding &= expected.keys() - stored.keys() == {names[name] for name in of_shortcuts}
-    if is_padding:
-        expected = {name: expected[name] for name in expected.keys() & stored.keys()}
+    needless = _needless(model, {name for name in own if names[name] not in stored})
+    axes_of = {n: LAYOUTS.get(own[n].ndim, range(own[n].ndim)) for n in own.keys() - needless}
+    expected = {names[n]: tuple(own[n].shape[axis] for axis in axes) for n, axes in axes_of.items()}
     if faults := list(_faults(expected, stored)):
         raise ValueError("; ".join(faults))
-    state = _padding_shortcuts(model) if is_padding else {}
     weight, bias = (names[name] for name in HEAD)
-    if stored[weight] == stored[bias] + expected[weight][1:]:  # a whole head, for so many outputs
-        expected |= {weight: stored[weight], bias: stored[bias]}
-    for name in own.keys() - state.keys():
-        array = arrays[names[name]]
-        if array.shape != expected[names[name]]:
-            wanted = f"expected {expected[names[name]]}"
-            raise ValueError(f"{names[name]} has shape {array.shape}, {wanted}")
-        state[name] = array.transpose(np.argsort(axes_of[name]))
+    if bias in stored and stored[weight] == stored[bias] + expected[weight][1:]:
+        expected |= {weight: stored[weight], bias: stored[bias]}  # for any number of outputs
+    state = _padding_shortcuts(model) if needless - {*HEAD} else {}
+    for name, axes in axes_of.items():
+        array, shape = arrays[names[name]], expected[names[name]]
+        if array.shape != shape:
+            raise ValueError(f"{names[name]} has shape {array.shape}, expected {shape}")
+        state[name] = array.transpose(np.argsort(axes))
     return state
+
+
+def _needless(model: ResidualNetwork, missing: set[str]) -> set[str]:
+    """Of the arrays that are missing, those without which a file is still of this network.
+
+    The head as a whole, and the parameters of all shortcuts of a small ResNet.
+    """
+    head, is_small = {*HEAD}, model.family == "post" and not model.pools
+    shortcuts = {name for name in model.named_arrays() if ".shortcut" in name}
+    needless = head if head <= missing else set()
+    return needless | shortcuts if is_small and missing - head == shortcuts else needless
 
 
 def _faults(expected: Mapping[str, tuple], stored: Mapping[str, tuple]) -> Iterator[str]:
