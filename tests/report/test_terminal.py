@@ -31,7 +31,7 @@ def display_of(width=120, epochs=40, terminal=False) -> Display:
         file=StringIO(), width=width, force_terminal=terminal, force_interactive=terminal,
         color_system=None,
     )  # fmt: skip
-    return Display(console, "volume", epochs, Clock())
+    return Display(console, "volume", epochs, Clock(), used=lambda: None)
 
 
 def printed(*records) -> list[str]:
@@ -96,26 +96,41 @@ def test_lines_are_not_written_over_in_a_file(monkeypatch):
 # --- a log ---------------------------------------------------------------------------------------
 
 
-def test_without_a_terminal_there_is_a_line_for_every_tenth():
-    lines = printed(*(record(epoch=epoch) for epoch in range(1, 41)))
-    assert [line.split()[1] for line in lines] == [
-        f"{epoch}/40" for epoch in (1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40)
+def test_without_a_terminal_there_is_a_line_for_every_epoch():
+    """With the time since the beginning, and the time left."""
+    with display_of(epochs=3) as display:
+        for epoch in (1, 2, 3):
+            display.step("teacher", epoch, 3, 0, 2, 0)
+            for iteration in (1, 2):
+                display.clock.now += 40 - 39 * (epoch == 3)
+                display.step("teacher", epoch, 3, iteration, 2, 64)
+            display(record(stage="teacher", epoch=epoch, epochs=3, b=None))
+    lines = [line for line in display.console.file.getvalue().splitlines() if "iter" not in line]
+    assert lines == [
+        "0:01:20   teacher   1/3  loss 1.25   acc 50.00 % volume 12,345 0:02:40 left",
+        "0:02:40   teacher   2/3  loss 1.25   acc 50.00 % volume 12,345 0:01:20 left",
+        "0:02:42   teacher   3/3  loss 1.25   acc 50.00 % volume 12,345 0:00:00 left",
     ]
-    assert " ".join(lines[0].split()) == "prune 1/40 loss 1.25 acc 50.00 % volume 12,345 budget 988"
 
 
-def test_without_a_barrier_no_budget_is_shown():
-    (line,) = printed(record(b=None, stage="teacher", epochs=1))
-    assert line.endswith("volume 12,345")
+def test_once_it_is_said_why_numbers_under_a_budget_look_as_they_do():
+    lines = printed(record(stage="teacher", b=None), record(), record(epoch=2))
+    words, others = lines[1:-2], [lines[0], *lines[-2:]]
+    assert "chance" in words[0]
+    assert "where the volume meets it" in " ".join(words)
+    assert [line.split()[1:3] for line in others] == [
+        ["teacher", "1/40"], ["prune", "1/40"], ["prune", "2/40"]
+    ]  # fmt: skip
+    assert others[1].endswith("acc 50.00 % volume 12,345 budget 988 -:--:-- left")
 
 
 def test_the_accuracy_on_held_out_images_comes_first():
-    (line,) = printed(record(accuracy_val=0.25, accuracy_test=None))
+    (line,) = printed(record(accuracy_val=0.25, accuracy_test=None, b=None))
     assert "acc 25.00 %" in line
 
 
 def test_an_epoch_of_minutes_has_lines_of_its_own():
-    """After one, two, four and eight minutes; each epoch anew; an epoch below a minute has none."""
+    """After one, two, four and eight minutes, each epoch anew; the first epoch of all earlier."""
     with display_of(width=40) as display:
         for epoch, seconds in ((1, 6), (2, 0.5), (3, 1)):
             for iteration in range(101):
@@ -123,9 +138,20 @@ def test_an_epoch_of_minutes_has_lines_of_its_own():
                 display.clock.now += seconds
             display(record(stage="teacher", epoch=epoch, epochs=4))
     lines = display.console.file.getvalue().splitlines()
-    iterations = [int(line.split()[3]) for line in lines if "iteration" in line]
-    assert iterations == [10, 20, 40, 80, 60]
-    assert lines[0] == "  teacher   1/4  iteration 10 of 100, 10.7 images/s, 6:39:00 left"
+    iterations = [int(line.split()[4]) for line in lines if "iteration" in line]
+    assert iterations == [1, 2, 4, 7, 14, 27, 54, 60]
+    first = "0:00:06   teacher   1/4  iteration 1 of 100, 10.7 images/s, 6:39:54 left"
+    assert lines[0] == first
+
+
+def test_a_step_that_takes_minutes_has_one_line():
+    with display_of() as display:
+        for iteration in (0, 1):
+            display.step("teacher", 1, 4, iteration, 100, 64 * iteration)
+            display.clock.now += 400
+        display.step("teacher", 1, 4, 2, 100, 64)
+    lines = display.console.file.getvalue().splitlines()
+    assert [line.split()[4] for line in lines] == ["1", "2"]
 
 
 # --- a terminal ----------------------------------------------------------------------------------
@@ -173,16 +199,44 @@ def test_no_width_makes_a_third_line(width):
     assert max(map(len, lines)) <= width
 
 
-def test_the_first_epoch_is_seen():
+def test_the_first_epoch_is_seen_from_the_first_second():
     display = display_of(60, 4, terminal=True)
-    assert frame(display) == [""]
+    display.clock.now = 1
+    assert frame(display) == ["preparing ... 0:00:01"]
     display.step("teacher", 1, 2, 0, 100, 0)
     assert frame(display)[0].startswith("teacher 1/2 ")
     assert frame(display)[0].endswith(" - images/s -:--:-- left")
-    assert frame(display)[1] == "iteration 0 of 100"
-    display.clock.now = 2
+    display.clock.now = 10
+    assert frame(display)[1] == "first step ... 0:00:09 iteration 0 of 100"
+    display.clock.now = 3
     display.step("teacher", 1, 2, 10, 100, 640)
     assert frame(display)[0].endswith(" 320 images/s 0:01:18 left")
+    assert frame(display)[1] == "iteration 10 of 100"
+
+
+def test_the_first_step_does_not_count_once_there_is_a_second():
+    display = display_of(80, 1, terminal=True)
+    display.step("teacher", 1, 1, 0, 101, 0)
+    for seconds, iteration in ((20, 1), (1, 2), (1, 3)):
+        display.clock.now += seconds
+        display.step("teacher", 1, 1, iteration, 101, 64)
+    assert frame(display)[0].endswith(" 64 images/s 0:01:38 left")
+
+
+def test_what_follows_the_last_step_of_an_epoch_is_told():
+    display = display_of(80, 4, terminal=True)
+    for iteration in (0, 1, 2):
+        display.step("teacher", 1, 1, iteration, 2, 64)
+    assert frame(display)[0].startswith("teacher 1/1 testing ")
+    display(record(stage="teacher", b=None, epochs=1))
+    display.clock.now += 75
+    assert frame(display) == ["after 1 of 4 epochs, preparing what follows ... 0:01:15"]
+
+
+def test_memory_is_shown():
+    display = running(80)
+    display.used = lambda: 3 * 2**29
+    assert frame(display)[1].endswith(" loss 1.25 1.50 GiB iteration 50 of 100")
 
 
 def test_a_stage_that_is_resumed_is_timed_from_there():
@@ -206,10 +260,10 @@ def test_a_stage_leaves_a_line():
         display.step("teacher", 1, 1, 9, 9, 64)
         display.live.refresh()
         display(record(stage="teacher", b=None, epochs=1))
-        assert display.frame() == ""
+        display.live.refresh()
         display.step("prune", 1, 3, 0, 9, 0)
     out = display.console.file.getvalue()
-    seen, line, after = out.partition("  teacher   1/1  loss 1.25   acc 50.00 % volume 12,345")
+    seen, line, after = out.partition("  teacher   1/1  loss 1.25   acc 50.00 % volume 12.35k")
     assert "teacher 1/1 " in seen
     assert line
     assert "teacher 1/1 " not in after

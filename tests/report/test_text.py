@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tinybar.report.text import Output, outputs, shown
+from tinybar.report.text import Output, duration, outputs, shown
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,17 @@ def test_a_stream_has_the_characters_that_it_can_have(encoding, content):
 def test_what_a_stream_can_have_it_has():
     assert encoded("█▌… é × 猫\n", "utf-8") == "█▌… é × 猫\n".encode()
     assert encoded("███", "cp437") == b"\xdb\xdb\xdb"
+
+
+def test_bytes_are_written_as_text():
+    assert encoded("é".encode(), "latin-1") == b"\xe9"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00:00"), (59.6, "0:01:00"), (3661, "1:01:01"), (9e5, "250:00:00")]
+)
+def test_a_duration(seconds, text):
+    assert duration(seconds) == text
 
 
 def closed_pipe():

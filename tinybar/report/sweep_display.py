@@ -13,6 +13,7 @@ from ..sweep.grid import LARGE
 from ..sweep.job import Outcome, epochs_done, is_at_work, worker_of
 from ..sweep.run import Sweep
 from ..train.budget import parse_budget
+from .text import duration
 
 FACTOR = 8.0  # of a budget that is a number, while the network is not known
 
@@ -77,7 +78,7 @@ class SweepDisplay:
         text += f", {failed} failed" * bool(failed)
         left = total - finished - failed
         if self.ended and left:
-            text += f", {_duration((self.clock() - self.began) / self.ended * left)} left"
+            text += f", {duration((self.clock() - self.began) / self.ended * left)} left"
         return text
 
     def frame(self) -> RenderableType:
@@ -97,7 +98,7 @@ class SweepDisplay:
         start, before = self.since.get(name, (self.clock(), done))
         if done <= before:
             return "-:--:--"
-        return _duration((self.clock() - start) / (done - before) * max(0, total - done))
+        return duration((self.clock() - start) / (done - before) * max(0, total - done))
 
 
 def epochs_of(sweep: Sweep, name: str) -> int:
@@ -107,8 +108,3 @@ def epochs_of(sweep: Sweep, name: str) -> int:
         return config.teacher_epochs
     is_number = config.budget.isdigit()
     return config.total_epochs(FACTOR if is_number else LARGE / parse_budget(config.budget, LARGE))
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"

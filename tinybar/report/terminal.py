@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -17,11 +18,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .text import shown
+from ..runtime import memory
+from .text import duration, shown
 
-PARTS = 10  # without a terminal, a line is printed for every tenth of a stage,
-LONG = 60.0  # and in an epoch when it has taken this many seconds, twice as many, four times ...
+LONG = 60.0  # without a terminal, an epoch has lines after so many seconds, twice as many, four ...
+FIRST = 5.0  # the first epoch of all has its first line, with an estimate of the time, earlier
 LEAST_BAR = 10  # columns
+UNDER_A_BUDGET = (
+    "While the budget falls, accuracy may be near chance for many epochs, and the loss is high: it "
+    "holds the pressure of the budget, which jumps where the {} meets it, and distillation, "
+    "which does not go to 0. That is normal: the accuracy after fine-tuning counts."
+)
 
 
 class PlainConsole(Console):
@@ -45,11 +52,27 @@ def plain_console() -> PlainConsole:
     return PlainConsole(width=width, height=height, force_interactive=False if is_file else None)
 
 
+@contextmanager
+def waiting(console: Console, what: str) -> Iterator[None]:
+    """In the block, say what is done and for how long; elsewhere than on a terminal, in a line."""
+    if not console.is_interactive:
+        console.print(f"{what} ...", soft_wrap=True)
+        yield
+        return
+    began = time.monotonic()
+    with Live(
+        console=console, transient=True,
+        get_renderable=lambda: _cropped(f"{what} ... {duration(time.monotonic() - began)}"),
+    ):  # fmt: skip
+        yield
+
+
 class Place(NamedTuple):
     """How far a run is, and how long it took.
 
     epoch: 1, 2, ... of the stage. before: epochs of the stages before it. What was trained of this
-    stage by this process: `images`, from `start` (epochs) on, between `since` and `now` (seconds).
+    stage by this process: `images` in so many `steps`, from `start` (epochs) on, between `since`
+    and `now` (seconds). Of the first step, which compiles kernels, only until there is a second.
     """
 
     stage: str
@@ -59,6 +82,7 @@ class Place(NamedTuple):
     iterations: int
     before: int
     images: int
+    steps: int
     start: float
     since: float
     now: float
@@ -79,18 +103,17 @@ class Place(NamedTuple):
         if not trained:
             return "-:--:-- left"
         ahead = max(0.0, epochs - self.before - self.done)
-        minutes, seconds = divmod(round(ahead * (self.now - self.since) / trained), 60)
-        return f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+        return f"{duration(ahead * (self.now - self.since) / trained)} left"
 
 
 class Display:
     """Shows how far a run is. Call `step` for each step, the display for the record of each epoch.
 
     On a terminal, the last two lines show the current stage, and each stage leaves a line when it
-    is complete. Elsewhere, a line is printed every few epochs. Use as a context.
+    is complete. Elsewhere, a line is printed for each epoch. Use as a context.
 
     metric: the name of the cost that the budget limits. epochs: of all stages together. clock: in
-    seconds.
+    seconds. used: the bytes of memory in use, or None.
     """
 
     def __init__(
@@ -99,11 +122,15 @@ class Display:
         metric: str,
         epochs: int,
         clock: Callable[[], float] = time.monotonic,
+        used: Callable[[], int | None] = memory.in_use,
     ):
-        self.console, self.metric, self.epochs, self.clock = console, metric, epochs, clock
+        self.console, self.metric, self.epochs = console, metric, epochs
+        self.clock, self.used = clock, used
         self.place: Place | None = None  # None, too, between two stages
         self.before = 0
         self.numbers: list[str] = []  # of the last epoch, the most important first
+        self.opened = self.idle = clock()  # idle: since when no stage is trained
+        self.patience, self.is_explained = FIRST, False
         self.live = Live(console=console, get_renderable=self.frame, transient=True)
 
     def __enter__(self) -> Display:
@@ -125,10 +152,11 @@ class Display:
         stage that an earlier process had completed.
         """
         self._move(stage, epoch, epochs, iteration, iterations, images)
-        if not self.console.is_interactive and self.place.now >= self.due:
-            self.due += self.due - self.began
+        if not self.console.is_interactive and iteration and self.place.now >= self.due:
+            while self.place.now >= self.due:
+                self.due += self.due - self.began
             speed, left = self.place.speed(), self.place.left(self.epochs)
-            numbers = f"iteration {iteration} of {iterations}, {speed}, {left}"
+            numbers = [f"iteration {iteration} of {iterations},", f"{speed},", left]
             self._print(stage, epoch, epochs, numbers)
 
     def note(self, line: str) -> None:
@@ -142,24 +170,29 @@ class Display:
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
         self._move(stage, epoch, epochs, 1, 1, 0)
-        is_shown = is_last = epoch == epochs
-        if self.console.is_interactive:
-            self.numbers = self._numbers(record, ".1f", _short)
-        elif epoch == 1 or epoch * PARTS // epochs > (epoch - 1) * PARTS // epochs:
-            is_shown = True
-        if is_last:
-            self.before, self.place = self.before + epochs, None
+        self.patience = LONG
+        is_live, left = self.console.is_interactive, self.place.left(self.epochs)
+        self.numbers = self._numbers(record, ".1f", _short)
+        if epoch == epochs:
+            self.before, self.place, self.idle = self.before + epochs, None, self.clock()
             self.live.refresh()  # or the line would be printed above what is shown of the stage
-        if is_shown:
-            *others, loss = self._numbers(record, "5.2f", "{:,.0f}".format)
-            self._print(stage, epoch, epochs, " ".join((f"{loss:<11}", *others)))
+        if record["b"] is not None and not self.is_explained:
+            self.is_explained = True
+            self.console.print(UNDER_A_BUDGET.format(self.metric))
+        if epoch == epochs or not is_live:
+            number = _short if is_live else "{:,.0f}".format
+            *others, loss = self._numbers(record, "5.2f", number)
+            self._print(stage, epoch, epochs, [f"{loss:<11}", *others, *[left] * (not is_live)])
 
     def frame(self) -> RenderableType:
         """The current stage in two lines of the terminal's width. Of the second, what fits."""
         place, numbers, width = self.place, self.numbers, self.console.width
         if place is None:
-            return ""
-        title = f"{place.stage} {place.epoch}/{place.epochs}"
+            what = f"after {self.before} of {self.epochs} epochs, preparing what follows"
+            return _cropped(f"{what if self.before else 'preparing'} ... {self._since(self.idle)}")
+        is_trained = place.iteration == place.iterations
+        state = " testing" if is_trained and place.steps else ""
+        title = f"{place.stage} {place.epoch}/{place.epochs}{state}"
         left, speed = place.left(self.epochs), place.speed()
         bar = width - len(title) - len(left) - 2
         if bar > LEAST_BAR + len(speed):
@@ -167,33 +200,49 @@ class Display:
         else:
             numbers = [speed, *numbers]
         if bar < 1:
-            first = Text(title, no_wrap=True, overflow="crop")
+            first = _cropped(title)
             numbers = [left, *numbers]
         else:
             first = Table.grid(padding=(0, 1))
             done = ProgressBar(place.iterations, place.iteration, bar)
             first.add_row(Text(title), done, Text(left))
-        numbers = [*numbers, f"iteration {place.iteration} of {place.iterations}"]
-        fitting = [line for line in accumulate(numbers, "{} {}".format) if len(line) <= width]
-        return Group(first, fitting[-1] if fitting else "")
+        used = self.used()
+        numbers = [
+            *numbers,
+            *([] if used is None else [f"{used / 2**30:.2f} GiB"]),
+            f"iteration {place.iteration} of {place.iterations}",
+        ]
+        if not (place.steps or is_trained):  # it may take a while
+            numbers = [f"first step ... {self._since(place.since)}", *numbers]
+        return Group(first, _fitting(numbers, width))
+
+    def _since(self, moment: float) -> str:
+        return duration(self.clock() - moment)
 
     def _move(self, stage, epoch, epochs, iteration, iterations, images) -> None:
         now, last = self.clock(), self.place
         if last is None or (last.stage, last.epoch) != (stage, epoch):
-            self.began, self.due = now, now + LONG
+            self.began, self.due = now, now + self.patience
         if last is None or last.stage != stage:
             self.before += last.epochs if last else 0
             self.numbers = []
-            start = epoch - 1 + iteration / iterations
-            last = Place(stage, epoch, epochs, 0, 1, self.before, -images, start, now, now)
+            start, counted = epoch - 1 + iteration / iterations, -int(images > 0)
+            last = Place(stage, epoch, epochs, 0, 1, self.before, -images, counted, start, now, now)
+        steps = last.steps + (images > 0)
+        if images and steps == 2:
+            last = last._replace(images=0, start=last.done, since=last.now)
         self.place = last._replace(
             epoch=epoch, iteration=iteration, iterations=iterations, images=last.images + images,
-            now=now,
+            steps=steps, now=now,
         )  # fmt: skip
 
-    def _print(self, stage: str, epoch: int, epochs: int, numbers: str) -> None:
-        line = f"{stage:>9} {epoch:>3}/{epochs}  {numbers}"
-        self.console.print(line, soft_wrap=not self.console.is_interactive)
+    def _print(self, stage: str, epoch: int, epochs: int, numbers: list[str]) -> None:
+        """A line with the time since the beginning; on a terminal, as much as fits."""
+        line = [f"{self._since(self.opened)} {stage:>9} {epoch:>3}/{epochs} ", *numbers]
+        if self.console.is_interactive:
+            self.console.print(_fitting(line, self.console.width))
+        else:
+            self.console.print(" ".join(line), soft_wrap=True)
 
     def _numbers(self, record: dict, digits: str, number: Callable[[float], str]) -> list[str]:
         """Of the images held out for validation if there are any, else of the test images."""
@@ -201,6 +250,16 @@ class Display:
         budget = [] if record["b"] is None else [f"budget {number(record['b'])}"]
         cost = f"{self.metric} {number(record['cost'])}"
         return [f"acc {100 * accuracy:{digits}} %", cost, *budget, f"loss {record['loss']:.4g}"]
+
+
+def _cropped(line: str) -> Text:
+    return Text(shown(line), no_wrap=True, overflow="crop")
+
+
+def _fitting(words: list[str], width: int) -> Text:
+    """As many of the words as fit into a line, from the first on."""
+    lines = [line for line in accumulate(words, "{} {}".format) if len(line) <= width]
+    return _cropped(lines[-1] if lines else words[0])
 
 
 def _short(n: float, digits: int = 4) -> str:

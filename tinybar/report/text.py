@@ -23,6 +23,12 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: "0:01:30"."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
 class Output:
     """A text stream that keeps its last failure in `error` instead of raising it.
 
@@ -37,8 +43,9 @@ class Output:
             raise AttributeError(name)
         return getattr(self.stream, name)
 
-    def write(self, text: str) -> int:
-        """Write the text as the stream can take it."""
+    def write(self, text: str | bytes) -> int:
+        """Write the text as the stream can take it; click writes completions as UTF-8."""
+        text = text.decode() if isinstance(text, bytes) else text
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)

@@ -56,6 +56,11 @@ def device_peak() -> int | None:
     return arrays.xp().get_default_memory_pool().total_bytes()  # which gives nothing back
 
 
+def in_use() -> int | None:
+    """Bytes that are taken now: on the GPU, or of a process that computes on the CPU."""
+    return resident() if arrays.device() == "cpu" else device_peak()
+
+
 def peaks(before: dict) -> dict[str, int | None]:
     """peak_bytes and peak_device_bytes of this process, or those of `before` where higher."""
     now = {"peak_bytes": peak(), "peak_device_bytes": device_peak()}
