@@ -178,8 +178,8 @@ def test_names_in_a_run(photos, tmp_path, capsys):
     out = tmp_path / f"r[/x]{ODD}"
     assert main(["train", *QUICK, "--data", str(photos), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert f"wrn-10-1 on {SHOWN}, budget" in printed
-    assert printed.endswith(f"results in {tmp_path}/r[/x]{SHOWN}\n")
+    assert f"data     {SHOWN}: " in printed
+    assert f"results in {tmp_path}/r[/x]{SHOWN}\n" in printed
     assert printed.replace("\n", "").isprintable()
     assert main(["eval", str(out)]) == 0
     assert f" images of {SHOWN}; volume" in capsys.readouterr().out

@@ -240,13 +240,14 @@ def test_a_small_resnet_is_trained_on_the_digits(tmp_path, capsys):
 
 
 def test_what_is_done_to_the_images_is_told_at_the_start(tmp_path, monkeypatch, capsys):
-    """And which of them are not read, on stderr."""
+    """And which of them are not read."""
     monkeypatch.chdir(tmp_path)
     in_folder(tmp_path / "pets", tree((28, 28)) | {"train/cat/a.webp": b""})
     assert main(["train", "--data", "pets", "--no-mirror", "--out", "run", *QUICK]) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[1] == "training images are shifted by up to 4 pixels"
-    assert err == f"images skipped in {str(tmp_path / 'pets')!r}: 1 .webp\n"
+    assert "28x28 pixels, grey; training images are shifted by up to 4 pixels\n" in out
+    assert f"\nnote     images skipped in {str(tmp_path / 'pets')!r}: 1 .webp\n" in out
+    assert err == ""
 
 
 def test_the_command_that_resumes_can_be_pasted(tmp_path, capsys):

@@ -236,6 +236,11 @@ def test_what_follows_the_last_step_of_an_epoch_is_told():
 def test_memory_is_shown():
     display = running(80)
     display.used = lambda: 3 * 2**29
+    display.clock.now += 0.5
+    display.step("prune", 3, 18, 50, 100, 0)
+    assert " GiB " not in frame(display)[1]  # asked once a second
+    display.clock.now += 0.5
+    display.step("prune", 3, 18, 50, 100, 0)
     assert frame(display)[1].endswith(" loss 1.25 1.50 GiB iteration 50 of 100")
 
 

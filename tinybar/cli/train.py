@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from .. import __version__
 from ..report.text import shown
 from ..runtime import ranks
 from ..runtime.files import FileError
@@ -31,16 +30,21 @@ from .together import watch
     is_flag=True,
     help="Train the full network, and stop; --resume DIR without it goes on to prune.",
 )
-@click.option("--memory", cls=Flag, is_flag=True, help="Print the peak memory at the end.")
-@click.option("--tensorboard", cls=Flag, is_flag=True,
+@click.option("-q", "--quiet", cls=Flag, group="Output", is_flag=True,
+              help="Print nothing but warnings and errors, on stderr.")  # fmt: skip
+@click.option("--json", "as_json", cls=Flag, group="Output", is_flag=True,
+              help="Print lines of JSON: the plan, every epoch, warnings, the result.")  # fmt: skip
+@click.option("--memory", cls=Flag, group="Output", is_flag=True,
+              help="Print the peak memory at the end.")  # fmt: skip
+@click.option("--tensorboard", cls=Flag, group="Output", is_flag=True,
               help="Write event files for TensorBoard, too, in the run's folder.")  # fmt: skip
 @click.option("--detect-anomaly", cls=Flag, is_flag=True,
               help="Name the operation that first gives NaN or infinity; slower.")  # fmt: skip
 @device_option
 @graph_option
 @threads_option
-def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anomaly, device,
-            **options):  # fmt: skip
+def command(preset, out, resume, teacher_only, quiet, as_json, memory, tensorboard,
+            detect_anomaly, device, **options):  # fmt: skip
     """Train a network and prune it to a budget at the same time.
 
     First the full network, the teacher, is trained. Then a network of the same architecture, with
@@ -59,10 +63,9 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
     """
     from .. import autograd as ag
     from ..autograd.conv import use_algorithm
-    from ..report.tables import peak_memory, result_tables
     from ..report.tensorboard import EventFiles, check_installed
-    from ..report.terminal import Display, plain_console
-    from ..runtime.arrays import device_name, use_device, use_precision
+    from ..report.voices import voice
+    from ..runtime.arrays import use_device, use_precision
     from ..train.config import configure
     from ..train.folder import RunFolder, free_folder
     from ..train.following import Follower, Leader, same_options
@@ -71,6 +74,7 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
     from ..train.run import check
     from ..train.run import train as run
 
+    says = voice(quiet, as_json)
     given = {name: value for name, value in options.items() if value is not None}
     if tensorboard:
         check_installed()
@@ -93,11 +97,11 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
         use_device(_own_gpu(device))
         use_precision(config.precision)
         use_algorithm(config.conv_algorithm)
-        with ranks.rank_0_first():  # it downloads what is missing
+        says.begin(config)
+        with says.waiting(f"reading {config.data}"), ranks.rank_0_first():  # which downloads it
             dataset = _dataset(config, is_resumed=resume is not None)
-        for note in dataset.notes:
-            click.echo(shown(note), err=True)
-        plan = check(config, dataset, folder)
+        with says.waiting(f"building {config.model}"):
+            plan = check(config, dataset, folder)
         if folder is None:
             folder = kind.create(out or free_folder(Path("runs"), config.name()), config)
             stack.enter_context(folder.locked())
@@ -106,16 +110,10 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
         gc.freeze()  # no collection looks through the modules again: 4 % of a small step
         stack.callback(gc.unfreeze)
 
-        console = plain_console()
-        console.print(
-            f"tinybar {__version__}: {config.model} on {dataset.name}, budget {plan.budget:,} "
-            f"({config.metric}), seed {config.seed}, on {device_name()}, in {folder.path}",
-            soft_wrap=True,
-        )
-        console.print(f"training images are {dataset.augmentation.describe()}")
+        says.plan(config, dataset, plan, folder.path)
         writes = tensorboard and ranks.rank() == 0
         events = [stack.enter_context(EventFiles(folder, config))] if writes else []
-        with Display(console, config.metric, plan.epochs) as display:
+        with says.listener(config, plan.epochs) as display:
             listen = Listeners(display, *events)
             facts = run(config, dataset, folder, listen, plan.budget, teacher_only)
         is_first = ranks.rank() == 0
@@ -123,17 +121,13 @@ def command(preset, out, resume, teacher_only, memory, tensorboard, detect_anoma
         if not is_first:
             return
         if teacher_only:
-            accuracy = f"test accuracy {100 * facts['accuracy_teacher']:.2f} %"
-            console.print(f"{accuracy}; the teacher is {folder.teacher}", soft_wrap=True)
+            says.teacher(facts["accuracy_teacher"], folder.teacher)
             return
-        outcome = finish(config, dataset, folder, facts)
+        with says.waiting("measuring the latency"):
+            outcome = finish(config, dataset, folder, facts)
         for listener in events:
             listener.finish(outcome)
-    console.print(result_tables(outcome, facts["channels"]))
-    if memory:
-        console.print(peak_memory(outcome))
-    how_long = f"trained for {facts['seconds']:.0f} s; results in {folder.path}"
-    console.print(how_long, soft_wrap=True)
+    says.result(outcome, facts["channels"], folder.path, memory)
     # What is printed may be lost: the results are in files. The budget is enforced: never 1.
     sys.exit(int(outcome["cost"] > plan.budget))
 

@@ -130,6 +130,7 @@ class Display:
         self.before = 0
         self.numbers: list[str] = []  # of the last epoch, the most important first
         self.opened = self.idle = clock()  # idle: since when no stage is trained
+        self.memory, self.asked = None, -math.inf
         self.patience, self.is_explained = FIRST, False
         self.live = Live(console=console, get_renderable=self.frame, transient=True)
 
@@ -165,7 +166,8 @@ class Display:
 
     def warn(self, line: str) -> None:
         """Print a warning, above what is live."""
-        self.console.print(Text(shown(f"warning: {line}"), "bold red"), soft_wrap=True)
+        text = Text(shown(f"warning: {line}"), "bold red")
+        self.console.print(text, soft_wrap=not self.console.is_interactive)
 
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
@@ -206,12 +208,8 @@ class Display:
             first = Table.grid(padding=(0, 1))
             done = ProgressBar(place.iterations, place.iteration, bar)
             first.add_row(Text(title), done, Text(left))
-        used = self.used()
-        numbers = [
-            *numbers,
-            *([] if used is None else [f"{used / 2**30:.2f} GiB"]),
-            f"iteration {place.iteration} of {place.iterations}",
-        ]
+        used = [] if self.memory is None else [f"{self.memory / 2**30:.2f} GiB"]
+        numbers = [*numbers, *used, f"iteration {place.iteration} of {place.iterations}"]
         if not (place.steps or is_trained):  # it may take a while
             numbers = [f"first step ... {self._since(place.since)}", *numbers]
         return Group(first, _fitting(numbers, width))
@@ -221,6 +219,8 @@ class Display:
 
     def _move(self, stage, epoch, epochs, iteration, iterations, images) -> None:
         now, last = self.clock(), self.place
+        if now - self.asked >= 1:  # here and not in `frame`, whose thread may have another GPU
+            self.memory, self.asked = self.used(), now
         if last is None or (last.stage, last.epoch) != (stage, epoch):
             self.began, self.due = now, now + self.patience
         if last is None or last.stage != stage:

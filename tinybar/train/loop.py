@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import pruning
 from ..autograd import AnomalyError, Tensor
-from ..data import batches
+from ..data import Dataset, batches
 from ..nn import Adam, Module
 from ..pruning import Cost
 from ..pruning.methods import Penalty
@@ -75,7 +75,7 @@ def reduced_for_last(slow: int, epochs: int, lr: float) -> Callable[[int], float
     return lambda epoch: lr if epoch < epochs - slow else lr / 10
 
 
-def batches_per_epoch(images: Images, batch_size: int) -> int:
+def batches_per_epoch(images: Images | Dataset, batch_size: int) -> int:
     """The number of minibatches: those that are full, and at least one."""
     return max(1, len(images.train) // batch_size)
 

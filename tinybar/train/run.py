@@ -46,10 +46,16 @@ from .teachers import Start, fit_head, start_of
 
 
 class Plan(NamedTuple):
-    """What a run is to do. budget: B. epochs: of all its stages together."""
+    """What a run is to do.
+
+    budget: B. epochs: of all its stages together. iterations: in an epoch. full: every cost of the
+    full network, by name.
+    """
 
     budget: int
     epochs: int
+    iterations: int
+    full: dict[str, int]
 
 
 def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> Plan:
@@ -80,7 +86,8 @@ def check(config: Config, dataset: Dataset, folder: RunFolder | None = None) -> 
     epochs = config.total_epochs(cost.full(model) / budget)
     if start is not None and start.other_head is not None:
         epochs += config.teacher_epochs
-    return Plan(budget, epochs)
+    full = {name: cost.full(model) for name, cost in pruning.COSTS.items()}
+    return Plan(budget, epochs, batches_per_epoch(dataset, config.batch_size), full)
 
 
 def train(
