@@ -1,6 +1,7 @@
 """A finished run."""
 
 import shutil
+import signal
 
 import pytest
 from cli.common import QUICK
@@ -22,3 +23,11 @@ def run(finished, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished, "run")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def _python_s_own_handler():
+    """pytest may have been started with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

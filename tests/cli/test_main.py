@@ -4,35 +4,13 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 from cli.common import QUICK, fails_with_one_line
 from data.making import in_folder, tree
 
 import tinybar
 from tinybar.cli import _show_warning, cli, main
-
-BAD_ARGUMENTS = [
-    (["frobnicate"], "No such command 'frobnicate'"),
-    (["train", "--frobnicate"], "--frobnicate"),
-    (["train", "surplus"], "surplus"),
-    (["eval"], "Missing argument"),
-    (["eval", "nothing"], "no such file: nothing"),
-    (["eval", "."], "is not a run folder"),
-    (["eval", "nothing", "--threads", "0"], "--threads must be an integer from 1 to"),
-    (["info"], "either a MODEL or --system"),
-    (["info", "wrn-10-1", "--system"], "either a MODEL or --system"),
-    (["info", "vgg"], "unknown model 'vgg'"),
-    (["info", "wrn-10-1", "--classes", "1"], "num_classes >= 2"),
-    (["info", "wrn-10-1", "--image-shape", "0", "8", "1"], "image_shape"),
-    (["audit", "--device", "quantum"], "unknown device"),
-    (["audit", "--seed", "-1"], "x>=0"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "word"), BAD_ARGUMENTS, ids=str)
-def test_bad_arguments(arguments, word, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    fails_with_one_line(capsys, arguments, 2, word)
 
 
 @pytest.mark.parametrize("command", cli.commands)
@@ -52,6 +30,21 @@ def test_the_help_lists_the_commands_in_order_and_in_full(capsys):
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
     assert main([]) == 0
     assert capsys.readouterr().out.startswith("Usage: tinybar")
+
+
+NO_DEFAULT = "--resume --scheduler --tls-ca-file --tls-cert --tls-key --run --json".split()
+
+
+@pytest.mark.parametrize("command", cli.commands)
+def test_the_help_tells_every_default(command):
+    """Of each option that takes a value, unless nothing is done where it is left out."""
+    of = cli.commands[command]
+    with of.make_context(command, ["x"] * 3, resilient_parsing=True) as context:
+        for option in of.get_params(context):
+            if isinstance(option, click.Option) and not (option.is_flag or option.hidden):
+                _, text = option.get_help_record(context)
+                told = "[default: " in text or "[required]" in text
+                assert told or option.opts[0] in NO_DEFAULT, option.opts
 
 
 def test_the_version(capsys):

@@ -67,54 +67,10 @@ def test_the_help_has_every_option_by_group_with_its_default(capsys):
     assert "shrink" not in out
 
 
-BAD_OPTIONS = [
-    (["--model", "vgg-16"], "unknown model 'vgg-16'"),
-    (["--model", "wrn-11-1"], "depth 6n + 4"),
-    (["--model", "resnet50", "--skip-closed"], "--skip-closed is for wide residual networks"),
-    (["--data", "nope"], "unknown dataset 'nope'"),
-    (["--method", "magic"], "--method 'magic' is unknown: use one of bar, ib, id, l0"),
-    (["--device", "quantum"], "unknown device 'quantum'"),
-    (["--budget", "much"], "use a factor"),
-    (["--budget", "83"], "cannot be pruned below 84"),  # 64 + 16 + 4: stem and shortcuts
-    (["--alpha", "2"], "--alpha must be in [0, 1], got 2"),
-    (["--lr", "nan"], "--lr must be positive, got nan"),
-    (["--lr", "fast"], "'fast' is not a valid float"),
-    (["--epochs", "1", "1"], "--epochs"),
-    (["--threads", "0"], "--threads must be an integer from 1 to"),
-    (["--threads", "many"], "'many' is not a valid integer"),
-    (["--preset", "nope"], "unknown preset 'nope'"),
-    (["--resume", "nowhere"], "nowhere is not a run folder"),
-    (["--gate-lr", "1e38"], "--gate-lr must be in (0, 1000]"),
-    (["--temperature", "1e300"], "--temperature must be in [1, 1000]"),
-    (["--method", "scratch", "--budget", "100"], "cannot be pruned below 252 by --method scratch"),
-]
-
-
-@pytest.mark.parametrize(("options", "word"), BAD_OPTIONS, ids=str)
-def test_bad_options_leave_nothing_behind(options, word, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    new_run = [] if "--resume" in options else QUICK
-    fails_with_one_line(capsys, ["train", *new_run, *options], 2, word)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_existing_out(run, capsys):
     before = sorted(path.name for path in run.iterdir())
     fails_with_one_line(capsys, ["train", *QUICK, "--out", "run"], 2, "--resume run")
     assert sorted(path.name for path in run.iterdir()) == before
-
-
-def test_a_complete_run_is_not_resumed(run, capsys):
-    fails_with_one_line(capsys, ["train", "--resume", "run"], 2, "run is complete", "result.json")
-
-
-BESIDE_RESUME = [
-    (["--seed", "1", "--lr", "0.1"], "--lr is 0.001, not 0.1, --seed is 0, not 1; only --data, "),
-    (["--preset", "paper-cifar10"], "--model is 'wrn-10-1', not 'wrn-28-12'"),
-    (["--out", "other"], "--out is other, but the run to resume is in cut"),
-    (["--data", "moved"], "unknown dataset 'moved'"),
-    (["--data", "moved"], "if the data has moved, give --data PATH or --data-dir DIR"),
-]
 
 
 @pytest.fixture
@@ -123,14 +79,6 @@ def cut(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = {"data": "digits", "epochs": (1, 1, 0), "teacher_epochs": 1, "batch_size": 256}
     return RunFolder.create(tmp_path / "cut", Config(model="wrn-10-1", **given))
-
-
-@pytest.mark.parametrize(("options", "word"), BESIDE_RESUME, ids=str)
-def test_options_beside_resume_that_differ(options, word, cut, capsys):
-    before = cut.config.read_bytes()
-    fails_with_one_line(capsys, ["train", "--resume", "cut", *options], 2, word)
-    assert cut.config.read_bytes() == before
-    assert [path.name for path in cut.path.iterdir()] == ["config.toml"]
 
 
 def test_options_beside_resume_that_agree_or_may_change(cut, tmp_path):
@@ -144,14 +92,6 @@ def test_options_beside_resume_that_agree_or_may_change(cut, tmp_path):
 def signalled(number):
     """What a function does in which the signal arrives."""
     return lambda *arguments: signal.raise_signal(number)
-
-
-@pytest.fixture
-def _python_s_own_handler():
-    """pytest may have been started with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("_python_s_own_handler")

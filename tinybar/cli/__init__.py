@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from difflib import get_close_matches
 
 import click
 
@@ -23,15 +24,24 @@ from .together import as_one
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class InOrder(click.Group):
-    """A group whose help lists the commands in the order in which they were added."""
+class Commands(click.Group):
+    """The commands in the order in which they were added; one that is unknown has a neighbour."""
 
     def list_commands(self, context) -> list[str]:
         """The names of the commands."""
         return list(self.commands)
 
+    def resolve_command(self, context, args: list[str]):
+        """The command that the first argument names. UsageError, with the nearest, if none."""
+        name, known = args[0], ", ".join(self.commands)
+        if name in self.commands or name.startswith("-") or context.resilient_parsing:
+            return super().resolve_command(context, args)
+        near = get_close_matches(name, self.commands, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"the commands are {known}"
+        raise click.UsageError(f"no such command {name!r}: {hint}")
 
-@click.group(cls=InOrder, context_settings=SETTINGS)
+
+@click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="tinybar")
 def cli():
     """Prune convolutional networks to a budget while they train.
@@ -41,6 +51,14 @@ def cli():
       tinybar train                        the embedded digits, 8 times smaller
       tinybar train --data photos --model wrn-16-4 --budget 16x
       tinybar audit                        check every gradient and closed form
+
+    \b
+    Exit codes:
+      0  done               2  wrong options, or a file that cannot be used
+      1  failed             3  the loss diverged
+      128 + n               ended by signal n: 130 by Ctrl-C, 143 by SIGTERM
+
+    docs/commands.md tells what is printed where, and how shells complete.
     """
 
 

@@ -7,10 +7,12 @@ import sys
 
 import click
 
-from .options import device_option, json_option
+from .options import GroupedCommand, device_option, json_option
 
 
-@click.command("audit", short_help="Check every gradient and every closed form.")
+@click.command(
+    "audit", cls=GroupedCommand, short_help="Check every gradient and every closed form."
+)
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
               help="Seed of the random problems.")  # fmt: skip
 @json_option

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
+from .completion import models, one_of
+from .options import Flag, GroupedCommand
 
-@click.command("bench", short_help="Time training steps, inference and single convolutions.")
-@click.argument("model", required=False)
+network_option = partial(click.option, cls=Flag, group="Network")
+
+
+@click.command(
+    "bench",
+    cls=GroupedCommand,
+    short_help="Time training steps, inference and single convolutions.",
+)
+@click.argument("model", required=False, shell_complete=one_of(models))
 @click.option("--case", "kind", metavar="step|infer", show_default="step; infer with --run",
               help="Time training steps, or inference.")  # fmt: skip
-@click.option("--image-shape", type=int, nargs=3, metavar="H W C",
+@network_option("--image-shape", type=int, nargs=3, metavar="H W C",
               help="Height, width and channels of the images.  [default: 32 32 3]")  # fmt: skip
-@click.option("--classes", type=int, metavar="N", help="Number of classes.  [default: 10]")
-@click.option("--batch-size", type=int, metavar="N", default=64, show_default=True,
+@network_option("--classes", type=int, metavar="N", help="Number of classes.  [default: 10]")
+@network_option("--batch-size", type=int, metavar="N", default=64, show_default=True,
               help="Images per minibatch.")  # fmt: skip
-@click.option("--gated", is_flag=True, help="Put a hard-concrete gate on every channel.")
+@network_option("--gated", is_flag=True, help="Put a hard-concrete gate on every channel.")
 @click.option("--threads", type=int, metavar="N", show_default="all processors",
               help="Number of threads that each engine may use.")  # fmt: skip
 @click.option("--peers", metavar="LIST", show_default="all that are installed",
               help="Engines to compare with, separated by commas: onnxruntime (inference), and "
               "tinybar-numpy (tinybar without compiled kernels).")  # fmt: skip
-@click.option("--run", metavar="DIR", type=click.Path(path_type=Path),
+@network_option("--run", metavar="DIR", type=click.Path(path_type=Path),
               help="Time the pruned and the full network of this run.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Time every convolution by every algorithm.")
 @click.option("--launches", is_flag=True,

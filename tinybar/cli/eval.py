@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from .completion import data_sets, one_of
 from .options import (
+    GroupedCommand,
     conv_algorithm_option,
     device_option,
     json_option,
@@ -15,9 +17,12 @@ from .options import (
 )
 
 
-@click.command("eval", short_help="Measure the test accuracy of a saved network.")
+@click.command(
+    "eval", cls=GroupedCommand, short_help="Measure the test accuracy of a saved network."
+)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--data", metavar="NAME|PATH", show_default="the network's own",
+@click.option("--data", metavar="NAME|PATH", shell_complete=one_of(data_sets, "file"),
+              show_default="the network's own",
               help="Data set to test on: a name, or the path of a folder or archive with images "
               "in test/CLASS, which are converted to the size and colours that the network takes."
               )  # fmt: skip

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import click
 
-from .options import json_option
+from .completion import models, one_of
+from .options import GroupedCommand, json_option
 
 PACKAGES = (
     "tinybar", "numpy", "pillow", "safetensors", "numba", "cupy-cuda12x", "cupy-cuda13x", "mpi4py",
 )  # fmt: skip
 
 
-@click.command("info", short_help="List the convolutions of a network, or describe the system.")
-@click.argument("model", required=False)
+@click.command(
+    "info",
+    cls=GroupedCommand,
+    short_help="List the convolutions of a network, or describe the system.",
+)
+@click.argument("model", required=False, shell_complete=one_of(models, "file"))
 @click.option("--image-shape", type=int, nargs=3, metavar="H W C", default=(32, 32, 3),
               help="Height, width and channels of the images, for a MODEL by name.  "
               "[default: 32 32 3]")  # fmt: skip

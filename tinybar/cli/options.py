@@ -6,34 +6,45 @@ from functools import cache
 
 import click
 
+from .completion import completer_of, devices, one_of, presets
+
 INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 
 
 class Flag(click.Option):
-    """An option that `ConfigCommand` lists under the heading `group`."""
+    """An option that `GroupedCommand` lists under the heading `group`."""
 
-    def __init__(self, *names, group: str = "Run", **details):
+    def __init__(self, *names, group: str | None = None, **details):
         super().__init__(*names, **details)
         self.group = group
 
 
-class ConfigCommand(click.Command):
-    """A command with the options of `Config`, which are made when they are asked for."""
+class GroupedCommand(click.Command):
+    """A command whose help lists the options by group; those of no group are `ungrouped`."""
 
-    def get_params(self, context) -> list[click.Parameter]:
-        """The options of `Config`, then those of the command itself."""
-        return [*config_flags(), *super().get_params(context)]
+    ungrouped = "Options"
 
     def format_options(self, context, formatter) -> None:
         """Write a section of the help for each group."""
         groups: dict[str, list] = {}
         for parameter in self.get_params(context):
             record = parameter.get_help_record(context)
-            if record is not None:
-                groups.setdefault(getattr(parameter, "group", "Run"), []).append(record)
+            if record is not None and isinstance(parameter, click.Option):
+                name = getattr(parameter, "group", None) or self.ungrouped
+                groups.setdefault(name, []).append(record)
         for name, records in groups.items():
             with formatter.section(name):
                 formatter.write_dl(records)
+
+
+class ConfigCommand(GroupedCommand):
+    """A command with the options of `Config`, which are made when they are asked for."""
+
+    ungrouped = "Run"
+
+    def get_params(self, context) -> list[click.Parameter]:
+        """The options of `Config`, then those of the command itself."""
+        return [*config_flags(), *super().get_params(context)]
 
 
 @cache
@@ -53,6 +64,7 @@ def config_flags() -> list[click.Option]:
             flags.append(Flag(
                 [name, key], type=option.type, nargs=option.count, default=None,
                 metavar=option.values or None, hidden=key != option.key, group=option.group,
+                shell_complete=completer_of(option),
                 help=f"{option.help}  [default: {option.default_and_range}]",
             ))  # fmt: skip
     digits = ", ".join(f"{key} = {value}" for key, value in load_preset("digits").items())
@@ -60,7 +72,10 @@ def config_flags() -> list[click.Option]:
         f"Preset ({', '.join(preset_names())}) or TOML file to read options from; flags override "
         f"them. The preset digits: {digits}.  [default: digits, for --data digits]"
     )
-    return [*flags, Flag(["--preset"], metavar="NAME|FILE.toml", help=text)]
+    preset = Flag(
+        ["--preset"], metavar="NAME|FILE.toml", help=text, shell_complete=one_of(presets, "file")
+    )
+    return [*flags, preset]
 
 
 def _use_threads(context, option, n: int | None) -> None:
@@ -82,16 +97,18 @@ def _use_graphs(context, option, mode: str) -> None:
 # fmt: off
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 device_option = click.option(
-    "--device", cls=Flag, default="auto", show_default=True, metavar="auto|cpu|gpu|gpu:N",
+    "--device", cls=Flag, group="Computation", default="auto", show_default=True,
+    metavar="auto|cpu|gpu|gpu:N", shell_complete=one_of(devices),
     help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.")
 conv_algorithm_option = click.option(
-    "--conv-algorithm", default="auto", show_default=True, metavar="auto|gather",
+    "--conv-algorithm", cls=Flag, group="Computation", default="auto", show_default=True,
+    metavar="auto|gather",
     help="Algorithm for convolutions, as for `tinybar train`.")
 graph_option = click.option(  # takes effect when it is parsed
-    "--graph", cls=Flag, type=click.Choice(["auto", "off"]), default="auto", show_default=True,
-    callback=_use_graphs, expose_value=False,
+    "--graph", cls=Flag, group="Computation", type=click.Choice(["auto", "off"]), default="auto",
+    show_default=True, callback=_use_graphs, expose_value=False,
     help="On a GPU, record a step as a CUDA graph and launch it as one, where that is possible.")
 threads_option = click.option(  # takes effect when it is parsed
-    "--threads", cls=Flag, type=int, metavar="N", callback=_use_threads, expose_value=False,
-    show_default="all processors; under mpiexec a share of them",
+    "--threads", cls=Flag, group="Computation", type=int, metavar="N", callback=_use_threads,
+    expose_value=False, show_default="all processors; under mpiexec a share of them",
     help="Number of threads to compute with.")

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import click
 
-from .options import device_option, threads_option
+from .options import GroupedCommand, device_option, threads_option
 
 
-@click.command("report", short_help="Make a page of figures and tables from runs and sweeps.")
+@click.command(
+    "report",
+    cls=GroupedCommand,
+    short_help="Make a page of figures and tables from runs and sweeps.",
+)
 @click.argument("folders", metavar="RUN|SWEEP...", nargs=-1, required=True,
                 type=click.Path(path_type=Path))  # fmt: skip
 @click.option("-o", "--output", metavar="FILE.html", type=click.Path(path_type=Path),

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
 from ..runtime.signals import Interrupted
+from .completion import grids, one_of
+from .options import Flag, GroupedCommand
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+place_option = partial(click.option, cls=Flag, group="Where to run")
 
 
-@click.command("sweep", short_help="Train every combination of a grid of options.")
-@click.argument("grid", metavar="GRID")
+@click.command(
+    "sweep", cls=GroupedCommand, short_help="Train every combination of a grid of options."
+)
+@click.argument("grid", metavar="GRID", shell_complete=one_of(grids, "file"))
 @click.option(
     "--out",
     metavar="DIR",
@@ -22,30 +28,30 @@ FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     required=True,
     help="Folder for the runs and results.csv; a sweep in it goes on.",
 )
-@click.option(
+@place_option(
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
     show_default="all processors",
     help="Runs at a time on this machine, which share its processors.",
 )
-@click.option(
+@place_option(
     "--scheduler",
     metavar="ADDRESS",
     help="Run on the Dask cluster whose scheduler is at ADDRESS (tcp://HOST:PORT).",
 )
-@click.option(
+@place_option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
     show_default="the processors shared out; 1 on a cluster",
     help="Threads of each run.",
 )
-@click.option("--tls-ca-file", type=FILE, metavar="FILE", help="Certificate authority, for tls://.")
-@click.option(
+@place_option("--tls-ca-file", type=FILE, metavar="FILE", help="Certificate authority, for tls://.")
+@place_option(
     "--tls-cert", "tls_client_cert", type=FILE, metavar="FILE", help="Certificate, for tls://."
 )
-@click.option("--tls-key", "tls_client_key", type=FILE, metavar="FILE", help="Its key, for tls://.")
+@place_option("--tls-key", "tls_client_key", type=FILE, metavar="FILE", help="Its key, for tls://.")
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--dry-run", is_flag=True, help="List the runs, and train nothing.")
 def command(grid, out, jobs, scheduler, threads, retry, dry_run, **tls):

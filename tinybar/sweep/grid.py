@@ -40,6 +40,11 @@ class Job:
     keys: dict[str, object]
 
 
+def grid_names() -> list[str]:
+    """The grids that tinybar brings."""
+    return sorted(path.stem for path in GRIDS.glob("*.toml"))
+
+
 def load_grid(name: str) -> list[Job]:
     """The jobs of a shipped grid, or of the TOML file of that name, in the order of the grid.
 
@@ -48,7 +53,7 @@ def load_grid(name: str) -> list[Job]:
     """
     path = Path(name) if name.endswith(".toml") else GRIDS / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in GRIDS.glob("*.toml")))
+        known = ", ".join(grid_names())
         raise ValueError(f"unknown grid {name!r}: use {known}, or the path of a .toml file")
     try:
         return _jobs(read_toml(path))

@@ -217,7 +217,7 @@ def check_unchanged(was: Config, now: Config) -> None:
         may = ", ".join(entry.flag for entry in options_of(Config) if entry.may_change)
         raise ValueError(
             f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --threads, "
-            "--memory, --tensorboard and --detect-anomaly may change"
+            "--detect-anomaly and what is printed may change"
         )
 
 
