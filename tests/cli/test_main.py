@@ -32,7 +32,15 @@ def test_the_help_lists_the_commands_in_order_and_in_full(capsys):
     assert capsys.readouterr().out.startswith("Usage: tinybar")
 
 
-NO_DEFAULT = "--resume --scheduler --tls-ca-file --tls-cert --tls-key --run --json".split()
+NO_DEFAULT = [
+    "--resume",
+    "--scheduler",
+    "--tls-ca-file",
+    "--tls-cert",
+    "--tls-key",
+    "--run",
+    "--json",
+]
 
 
 @pytest.mark.parametrize("command", cli.commands)
