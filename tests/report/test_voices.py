@@ -7,7 +7,7 @@ import pytest
 from cli.common import QUICK, fails_with_one_line
 
 from tinybar.cli import cli, main
-from tinybar.report.voices import NEXT
+from tinybar.report.voices import NEXT, JsonLines
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def test_lines_of_json_say_all(here, capsys):
     assert main(["train", *QUICK, "--json", "--out", "run"]) == 0
     out, err = capsys.readouterr()
     said = [json.loads(line) for line in out.splitlines()]
+    said = [line for line in said if line["event"] != "step"]
     events = [line.pop("event") for line in said if line["event"] != "warning"]
     assert events == ["begin", "plan", *["epoch"] * 3, "result"]
     assert err == ""
@@ -41,6 +42,18 @@ def test_lines_of_json_say_all(here, capsys):
     assert [{k: v for k, v in line.items() if k != "epochs"} for line in epochs] == written
     assert result == json.loads((here / "run" / "result.json").read_text()) | {"folder": "run"}
     assert [line["text"] for line in said if "text" in line] == result["warnings"]
+
+
+def test_a_step_a_second_is_said(capsys):
+    now = 0.0
+    voice = JsonLines(lambda: now)
+    for iteration in range(25):
+        voice.step("teacher", 1, 2, iteration, 25, 64)
+        now += 0.125
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["iteration"] for line in said] == [0, 8, 16, 24]
+    place = {"stage": "teacher", "epoch": 1, "epochs": 2, "iteration": 8, "iterations": 25}
+    assert said[1] == {"event": "step"} | place
 
 
 def test_the_teacher_alone(here, capsys):

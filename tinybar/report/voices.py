@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -59,7 +62,10 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """Says each of these as a line of JSON with its name as "event"."""
+    """Says each of these as a line of JSON with its name as "event"; of the steps, one a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.clock, self.due = clock, -math.inf
 
     def begin(self, config: Config) -> None:
         """As `Quiet.begin`."""
@@ -68,6 +74,13 @@ class JsonLines(Quiet):
     def plan(self, config: Config, dataset, plan, folder: Path) -> None:
         """As `Quiet.plan`."""
         say("plan", **facts_of(config, dataset, plan), folder=str(folder))
+
+    def step(self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, _) -> None:
+        """As `Display.step`."""
+        if self.clock() >= self.due:
+            self.due = self.clock() + 1
+            say("step", stage=stage, epoch=epoch, epochs=epochs, iteration=iteration,
+                iterations=iterations)  # fmt: skip
 
     def __call__(self, record: dict) -> None:
         """As `Quiet.__call__`: a line of metrics.jsonl, and the epochs of the stage."""
