@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from rich.table import Table
 
-from tinybar.report.terminal import Display, PlainConsole, plain_console
+from tinybar.report.terminal import Display, PlainConsole, plain_console, waiting
 
 NAME = "my[old] [/x] :cat: \x1b[31m\u202e\n"
 SHOWN = "my[old] [/x] :cat: \\x1b[31m\\u202e\\n"
@@ -93,6 +93,24 @@ def test_lines_are_not_written_over_in_a_file(monkeypatch):
     assert not plain_console().is_interactive
 
 
+def test_what_takes_long_has_a_line_in_a_file():
+    console = display_of(width=40).console
+    with waiting(console, f"reading {NAME}"):
+        assert console.file.getvalue() == f"reading {SHOWN} ...\n"
+    assert console.file.getvalue().count("\n") == 1
+
+
+def test_what_takes_long_is_seen_on_a_terminal_while_it_lasts():
+    console = display_of(width=40, terminal=True).console
+    with waiting(console, f"reading {NAME}"):
+        pass
+    first, *others = console.file.getvalue().split("\r")
+    assert f"reading {SHOWN} ... 0:00:0"[:40] in first
+    assert others[-1].endswith("\x1b[2K")  # erased
+    with pytest.raises(ValueError, match="damaged"), waiting(console, "reading"):
+        raise ValueError("damaged")
+
+
 # --- a log ---------------------------------------------------------------------------------------
 
 
@@ -131,15 +149,18 @@ def test_the_accuracy_on_held_out_images_comes_first():
 
 def test_an_epoch_of_minutes_has_lines_of_its_own():
     """After one, two, four and eight minutes, each epoch anew; the first epoch of all earlier."""
-    with display_of(width=40) as display:
+    with display_of(width=80) as display:
         for epoch, seconds in ((1, 6), (2, 0.5), (3, 1)):
             for iteration in range(101):
                 display.step("teacher", epoch, 4, iteration, 100, 64 * (iteration > 0))
                 display.clock.now += seconds
             display(record(stage="teacher", epoch=epoch, epochs=4))
     lines = display.console.file.getvalue().splitlines()
-    iterations = [int(line.split()[4]) for line in lines if "iteration" in line]
+    iterations = [int(line.split()[4]) for line in lines if ", " in line and "iteration" in line]
     assert iterations == [1, 2, 4, 7, 14, 27, 54, 60]
+    assert [line for line in lines if "estimated" in line] == [
+        "estimated by the first 10 iterations: 6:38:54 left of the run"
+    ]
     first = "0:00:06   teacher   1/4  iteration 1 of 100, 10.7 images/s, 6:39:54 left"
     assert lines[0] == first
 

@@ -76,5 +76,5 @@ def summary(facts: dict) -> list[tuple[str, str]]:
                    f"{budget['full'] / budget['value']:.3g}x less"),
         ("plan", f"epochs: {plan['epochs_teacher']} of the teacher, {plan['epochs_pruning']} of "
                  f"{plan['method']}; {plan['iterations']:,} iterations of {plan['batch_size']} "
-                 "images; the time is told from the first one on"),
+                 "images; their time is told when the first are done"),
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from .text import duration, shown
 
 LONG = 60.0  # without a terminal, an epoch has lines after so many seconds, twice as many, four ...
 FIRST = 5.0  # the first epoch of all has its first line, with an estimate of the time, earlier
+ENOUGH = 10  # iterations, by which the time of the run is estimated
 LEAST_BAR = 10  # columns
 UNDER_A_BUDGET = (
     "While the budget falls, accuracy may be near chance for many epochs, and the loss is high: it "
@@ -131,7 +132,7 @@ class Display:
         self.numbers: list[str] = []  # of the last epoch, the most important first
         self.opened = self.idle = clock()  # idle: since when no stage is trained
         self.memory, self.asked = None, -math.inf
-        self.patience, self.is_explained = FIRST, False
+        self.patience, self.is_estimated, self.is_explained = FIRST, False, False
         self.live = Live(console=console, get_renderable=self.frame, transient=True)
 
     def __enter__(self) -> Display:
@@ -153,6 +154,10 @@ class Display:
         stage that an earlier process had completed.
         """
         self._move(stage, epoch, epochs, iteration, iterations, images)
+        if self.place.steps > ENOUGH and not self.is_estimated:
+            self.is_estimated = True
+            left = self.place.left(self.epochs)
+            self.console.print(f"estimated by the first {ENOUGH} iterations: {left} of the run")
         if not self.console.is_interactive and iteration and self.place.now >= self.due:
             while self.place.now >= self.due:
                 self.due += self.due - self.began
