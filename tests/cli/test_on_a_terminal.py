@@ -52,7 +52,8 @@ def test_a_run(width, encoding, environ, tmp_path):
     assert all(len(line) == width for line in frames)
     words = "\n".join(lines)
     for part in (
-        "reading digits ... 0:00:0", "data     digits: 1,437 training", "While the budget falls", "measuring the latency ...", "  tinybar eval run",
+        "reading digits ... 0:00:0", "data     digits: 1,437 training", "While the budget falls",
+        "measuring the latency ...", "  tinybar eval run",
     ):  # fmt: skip
         assert part in words
     assert ("━" in text) == (encoding == "utf-8")

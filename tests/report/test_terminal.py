@@ -254,15 +254,16 @@ def test_what_follows_the_last_step_of_an_epoch_is_told():
     assert frame(display) == ["after 1 of 4 epochs, preparing what follows ... 0:01:15"]
 
 
-def test_memory_is_shown():
+@pytest.mark.parametrize(("used", "text"), [(3 * 2**29, "1.50 GiB"), (7 * 2**20, "7 MiB")])
+def test_memory_is_shown(used, text):
     display = running(80)
-    display.used = lambda: 3 * 2**29
+    display.used = lambda: used
     display.clock.now += 0.5
     display.step("prune", 3, 18, 50, 100, 0)
-    assert " GiB " not in frame(display)[1]  # asked once a second
+    assert "iB " not in frame(display)[1]  # asked once a second
     display.clock.now += 0.5
     display.step("prune", 3, 18, 50, 100, 0)
-    assert frame(display)[1].endswith(" loss 1.25 1.50 GiB iteration 50 of 100")
+    assert frame(display)[1].endswith(f" loss 1.25 {text} iteration 50 of 100")
 
 
 def test_a_stage_that_is_resumed_is_timed_from_there():

@@ -213,7 +213,7 @@ class Display:
             first = Table.grid(padding=(0, 1))
             done = ProgressBar(place.iterations, place.iteration, bar)
             first.add_row(Text(title), done, Text(left))
-        used = [] if self.memory is None else [f"{self.memory / 2**30:.2f} GiB"]
+        used = [] if self.memory is None else [_bytes(self.memory)]
         numbers = [*numbers, *used, f"iteration {place.iteration} of {place.iterations}"]
         if not (place.steps or is_trained):  # it may take a while
             numbers = [f"first step ... {self._since(place.since)}", *numbers]
@@ -265,6 +265,10 @@ def _fitting(words: list[str], width: int) -> Text:
     """As many of the words as fit into a line, from the first on."""
     lines = [line for line in accumulate(words, "{} {}".format) if len(line) <= width]
     return _cropped(lines[-1] if lines else words[0])
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 2**30:.2f} GiB" if n >= 2**30 else f"{n / 2**20:.0f} MiB"
 
 
 def _short(n: float, digits: int = 4) -> str:
