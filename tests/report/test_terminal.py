@@ -111,6 +111,14 @@ def test_what_takes_long_is_seen_on_a_terminal_while_it_lasts():
         raise ValueError("damaged")
 
 
+def test_in_a_notebook_lines_are_text(monkeypatch):
+    """rich would make HTML of each, and warn that it lacks widgets."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    console = plain_console()
+    assert not console.is_jupyter
+    assert not console.is_interactive
+
+
 # --- a log ---------------------------------------------------------------------------------------
 
 

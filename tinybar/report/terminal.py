@@ -50,7 +50,12 @@ def plain_console() -> PlainConsole:
         width, height = shutil.get_terminal_size()
     # FORCE_COLOR is about colours: lines that are written over do not belong in a file.
     is_file = sys.stdout is None or not sys.stdout.isatty()
-    return PlainConsole(width=width, height=height, force_interactive=False if is_file else None)
+    return PlainConsole(
+        width=width,
+        height=height,
+        force_interactive=False if is_file else None,
+        force_jupyter=False,  # in a notebook, too, lines are text: not each an HTML of its own
+    )
 
 
 @contextmanager
@@ -182,7 +187,8 @@ class Display:
         self.numbers = self._numbers(record, ".1f", _short)
         if epoch == epochs:
             self.before, self.place, self.idle = self.before + epochs, None, self.clock()
-            self.live.refresh()  # or the line would be printed above what is shown of the stage
+            if is_live:
+                self.live.refresh()  # or the line would be printed above what is shown of the stage
         if record["b"] is not None and not self.is_explained:
             self.is_explained = True
             self.console.print(UNDER_A_BUDGET.format(self.metric))
