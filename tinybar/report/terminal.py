@@ -136,7 +136,8 @@ class Display:
         self.before = 0
         self.numbers: list[str] = []  # of the last epoch, the most important first
         self.opened = self.idle = clock()  # idle: since when no stage is trained
-        self.memory, self.asked = None, -math.inf
+        self.memory: int | None = None  # in use when it was asked for
+        self.asked = -math.inf
         self.patience, self.is_estimated, self.is_explained = FIRST, False, False
         self.live = Live(console=console, get_renderable=self.frame, transient=True)
 
@@ -158,16 +159,15 @@ class Display:
         Call it with iteration 0 when an epoch begins, and with the last one of the last epoch for a
         stage that an earlier process had completed.
         """
-        self._move(stage, epoch, epochs, iteration, iterations, images)
-        if self.place.steps > ENOUGH and not self.is_estimated:
+        place = self._move(stage, epoch, epochs, iteration, iterations, images)
+        left = place.left(self.epochs)
+        if place.steps > ENOUGH and not self.is_estimated:
             self.is_estimated = True
-            left = self.place.left(self.epochs)
             self.console.print(f"estimated by the first {ENOUGH} iterations: {left} of the run")
-        if not self.console.is_interactive and iteration and self.place.now >= self.due:
-            while self.place.now >= self.due:
+        if not self.console.is_interactive and iteration and place.now >= self.due:
+            while place.now >= self.due:
                 self.due += self.due - self.began
-            speed, left = self.place.speed(), self.place.left(self.epochs)
-            numbers = [f"iteration {iteration} of {iterations},", f"{speed},", left]
+            numbers = [f"iteration {iteration} of {iterations},", f"{place.speed()},", left]
             self._print(stage, epoch, epochs, numbers)
 
     def note(self, line: str) -> None:
@@ -181,9 +181,8 @@ class Display:
 
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
-        self._move(stage, epoch, epochs, 1, 1, 0)
-        self.patience = LONG
-        is_live, left = self.console.is_interactive, self.place.left(self.epochs)
+        left = self._move(stage, epoch, epochs, 1, 1, 0).left(self.epochs)
+        self.patience, is_live = LONG, self.console.is_interactive
         self.numbers = self._numbers(record, ".1f", _short)
         if epoch == epochs:
             self.before, self.place, self.idle = self.before + epochs, None, self.clock()
@@ -212,14 +211,14 @@ class Display:
             left, bar = f"{speed} {left}", bar - len(speed) - 1
         else:
             numbers = [speed, *numbers]
+        first: RenderableType = _cropped(title)
         if bar < 1:
-            first = _cropped(title)
             numbers = [left, *numbers]
         else:
-            first = Table.grid(padding=(0, 1))
+            first = row = Table.grid(padding=(0, 1))
             done = ProgressBar(place.iterations, place.iteration, bar)
-            first.add_row(Text(title), done, Text(left))
-        used = [] if self.memory is None else [_bytes(self.memory)]
+            row.add_row(Text(title), done, Text(left))
+        used: list[str] = [] if self.memory is None else [_bytes(self.memory)]
         numbers = [*numbers, *used, f"iteration {place.iteration} of {place.iterations}"]
         if not (place.steps or is_trained):  # it may take a while
             numbers = [f"first step ... {self._since(place.since)}", *numbers]
@@ -228,7 +227,9 @@ class Display:
     def _since(self, moment: float) -> str:
         return duration(self.clock() - moment)
 
-    def _move(self, stage, epoch, epochs, iteration, iterations, images) -> None:
+    def _move(
+        self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, images: int
+    ) -> Place:
         now, last = self.clock(), self.place
         if now - self.asked >= 1:  # here and not in `frame`, whose thread may have another GPU
             self.memory, self.asked = self.used(), now
@@ -246,6 +247,7 @@ class Display:
             epoch=epoch, iteration=iteration, iterations=iterations, images=last.images + images,
             steps=steps, now=now,
         )  # fmt: skip
+        return self.place
 
     def _print(self, stage: str, epoch: int, epochs: int, numbers: list[str]) -> None:
         """A line with the time since the beginning; on a terminal, as much as fits."""

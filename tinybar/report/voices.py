@@ -14,7 +14,9 @@ from pathlib import Path
 from rich.table import Column, Table
 
 from .. import __version__
+from ..data import Dataset
 from ..train.config import Config
+from ..train.run import Plan
 from .summary import facts_of, machine, summary
 from .tables import peak_memory, result_tables
 from .terminal import Display, plain_console, waiting
@@ -38,7 +40,7 @@ class Quiet:
         """In the block something is done that may take a while."""
         return nullcontext()
 
-    def plan(self, config: Config, dataset, plan, folder: Path) -> None:
+    def plan(self, config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
         """What is going to be done, and where."""
         for note in dataset.notes:
             self.warn(note)
@@ -71,7 +73,7 @@ class JsonLines(Quiet):
         """As `Quiet.begin`."""
         say("begin", tinybar=__version__, options=config.as_table(), machine=machine())
 
-    def plan(self, config: Config, dataset, plan, folder: Path) -> None:
+    def plan(self, config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
         """As `Quiet.plan`."""
         say("plan", **facts_of(config, dataset, plan), folder=str(folder))
 
@@ -119,7 +121,7 @@ class Person(Quiet):
         """As `Quiet.waiting`."""
         return waiting(self.console, what)
 
-    def plan(self, config: Config, dataset, plan, folder: Path) -> None:
+    def plan(self, config: Config, dataset: Dataset, plan: Plan, folder: Path) -> None:
         """As `Quiet.plan`."""
         rows = [*summary(facts_of(config, dataset, plan)), ("folder", str(folder))]
         if not self.console.is_interactive:
