@@ -18,7 +18,8 @@ these options, and those that are not in `config.toml`: where to write and where
 
 A run that is resumed keeps its options. Those with a * may be given beside `--resume` with another
 value, which is remembered: they say where the same data lies now, or how often to save. So may
-`--device`, `--threads` and `--memory`. Any other that differs is refused.
+`--device`, `--threads` and what is printed ([commands.md](commands.md)). Any other that differs is
+refused.
 """
 
 

@@ -68,6 +68,21 @@ def test_a_run_keeps_the_higher_of_its_peaks(before, device):
     assert memory.peaks({})["peak_device_bytes"] is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_what_is_in_use_on_a_cpu_is_the_process():
+    before = memory.in_use()
+    array = np.ones(64 * MIB, np.uint8)
+    assert memory.in_use() - before > 32 * MIB  # some of it may have been kept from before
+    assert array.all()
+
+
+@pytest.mark.gpu
+def test_what_is_in_use_on_a_gpu_is_its_memory():
+    arrays.use_device("gpu")
+    array = arrays.to_device(np.ones(64 * MIB, np.uint8))
+    assert memory.in_use() >= array.nbytes
+
+
 @pytest.mark.gpu
 def test_the_peak_on_a_gpu():
     arrays.use_device("gpu")

@@ -49,7 +49,7 @@ def machine() -> str:
     """What computes, in a line."""
     if arrays.device() != "cpu":
         return f"on {device_name()}"
-    kernels = "compiled kernels" if is_available() else "no compiled kernels"
+    kernels = "compiled kernels" if is_available() else "no compiled kernels (the extra fast)"
     n = threads.count()
     return f"on {device_name()}, {n} thread{'s' * (n > 1)}, {kernels}"
 
