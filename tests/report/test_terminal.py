@@ -169,8 +169,9 @@ def test_an_epoch_of_minutes_has_lines_of_its_own():
     assert [line for line in lines if "estimated" in line] == [
         "estimated by the first 10 iterations: 6:38:54 left of the run"
     ]
-    first = "0:00:06   teacher   1/4  iteration 1 of 100, 10.7 images/s, 6:39:54 left"
-    assert lines[0] == first
+    start = "   teacher   1/4  iteration"
+    assert lines[0] == f"0:00:06{start} 1 of 100, - images/s, -:--:-- left"
+    assert lines[1] == f"0:00:12{start} 2 of 100, 10.7 images/s, 6:39:48 left"
 
 
 def test_a_step_that_takes_minutes_has_one_line():
@@ -237,13 +238,12 @@ def test_the_first_epoch_is_seen_from_the_first_second():
     assert frame(display)[0].endswith(" - images/s -:--:-- left")
     display.clock.now = 10
     assert frame(display)[1] == "first step ... 0:00:09 iteration 0 of 100"
-    display.clock.now = 3
-    display.step("teacher", 1, 2, 10, 100, 640)
-    assert frame(display)[0].endswith(" 320 images/s 0:01:18 left")
-    assert frame(display)[1] == "iteration 10 of 100"
+    display.step("teacher", 1, 2, 1, 100, 64)
+    assert frame(display)[0].endswith(" - images/s -:--:-- left")
+    assert frame(display)[1] == "iteration 1 of 100"
 
 
-def test_the_first_step_does_not_count_once_there_is_a_second():
+def test_the_first_step_does_not_count():
     display = display_of(80, 1, terminal=True)
     display.step("teacher", 1, 1, 0, 101, 0)
     for seconds, iteration in ((20, 1), (1, 2), (1, 3)):
@@ -276,8 +276,10 @@ def test_memory_is_shown(used, text):
 
 def test_a_stage_that_is_resumed_is_timed_from_there():
     display = display_of(80, 20, terminal=True)
+    display.step("prune", 3, 10, 40, 100, 64)
+    display.clock.now = 30
     display.step("prune", 3, 10, 60, 100, 64)
-    display.clock.now = 4
+    display.clock.now = 34
     display.step("prune", 3, 10, 80, 100, 128)
     assert frame(display)[0].endswith(" 32 images/s 0:05:44 left")  # 17.2 epochs of 20 s
 

@@ -78,7 +78,7 @@ class Place(NamedTuple):
 
     epoch: 1, 2, ... of the stage. before: epochs of the stages before it. What was trained of this
     stage by this process: `images` in so many `steps`, from `start` (epochs) on, between `since`
-    and `now` (seconds). Of the first step, which compiles kernels, only until there is a second.
+    and `now` (seconds). The first step does not count: it compiles kernels.
     """
 
     stage: str
@@ -241,12 +241,12 @@ class Display:
             start, counted = epoch - 1 + iteration / iterations, -int(images > 0)
             last = Place(stage, epoch, epochs, 0, 1, self.before, -images, counted, start, now, now)
         steps = last.steps + (images > 0)
-        if images and steps == 2:
-            last = last._replace(images=0, start=last.done, since=last.now)
         self.place = last._replace(
             epoch=epoch, iteration=iteration, iterations=iterations, images=last.images + images,
             steps=steps, now=now,
         )  # fmt: skip
+        if images and steps == 1:
+            self.place = self.place._replace(images=0, start=self.place.done, since=now)
         return self.place
 
     def _print(self, stage: str, epoch: int, epochs: int, numbers: list[str]) -> None:
