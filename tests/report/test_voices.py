@@ -8,6 +8,7 @@ from cli.common import QUICK, fails_with_one_line
 
 from tinybar.cli import cli, main
 from tinybar.report.voices import NEXT, JsonLines
+from tinybar.train.config import Config
 
 
 @pytest.fixture
@@ -47,13 +48,16 @@ def test_lines_of_json_say_all(here, capsys):
 def test_a_step_a_second_is_said(capsys):
     now = 0.0
     voice = JsonLines(lambda: now)
+    voice.listener(Config(), 2)
     for iteration in range(25):
         voice.step("teacher", 1, 2, iteration, 25, 64)
         now += 0.125
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["iteration"] for line in said] == [0, 8, 16, 24]
     place = {"stage": "teacher", "epoch": 1, "epochs": 2, "iteration": 8, "iterations": 25}
-    assert said[1] == {"event": "step"} | place
+    speed = {"images_per_second": 64 / 0.125, "seconds_left": pytest.approx(42 * 0.125)}
+    assert said[1] == {"event": "step"} | place | speed
+    assert said[0]["seconds_left"] is None
 
 
 def test_the_teacher_alone(here, capsys):

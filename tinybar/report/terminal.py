@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..runtime import memory
+from .place import Course, Place
 from .text import duration, shown
 
 LONG = 60.0  # without a terminal, an epoch has lines after so many seconds, twice as many, four ...
@@ -73,45 +73,6 @@ def waiting(console: Console, what: str) -> Iterator[None]:
         yield
 
 
-class Place(NamedTuple):
-    """How far a run is, and how long it took.
-
-    epoch: 1, 2, ... of the stage. before: epochs of the stages before it. What was trained of this
-    stage by this process: `images` in so many `steps`, from `start` (epochs) on, between `since`
-    and `now` (seconds). The first step does not count: it compiles kernels.
-    """
-
-    stage: str
-    epoch: int
-    epochs: int
-    iteration: int
-    iterations: int
-    before: int
-    images: int
-    steps: int
-    start: float
-    since: float
-    now: float
-
-    @property
-    def done(self) -> float:
-        """Epochs of the stage."""
-        return self.epoch - 1 + self.iteration / self.iterations
-
-    def speed(self) -> str:
-        """Images per second, evaluation included."""
-        seconds = self.now - self.since
-        return f"{_short(self.images / seconds, 3) if self.images and seconds else '-'} images/s"
-
-    def left(self, epochs: int) -> str:
-        """The time left of a run of so many epochs, if they take as long as those of this stage."""
-        trained = self.done - self.start
-        if not trained:
-            return "-:--:-- left"
-        ahead = max(0.0, epochs - self.before - self.done)
-        return f"{duration(ahead * (self.now - self.since) / trained)} left"
-
-
 class Display:
     """Shows how far a run is. Call `step` for each step, the display for the record of each epoch.
 
@@ -131,9 +92,7 @@ class Display:
         used: Callable[[], int | None] = memory.in_use,
     ):
         self.console, self.metric, self.epochs = console, metric, epochs
-        self.clock, self.used = clock, used
-        self.place: Place | None = None  # None, too, between two stages
-        self.before = 0
+        self.clock, self.used, self.course = clock, used, Course(clock)
         self.numbers: list[str] = []  # of the last epoch, the most important first
         self.opened = self.idle = clock()  # idle: since when no stage is trained
         self.memory: int | None = None  # in use when it was asked for
@@ -148,7 +107,7 @@ class Display:
 
     def __exit__(self, *_) -> None:
         self.live.stop()
-        if self.console.is_interactive and self.place is not None:
+        if self.console.is_interactive and self.course.place is not None:
             self.console.print(self.frame())  # where it was interrupted
 
     def step(
@@ -160,14 +119,14 @@ class Display:
         stage that an earlier process had completed.
         """
         place = self._move(stage, epoch, epochs, iteration, iterations, images)
-        left = place.left(self.epochs)
+        left = self._left(place)
         if place.steps > ENOUGH and not self.is_estimated:
             self.is_estimated = True
             self.console.print(f"estimated by the first {ENOUGH} iterations: {left} of the run")
         if not self.console.is_interactive and iteration and place.now >= self.due:
             while place.now >= self.due:
                 self.due += self.due - self.began
-            numbers = [f"iteration {iteration} of {iterations},", f"{place.speed()},", left]
+            numbers = [f"iteration {iteration} of {iterations},", f"{_speed(place)},", left]
             self._print(stage, epoch, epochs, numbers)
 
     def note(self, line: str) -> None:
@@ -181,11 +140,12 @@ class Display:
 
     def __call__(self, record: dict) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
-        left = self._move(stage, epoch, epochs, 1, 1, 0).left(self.epochs)
+        left = self._left(self._move(stage, epoch, epochs, 1, 1, 0))
         self.patience, is_live = LONG, self.console.is_interactive
         self.numbers = self._numbers(record, ".1f", _short)
         if epoch == epochs:
-            self.before, self.place, self.idle = self.before + epochs, None, self.clock()
+            self.course.end(epochs)
+            self.idle = self.clock()
             if is_live:
                 self.live.refresh()  # or the line would be printed above what is shown of the stage
         if record["b"] is not None and not self.is_explained:
@@ -198,14 +158,15 @@ class Display:
 
     def frame(self) -> RenderableType:
         """The current stage in two lines of the terminal's width. Of the second, what fits."""
-        place, numbers, width = self.place, self.numbers, self.console.width
+        place, numbers, width = self.course.place, self.numbers, self.console.width
         if place is None:
-            what = f"after {self.before} of {self.epochs} epochs, preparing what follows"
-            return _cropped(f"{what if self.before else 'preparing'} ... {self._since(self.idle)}")
+            done = self.course.before
+            what = f"after {done} of {self.epochs} epochs, preparing what follows"
+            return _cropped(f"{what if done else 'preparing'} ... {self._since(self.idle)}")
         is_trained = place.iteration == place.iterations
         state = " testing" if is_trained and place.steps else ""
         title = f"{place.stage} {place.epoch}/{place.epochs}{state}"
-        left, speed = place.left(self.epochs), place.speed()
+        left, speed = self._left(place), _speed(place)
         bar = width - len(title) - len(left) - 2
         if bar > LEAST_BAR + len(speed):
             left, bar = f"{speed} {left}", bar - len(speed) - 1
@@ -216,8 +177,8 @@ class Display:
             numbers = [left, *numbers]
         else:
             first = row = Table.grid(padding=(0, 1))
-            done = ProgressBar(place.iterations, place.iteration, bar)
-            row.add_row(Text(title), done, Text(left))
+            drawn = ProgressBar(place.iterations, place.iteration, bar)
+            row.add_row(Text(title), drawn, Text(left))
         used: list[str] = [] if self.memory is None else [_bytes(self.memory)]
         numbers = [*numbers, *used, f"iteration {place.iteration} of {place.iterations}"]
         if not (place.steps or is_trained):  # it may take a while
@@ -230,24 +191,21 @@ class Display:
     def _move(
         self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, images: int
     ) -> Place:
-        now, last = self.clock(), self.place
-        if now - self.asked >= 1:  # here and not in `frame`, whose thread may have another GPU
-            self.memory, self.asked = self.used(), now
+        last, place = (
+            self.course.place,
+            self.course.move(stage, epoch, epochs, iteration, iterations, images),
+        )
+        if place.now - self.asked >= 1:  # not in `frame`, whose thread may have another GPU
+            self.memory, self.asked = self.used(), place.now
         if last is None or (last.stage, last.epoch) != (stage, epoch):
-            self.began, self.due = now, now + self.patience
+            self.began, self.due = place.now, place.now + self.patience
         if last is None or last.stage != stage:
-            self.before += last.epochs if last else 0
             self.numbers = []
-            start, counted = epoch - 1 + iteration / iterations, -int(images > 0)
-            last = Place(stage, epoch, epochs, 0, 1, self.before, -images, counted, start, now, now)
-        steps = last.steps + (images > 0)
-        self.place = last._replace(
-            epoch=epoch, iteration=iteration, iterations=iterations, images=last.images + images,
-            steps=steps, now=now,
-        )  # fmt: skip
-        if images and steps == 1:
-            self.place = self.place._replace(images=0, start=self.place.done, since=now)
-        return self.place
+        return place
+
+    def _left(self, place: Place) -> str:
+        seconds = place.left(self.epochs)
+        return f"{'-:--:--' if seconds is None else duration(seconds)} left"
 
     def _print(self, stage: str, epoch: int, epochs: int, numbers: list[str]) -> None:
         """A line with the time since the beginning; on a terminal, as much as fits."""
@@ -273,6 +231,11 @@ def _fitting(words: list[str], width: int) -> Text:
     """As many of the words as fit into a line, from the first on."""
     lines = [line for line in accumulate(words, "{} {}".format) if len(line) <= width]
     return _cropped(lines[-1] if lines else words[0])
+
+
+def _speed(place: Place) -> str:
+    speed = place.speed()
+    return f"{'-' if speed is None else _short(speed, 3)} images/s"
 
 
 def _bytes(n: int) -> str:

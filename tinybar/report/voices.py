@@ -17,6 +17,7 @@ from .. import __version__
 from ..data import Dataset
 from ..train.config import Config
 from ..train.run import Plan
+from .place import Course
 from .summary import facts_of, machine, summary
 from .tables import peak_memory, result_tables
 from .terminal import Display, plain_console, waiting
@@ -67,7 +68,7 @@ class JsonLines(Quiet):
     """Says each of these as a line of JSON with its name as "event"; of the steps, one a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.clock, self.due = clock, -math.inf
+        self.course, self.due, self.epochs = Course(clock), -math.inf, 0
 
     def begin(self, config: Config) -> None:
         """As `Quiet.begin`."""
@@ -77,15 +78,26 @@ class JsonLines(Quiet):
         """As `Quiet.plan`."""
         say("plan", **facts_of(config, dataset, plan), folder=str(folder))
 
-    def step(self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, _) -> None:
+    def listener(self, config: Config, epochs: int) -> AbstractContextManager:
+        """As `Quiet.listener`."""
+        self.epochs = epochs
+        return nullcontext(self)
+
+    def step(
+        self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, images: int
+    ) -> None:
         """As `Display.step`."""
-        if self.clock() >= self.due:
-            self.due = self.clock() + 1
+        place = self.course.move(stage, epoch, epochs, iteration, iterations, images)
+        if place.now >= self.due:
+            self.due = place.now + 1
             say("step", stage=stage, epoch=epoch, epochs=epochs, iteration=iteration,
-                iterations=iterations)  # fmt: skip
+                iterations=iterations, images_per_second=place.speed(),
+                seconds_left=place.left(self.epochs))  # fmt: skip
 
     def __call__(self, record: dict) -> None:
         """As `Quiet.__call__`: a line of metrics.jsonl, and the epochs of the stage."""
+        if record["epoch"] == record["epochs"]:
+            self.course.end(record["epochs"])
         say("epoch", **record)
 
     def warn(self, line: str) -> None:
