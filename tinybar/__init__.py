@@ -7,11 +7,17 @@ from .runtime import blas as _blas
 
 _blas.prepare()
 
+from importlib import import_module as _import  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
 from .autograd import GradientError, Tensor, gradcheck, no_grad  # noqa: E402
 from .runtime.arrays import use_device  # noqa: E402
 from .runtime.blas import PerformanceWarning  # noqa: E402
 from .runtime.memory import keep_freed_memory  # noqa: E402
 from .runtime.random import seed  # noqa: E402
+
+if TYPE_CHECKING:
+    from .deploy import load
 
 _blas.restore_environment()
 _blas.warn_if_late()
@@ -24,7 +30,15 @@ __all__ = [
     "__version__",
     "gradcheck",
     "keep_freed_memory",
+    "load",
     "no_grad",
     "seed",
     "use_device",
 ]
+
+
+def __getattr__(name: str):
+    """`load`, imported when it is asked for: it stands above everything that is imported here."""
+    if name == "load":
+        return _import(f"{__name__}.deploy").load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,8 @@
-"""Trained networks for other runtimes."""
+"""Trained networks put to work: in Python, and in other runtimes."""
+
+from .predictor import Predictor, load
+
+__all__ = ["Predictor", "load", "to_onnx"]
 
 
 def __getattr__(name: str):

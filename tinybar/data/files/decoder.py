@@ -88,6 +88,11 @@ class Decoder(NamedTuple):
                 return None
             return self._pixels(_upright(image), path)
 
+    def of_image(self, image: Image) -> np.ndarray:
+        """(H, W, C) uint8 of an image that Pillow has opened or made. ImageError as `decode`."""
+        _check_mode(image, "image")
+        return self._pixels(_upright(image), "image")
+
     def _pixels(self, image: Image, path: str) -> np.ndarray:
         height, width, channels = self.shape
         if not self.resize and image.size != (width, height):
@@ -151,12 +156,17 @@ def _open(content: str | bytes, path: str) -> Image:
         raise ImageError(f"image {path!r} is not a readable JPEG or PNG file") from error
     except Exception as error:
         raise ImageError(f"cannot open image {path!r}: {error}") from error
-    if image.mode not in GREY_MODES + COLOUR_MODES:
+    try:
+        _check_mode(image, f"image {path!r}")
+    except ImageError:
         image.close()
-        raise ImageError(
-            f"image {path!r} has mode {image.mode}: expected 8 bits per value, grey or colour"
-        )
+        raise
     return image
+
+
+def _check_mode(image: Image, name: str) -> None:
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise ImageError(f"{name} has mode {image.mode}: expected 8 bits per value, grey or colour")
 
 
 def _upright(image: Image) -> Image:

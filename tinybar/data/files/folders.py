@@ -62,7 +62,7 @@ def list_images(folder: Path, splits: Sequence[str]) -> Listing:
             raise FileError(f"{str(root)!r} has no class folders: expected one folder per class")
         for entry in classes:
             others = Counter()
-            images = sorted(_images(entry, split, others))
+            images = sorted(_images(entry.name, entry.path, split, others))
             if not images:
                 found = f"; it has {told(+others)}" if +others else ""
                 raise FileError(
@@ -74,9 +74,28 @@ def list_images(folder: Path, splits: Sequence[str]) -> Listing:
     return Listing(files, +passed_over)
 
 
-def _images(folder: os.DirEntry, split: str, others: Counter) -> Iterator[ImageFile]:
+def images_in(folder: Path) -> Listing:
+    """The images in a folder and in the folders in it, sorted by class and path.
+
+    The class of an image is the name of the folder that it is in. Names that begin with a dot are
+    passed over. Raises FileError for a folder that cannot be read.
+    """
+    passed_over = Counter()
+    files = [*_images(folder.resolve().name, folder, "", passed_over)]
+    del passed_over[MISPLACED]  # in the folders that come now
+    for entry in filter(lambda entry: os.path.isdir(entry.path), _entries(folder)):
+        if entry.name[0] == ".":
+            passed_over["hidden"] += _count(entry)
+        else:
+            files += _images(entry.name, entry.path, "", passed_over)
+    return Listing(sorted(files), +passed_over)
+
+
+def _images(
+    name: str, folder: os.PathLike[str] | str, split: str, others: Counter
+) -> Iterator[ImageFile]:
     """The images of a class folder; those that are not read are counted in `others`."""
-    for entry in _entries(folder.path):
+    for entry in _entries(folder):
         reason = unread(entry.name)
         if entry.is_dir(follow_symlinks=False):
             others[MISPLACED] += _count(entry)
@@ -85,9 +104,7 @@ def _images(folder: os.DirEntry, split: str, others: Counter) -> Iterator[ImageF
         elif reason is None:
             with reading(entry.path):
                 stat = entry.stat()
-            yield ImageFile(
-                split, readable(folder.name), entry.path, stat.st_size, stat.st_mtime_ns
-            )
+            yield ImageFile(split, readable(name), entry.path, stat.st_size, stat.st_mtime_ns)
         elif reason:
             others[reason] += 1
 
