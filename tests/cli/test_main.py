@@ -25,7 +25,7 @@ def test_the_help_lists_the_commands_in_order_and_in_full(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     lines = out[out.index("Commands:") :].splitlines()[1:]
-    names = ["train", "sweep", "report", "eval", "predict", "info", "audit", "bench"]
+    names = ["train", "sweep", "report", "eval", "predict", "export", "info", "audit", "bench"]
     assert [line.split()[0] for line in lines] == names
     assert all(line.endswith(".") and not line.endswith("...") for line in lines)
     assert main([]) == 0

@@ -154,7 +154,7 @@ def test_logits_of_a_saved_network(tmp_path):
     dataset, file = load("digits"), tmp_path / "pruned.safetensors"
     shape = dataset.image_shape
     rng = np.random.default_rng(5)
-    model = randomise(gated(16, 2, dataset.num_classes, shape, np.float32), rng)
+    model = randomise(nn.wide_resnet(16, 2, dataset.num_classes, shape, nn.HardConcrete), rng)
     save_model(file, pruning.compact(random_gates(model, rng, (0.5,))), dataset)
     case = Case("infer", str(file), shape, batch_size=8, threads=1)
     found = onnxruntime_steps.prepare(case)()

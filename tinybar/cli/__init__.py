@@ -17,7 +17,7 @@ from .. import __version__, keep_freed_memory
 from ..report.text import outputs, shown
 from ..runtime import signals
 from ..runtime.environment import is_on
-from . import audit, bench, eval, info, predict, report, sweep, train
+from . import audit, bench, eval, export, info, predict, report, sweep, train
 from .options import INTERRUPTED
 from .together import as_one
 
@@ -62,7 +62,7 @@ def cli():
     """
 
 
-for _module in (train, sweep, report, eval, predict, info, audit, bench):
+for _module in (train, sweep, report, eval, predict, export, info, audit, bench):
     cli.add_command(_module.command)
 
 

@@ -5,38 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
 
 from .. import __version__
 from ..autograd.windows import Geometry
 from ..nn import BatchNorm2d, CompactNetwork, Conv2d, HardConcrete, Module, ResidualNetwork
 from ..nn.networks.residual import POOL
 from ..runtime.arrays import to_numpy
+from .preprocessing import Preprocessing, add_preprocessing
 
-OPSET = 17
-INPUT, OUTPUT = "images", "logits"
+OPSET, OLDEST = 17, 13  # before 13, ReduceSum has its axes elsewhere
+ELEMENTS = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+INPUT, LOGITS, PROBABILITIES = "images", "logits", "probabilities"
 
 
-def to_onnx(model: ResidualNetwork, batch: int | None = None) -> ModelProto:
+def to_onnx(
+    model: ResidualNetwork,
+    batch: int | None = None,
+    preprocessing: Preprocessing | None = None,
+    softmax: bool = False,
+    opset: int = OPSET,
+) -> ModelProto:
     """The network in evaluation mode and float32; its own mode and precision make no difference.
 
-    Input "images": (N, H, W, C) of the model's image_shape, normalised as in training; output
-    "logits": (N, K). batch: N, or None for any. Inside the graph channels are the second axis, as
-    ONNX's operators require. Batch norm is not folded into convolutions: runtimes do that.
-    Raises TypeError for anything but a residual network, ValueError for a network with gates.
+    Input "images": (N, H, W, C) of the model's image_shape, normalised as in training; or what
+    `preprocessing` takes. Output: "logits", (N, K), or "probabilities". batch: N, or None for any.
+    Inside the graph channels are the second axis, as ONNX's operators require. Batch norm is not
+    folded into convolutions: runtimes do that. Raises TypeError for anything but a residual
+    network, ValueError for a network with gates, and for an opset that does not hold the operators.
     """
     if not isinstance(model, ResidualNetwork):
         raise TypeError(f"to_onnx takes a residual network, not {type(model).__name__}")
     if any(isinstance(module, HardConcrete) for module in model.modules()):
         raise ValueError("this network has gates: export pruning.compact(model), which has none")
+    if not OLDEST <= opset <= defs.onnx_opset_version():
+        newest = defs.onnx_opset_version()
+        raise ValueError(f"--opset must be in [{OLDEST}, {newest}], as onnx has them, got {opset}")
     graph = Graph(model)
-    x = graph.add_node("Transpose", "channels_second", INPUT, perm=[0, 3, 1, 2])
+    if preprocessing is None:
+        x = graph.add_node("Transpose", "channels_second", INPUT, perm=[0, 3, 1, 2])
+        images = TensorProto.FLOAT, model.image_shape
+    else:
+        x = add_preprocessing(graph, preprocessing, INPUT, model.image_shape)
+        images = ELEMENTS[preprocessing.input], preprocessing.shape(model.image_shape)
     x = graph.add_node("GlobalAveragePool", "pool", add_backbone(graph, model, x))
     x = graph.add_node("Flatten", "flat", x)
     weight = graph.add_constant("linear.weight", model.linear.weight.data)
     bias = graph.add_constant("linear.bias", model.linear.bias.data)
-    graph.add_node("Gemm", OUTPUT, x, weight, bias)
-    return graph.to_model(batch, model.image_shape, model.num_classes)
+    output = graph.add_node("Gemm", LOGITS, x, weight, bias)
+    if softmax:
+        output = graph.add_node("Softmax", PROBABILITIES, output, axis=1)
+    n = "N" if batch is None else batch
+    images = helper.make_tensor_value_info(INPUT, images[0], [n, *images[1]])
+    output = helper.make_tensor_value_info(output, TensorProto.FLOAT, [n, model.num_classes])
+    return graph.to_model(images, output, opset)
 
 
 # --- the networks: the operations of their `forward`, in the same order --------------------------
@@ -127,12 +149,16 @@ class Graph:
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
-    def add_constant(self, name: str, values) -> str:
-        """An array: int64 if it holds integers, else float32."""
+    def add_constant(self, name: str, values, dtype: np.dtype | None = None) -> str:
+        """An array: of that dtype, or int64 if it holds integers, else float32."""
         values = np.asarray(to_numpy(values))
-        values = values.astype(np.int64 if values.dtype.kind == "i" else np.float32)
+        values = values.astype(dtype or (np.int64 if values.dtype.kind == "i" else np.float32))
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
+
+    def add_cast(self, name: str, x: str, dtype: type) -> str:
+        """x as another dtype of NumPy's."""
+        return self.add_node("Cast", name, x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def add_conv(self, conv: Conv2d, x: str) -> str:
         """A convolution without bias. Weights are (C_out, C_in, KH, KW) in ONNX."""
@@ -179,16 +205,11 @@ class Graph:
         padded = self.add_node("Pad", f"{name}.padded", x, one_channel)
         return self.add_gather(f"{name}.scattered", padded, source)
 
-    def to_model(
-        self, batch: int | None, image_shape: Sequence[int], num_classes: int
-    ) -> ModelProto:
+    def to_model(self, images: ValueInfoProto, output: ValueInfoProto, opset: int) -> ModelProto:
         """The whole graph, in the oldest format that has its operators."""
-        n = "N" if batch is None else batch
-        images = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [n, *image_shape])
-        logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [n, num_classes])
-        opsets = [helper.make_opsetid("", OPSET)]
+        opsets = [helper.make_opsetid("", opset)]
         return helper.make_model(
-            helper.make_graph(self.nodes, "network", [images], [logits], self.constants),
+            helper.make_graph(self.nodes, "network", [images], [output], self.constants),
             opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets),
             producer_name="tinybar", producer_version=__version__,
         )  # fmt: skip

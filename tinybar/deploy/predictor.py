@@ -18,6 +18,7 @@ from ..data.files.folders import ImageFile
 from ..data.files.images import decode
 from ..runtime.arrays import to_device, to_numpy
 from ..train.evaluate import saved_network
+from .export import export
 from .images import read_images
 
 BATCH = 256  # images at a time, as `tinybar eval` takes them
@@ -66,6 +67,10 @@ class Predictor:
         if isinstance(images, (str, os.PathLike)) or not isinstance(images, Iterable):
             images = [images]
         return probabilities(self.logits(read_images(images, self.image_shape)))
+
+    def export(self, path: str | os.PathLike[str], **options) -> float | None:
+        """Write the network as ONNX. Options, result and errors: as `tinybar.deploy.export`."""
+        return export(self, Path(path), **options)
 
     def logits(self, images: np.ndarray, scale: float = 255.0) -> np.ndarray:
         """(N, K) float32 of uint8 images (N, H, W, C) from 0 to scale: 255 for image files.

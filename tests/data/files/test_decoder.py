@@ -75,6 +75,14 @@ def test_images_of_any_size_are_fitted_to_a_rectangle_and_its_colours(tmp_path):
     assert np.array_equal(same[0, ..., 0], grey)  # grey, stored as RGB
 
 
+def test_the_width_is_resized_before_the_height(tmp_path):
+    """Of a tall image, where Pillow would begin with the height; pixels are rounded in between."""
+    tall = Image.fromarray(noise(90, 40, 3))
+    narrow = tall.resize((21, 90), Image.Resampling.BILINEAR)
+    expected = np.asarray(narrow.resize((21, 47), Image.Resampling.BILINEAR))[13:34]
+    assert np.array_equal(decode(image_files(tmp_path, encoded(tall)), Fit(21, 21))[0], expected)
+
+
 def test_a_strip_is_cut_before_it_is_resized(tmp_path):
     """Resized whole, this file of 1 kB would take 3 GB."""
     code = """

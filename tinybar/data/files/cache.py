@@ -22,7 +22,7 @@ from .decoder import AS_IS, Fit
 from .folders import ImageFile
 from .images import Contents, decode
 
-FORMAT = 2  # of caches; it changes too when the same file is decoded to other pixels
+FORMAT = 3  # of caches; it changes too when the same file is decoded to other pixels
 CHECKSUM = hashlib.sha256().digest_size
 DAY = 24 * 60 * 60  # seconds
 

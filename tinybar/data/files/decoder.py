@@ -190,8 +190,11 @@ def _fitted(image: Image, width: int, height: int) -> Image:
     longest = [LONGEST * math.ceil(n / scale) for n in (width, height)]
     image = _centre(image, *map(min, image.size, longest))
     covering = max(width, round(image.width * scale)), max(height, round(image.height * scale))
-    if image.size != covering:
-        image = image.resize(covering, Resampling.BILINEAR)
+    # The width first, then the height: in one call Pillow chooses, and rounds in between. So the
+    # pixels are those of any version of it, and of the graph that `deploy.preprocessing` makes.
+    for size in ((covering[0], image.height), covering):
+        if image.size != size:
+            image = image.resize(size, Resampling.BILINEAR)
     return _centre(image, width, height)
 
 
