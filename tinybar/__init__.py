@@ -18,6 +18,7 @@ from .runtime.random import seed  # noqa: E402
 
 if TYPE_CHECKING:
     from .deploy import load
+    from .train.session import train
 
 _blas.restore_environment()
 _blas.warn_if_late()
@@ -33,12 +34,15 @@ __all__ = [
     "load",
     "no_grad",
     "seed",
+    "train",
     "use_device",
 ]
 
 
 def __getattr__(name: str):
-    """`load`, imported when it is asked for: it stands above everything that is imported here."""
+    """`load` and `train`, imported when asked for: they stand above what is imported here."""
     if name == "load":
         return _import(f"{__name__}.deploy").load
+    if name == "train":  # the room, which can be called
+        return _import(f"{__name__}.train")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

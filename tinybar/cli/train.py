@@ -92,7 +92,7 @@ def command(preset, out, resume, teacher_only, quiet, as_json, memory, tensorboa
             folder = kind.open(resume, lambda line: click.echo(f"tinybar: {shown(line)}", err=True))
             stack.enter_context(folder.locked())
             stack.enter_context(_resumable(folder))
-            config = _interrupted(folder, out, given, preset)
+            config = folder.config_to_resume(given, preset, out)
         config = same_options(config)
         use_device(_own_gpu(device))
         use_precision(config.precision)
@@ -130,18 +130,6 @@ def command(preset, out, resume, teacher_only, quiet, as_json, memory, tensorboa
     says.result(outcome, facts["channels"], folder.path, memory)
     # What is printed may be lost: the results are in files. The budget is enforced: never 1.
     sys.exit(int(outcome["cost"] > plan.budget))
-
-
-def _interrupted(folder, out: Path | None, given: dict, preset: str | None):
-    """The Config of the run to resume. ValueError if it is complete, or if options differ."""
-    from ..train.config import reconfigure
-
-    if folder.result.exists():
-        folder.clean()
-        raise ValueError(f"the run in {folder.path} is complete: see {folder.result}")
-    if out is not None and out.resolve() != folder.path.resolve():
-        raise ValueError(f"--out is {out}, but the run to resume is in {folder.path}")
-    return reconfigure(folder.load_config(), given, preset)
 
 
 def _dataset(config, is_resumed: bool):

@@ -28,7 +28,7 @@ from ..runtime.files import (
     writing,
 )
 from ..runtime.locks import LockedError, locked
-from .config import Config, from_table, read_toml
+from .config import Config, from_table, read_toml, reconfigure
 from .models import save_model
 
 END = "# end of the options"  # the last line of config.toml: without it, some of them may be lost
@@ -147,6 +147,18 @@ class RunFolder:
                 f"{self.config} is truncated or damaged: its last line, {END!r}, is gone"
             )
         return config
+
+    def config_to_resume(self, given: dict, preset: str | None, out: Path | None) -> Config:
+        """The options of a run that goes on, with those given that may change.
+
+        out: where it was asked to be. ValueError if it is complete, or if options differ.
+        """
+        if self.result.exists():
+            self.clean()
+            raise ValueError(f"the run in {self.path} is complete: see {self.result}")
+        if out is not None and out.resolve() != self.path.resolve():
+            raise ValueError(f"--out is {out}, but the run to resume is in {self.path}")
+        return reconfigure(self.load_config(), given, preset)
 
     def save_config(self, config: Config) -> None:
         """Write the options, if they are not those in the folder."""
