@@ -33,7 +33,7 @@ def command(run, out, kind, layout, resize, softmax, teacher, opset):
     \b
     Examples:
       tinybar export runs/tiny -o tiny.onnx
-      tinybar export runs/tiny -o tiny.onnx --input float32 --layout nchw --softmax
+      tinybar export runs/tiny -o tiny.onnx --input float32 --softmax
     """
     from ..deploy import load
     from ..deploy.export import export
