@@ -7,12 +7,18 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..data.files.decoder import Decoder, filter_warnings
 from ..data.files.folders import IMAGE_SUFFIXES, ImageFile, Listing, images_in, readable, told
 from ..runtime.files import FileError, reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    Picture = str | os.PathLike[str] | Image
 
 
 def list_images(paths: Iterable[str | os.PathLike[str]]) -> Listing:
@@ -41,7 +47,7 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     return Listing(files, passed_over)
 
 
-def read_images(pictures: Iterable, shape: tuple[int, int, int]) -> np.ndarray:
+def read_images(pictures: Iterable[Picture], shape: tuple[int, int, int]) -> np.ndarray:
     """(N, H, W, C) uint8 of image files by path and of Pillow's images, as a network reads them.
 
     As in training: turned upright, grey or RGB, resized to cover H x W, the centre cut out. Raises
@@ -54,7 +60,7 @@ def read_images(pictures: Iterable, shape: tuple[int, int, int]) -> np.ndarray:
     return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
-def _read(picture, decoder: Decoder) -> np.ndarray:
+def _read(picture: Picture, decoder: Decoder) -> np.ndarray:
     if isinstance(picture, (str, os.PathLike)):
         return decoder.decode(os.fspath(picture), os.fspath(picture))
     if not hasattr(picture, "getexif"):

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from ..runtime.arrays import to_device, to_numpy
 from ..train.evaluate import saved_network
 from .export import export
 from .images import read_images
+
+if TYPE_CHECKING:
+    from .images import Picture
 
 BATCH = 256  # images at a time, as `tinybar eval` takes them
 CHUNK_BYTES = 1 << 29  # of decoded images
@@ -41,7 +45,7 @@ class Predictor:
     that a pixel had in its data set. mean, std: (C,), of its training images divided by scale.
     """
 
-    def __init__(self, network: nn.Module, about: dict):
+    def __init__(self, network: nn.Module, about: dict[str, Any]):
         self.network, self.classes = network, tuple(about["classes"])
         self.image_shape: tuple[int, int, int] = network.image_shape
         self.mean, self.std = (np.array(about[name], np.float32) for name in ("mean", "std"))
@@ -54,7 +58,7 @@ class Predictor:
             f"{nn.count_parameters(self.network):,} parameters"
         )
 
-    def __call__(self, images) -> np.ndarray:
+    def __call__(self, images: Picture | Iterable[Picture] | np.ndarray) -> np.ndarray:
         """Probabilities (N, K), float32, in the order of `classes`.
 
         images: the path of an image, an image of Pillow's, or several of these, which are turned
@@ -68,7 +72,7 @@ class Predictor:
             images = [images]
         return probabilities(self.logits(read_images(images, self.image_shape)))
 
-    def export(self, path: str | os.PathLike[str], **options) -> float | None:
+    def export(self, path: str | os.PathLike[str], **options: Any) -> float | None:
         """Write the network as ONNX. Options, result and errors: as `tinybar.deploy.export`."""
         return export(self, Path(path), **options)
 

@@ -3,12 +3,18 @@
 The package is also the function `tinybar.train`, which has the same name: see `session.train`.
 """
 
+from __future__ import annotations
+
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .session import Result
 
 
 class _Callable(ModuleType):
-    def __call__(self, **options):
+    def __call__(self, **options: Any) -> Result:
         from .session import train
 
         return train(**options)

@@ -34,7 +34,7 @@ def train(
     preset: str | None = None,
     device: str = "auto",
     progress: bool | Listener = False,
-    **options,
+    **options: Any,
 ) -> Result:
     """Train a network and prune it to a budget, as `tinybar train` does: the same run.
 
