@@ -104,6 +104,23 @@ BAD_INPUT = {
         ("run/pruned.safetensors --teacher", "--teacher needs the folder of a run"),
         ("nothing --threads 0", "--threads must be an integer from 1 to"),
     ],
+    "predict": [
+        ("", "Missing argument 'RUN'"),
+        ("run", "Missing argument 'IMAGE|FOLDER...'"),
+        ("nothing file", "no such file: nothing"),
+        ("run none.jpg", "cannot read none.jpg"),
+        ("run empty", "no images"),
+        ("run file --top 0", "x>=1"),
+        ("run odd --json --csv", "--json and --csv exclude each other"),
+    ],
+    "export": [
+        ("", "Missing argument 'RUN'"),
+        ("run", "Missing option '-o'"),
+        ("nothing -o x.onnx", "no such file: nothing"),
+        ("run -o x.onnx --layout hwc", "'hwc' is not one of 'nhwc', 'nchw'"),
+        ("run -o x.onnx --opset 1", "--opset must be in ["),
+        ("run -o x.onnx --input float32 --resize", "own size"),
+    ],
     "info": [
         ("", "either a MODEL or --system"),
         ("wrn-10-1 --system", "either a MODEL or --system"),

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
+from .options import GroupedCommand
 
-@click.command("export", short_help="Write a saved network as ONNX, for other runtimes.")
+
+@click.command(
+    "export", cls=GroupedCommand, short_help="Write a saved network as ONNX, for other runtimes."
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--out", metavar="FILE.onnx", type=click.Path(path_type=Path), required=True,
               help="File to write; one that is there is replaced.")  # fmt: skip

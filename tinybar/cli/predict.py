@@ -10,12 +10,18 @@ from pathlib import Path
 
 import click
 
-from .options import conv_algorithm_option, device_option, json_option, threads_option
+from .options import (
+    GroupedCommand,
+    conv_algorithm_option,
+    device_option,
+    json_option,
+    threads_option,
+)
 
 COLUMNS = "class", "probability"
 
 
-@click.command("predict", short_help="Classify images with a saved network.")
+@click.command("predict", cls=GroupedCommand, short_help="Classify images with a saved network.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", metavar="IMAGE|FOLDER...", nargs=-1, required=True, type=click.Path())
 @click.option("--top", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
