@@ -129,6 +129,12 @@ def test_the_summary_of_the_audit_names_the_device():
 
 
 LAYER = {"name": "blocks.11.conv2", "kernel": [3, 3], "reads": 768, "writes": 768, "area": 10**6}
+SYSTEM = {
+    "blas": "x" * 300,
+    "packages": {"numpy": "1.2.3"},
+    "memory": {"total": 2**34, "available": None},
+    "gpu": {"gpus": [], "missing": ["CuPy is not installed"]},
+}
 FACTS = {
     "model": "runs/" + "long" * 30, "image_shape": [128, 128, 3], "params": 10**12,
     "volume": 10**12, "flops": 10**15,
@@ -146,7 +152,7 @@ WIDE = [("blocks.11.conv2", 10**6, 10**6, 64)] * 3
         tables.channels_table(WIDE),
         tables.result_tables(MANY, WIDE),
         tables.layer_table(FACTS),
-        tables.system_table({"blas": "x" * 300, "packages": {"numpy": "1.2.3"}, "gpu": False}),
+        tables.system_table(SYSTEM),
     ],
     ids=["comparison", "channels", "result", "layers", "system"],
 )

@@ -63,8 +63,8 @@ def prepare_convolution(
 ) -> Callable[[], object]:
     """One of PARTS of a convolution, by one algorithm."""
     x, weight, gy = shapes.arrays()
-    needs = {"data": (True, False, False), "weight": (False, True, False)}
-    needs = needs.get(part, (True, True, False))
+    needs = {"data": (True, False, False, False), "weight": (False, True, False, False)}
+    needs = needs.get(part, (True, True, False, False))  # of x, weight, bias and gate
 
     def forward():
         return ag.conv2d.function(
