@@ -19,6 +19,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Row:
     passed: bool
     detail: str
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """The row for JSON, which knows no infinity: an error that is not finite is None there."""
         error = float(self.error)
         return asdict(self) | {

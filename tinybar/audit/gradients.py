@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def audit_primitives(seed: int = 0, names: Iterable[str] | None = None) -> list[
     return [_audit(name, seed) for name in (sorted(PRIMITIVES) if names is None else names)]
 
 
-def problems_of(name: str, seed: int = 0) -> list[tuple]:
+def problems_of(name: str, seed: int = 0) -> list[tuple[Any, ...]]:
     """(text, function of Tensors, its inputs as host arrays) of every problem of a primitive."""
     draw = PRIMITIVES[name].draw_problems
     if draw is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -257,7 +258,7 @@ def _(rng):
 # --- pooling and reductions -------------------------------------------------------------------
 
 
-def _windows(rng) -> Iterator[tuple[str, dict, tuple[int, ...]]]:
+def _windows(rng) -> Iterator[tuple[str, dict[str, Any], tuple[int, ...]]]:
     for kernel, stride, padding in ((2, None, 0), (3, 2, 1), ((2, 3), (1, 2), (1, 0)), (3, 1, 1)):
         n, c = (int(size) for size in rng.integers(1, 3, 2))
         h, w = (int(size) for size in rng.integers(3, 6, 2))

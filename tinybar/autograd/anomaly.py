@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from ..runtime.arrays import array_module
+from ..runtime.arrays import Array, array_module
 
-is_detecting = False
+is_detecting: bool = False
 
 
 class AnomalyError(ArithmeticError):
@@ -16,13 +17,16 @@ class AnomalyError(ArithmeticError):
     primitive: its name.   stage: "forward" or "pullback".
     """
 
+    primitive: str
+    stage: str
+
     def __init__(self, primitive: str, stage: str, text: str):
         super().__init__(f"{primitive}, {stage}: {text}")
         self.primitive, self.stage = primitive, stage
 
 
 @contextmanager
-def detect_anomaly():
+def detect_anomaly() -> Iterator[None]:
     """Within this block the first primitive that gives NaN or infinity raises AnomalyError.
 
     Checked are the output of every primitive and, where it was computed in the block, every
@@ -37,13 +41,13 @@ def detect_anomaly():
         is_detecting = before
 
 
-def check_output(name: str, inputs: dict, y) -> None:
+def check_output(name: str, inputs: dict[str, Any], y: Array) -> None:
     """Raise AnomalyError unless y, the output of the primitive, is finite.   inputs: by name."""
     if not is_finite(y):
         raise AnomalyError(name, "forward", f"{_what(y)} in the output, from {described(inputs)}")
 
 
-def checked(name: str, inputs: dict, pullback: Callable) -> Callable:
+def checked(name: str, inputs: dict[str, Any], pullback: Callable[..., Any]) -> Callable[..., Any]:
     """The pullback, raising AnomalyError where it gives a gradient that is not finite."""
     names, where = list(inputs), described(inputs)
 
@@ -58,7 +62,7 @@ def checked(name: str, inputs: dict, pullback: Callable) -> Callable:
     return check
 
 
-def described(arrays: dict) -> str:
+def described(arrays: dict[str, Any]) -> str:
     """Names and shapes, and what in them is not finite."""
     return ", ".join(
         f"{name} {a.shape}" + ("" if is_finite(a) else f" (holds {_what(a)} already)")
@@ -67,7 +71,7 @@ def described(arrays: dict) -> str:
     )
 
 
-def is_finite(array) -> bool:
+def is_finite(array: Array) -> bool:
     """Whether all entries are."""
     return array.dtype.kind != "f" or bool(array_module(array).isfinite(array).all())
 

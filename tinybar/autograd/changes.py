@@ -11,26 +11,28 @@ from __future__ import annotations
 
 import gc
 import itertools
+from collections.abc import Iterator
 from types import FrameType, FunctionType, GeneratorType, ModuleType
+from typing import Any
 
 import numpy as np
 
 from ..runtime.arrays import array_module
 
-clock = itertools.count()  # one order for the nodes of all tapes and for changes
-latest = -1  # when something was last changed
+clock: Iterator[int] = itertools.count()  # one order for the nodes of all tapes and for changes
+latest: int = -1  # when something was last changed
 _changed: dict[int, int] = {}  # id of an array that owns memory -> when it was last changed
 _NOT_FOLLOWED = (ModuleType, type, FrameType, GeneratorType)  # the whole program is behind them
 
 
-def note_change(array) -> None:
+def note_change(array: Any) -> None:
     """`array` has been changed in place."""
     global latest
     latest = next(clock)
     _changed[id(_owner(array))] = latest
 
 
-def holds_changed(pullback, since: int) -> bool:
+def holds_changed(pullback: Any, since: int) -> bool:
     """Whether an array within reach of this function has been changed after `since`."""
     seen, todo = set(), [pullback]
     while todo:

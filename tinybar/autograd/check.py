@@ -19,12 +19,14 @@ The caller keeps away from kinks: no entry of an input may be within eps of one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..runtime.arrays import array_module, to_numpy
 from .tape import no_grad
-from .tensor import Tensor, as_array
+from .tensor import Operand, Tensor, as_array
 
 FULL_JACOBIAN = 2048  # compare entry by entry up to this many entries of the Jacobian
 DIRECTIONS = 8  # random (direction, cotangent) pairs beyond
@@ -43,7 +45,15 @@ class GradientError(AssertionError):
         self.relative = relative
 
 
-def gradcheck(fn, inputs, *, eps=1e-5, rtol=1e-6, atol=1e-8, seed=0) -> float:
+def gradcheck(
+    fn: Callable[..., Tensor],
+    inputs: Operand | Sequence[Operand],
+    *,
+    eps: float = 1e-5,
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    seed: int = 0,
+) -> float:
     """Compare the gradients of `fn` with central differences at `inputs`.
 
     fn: function of Tensors, giving a Tensor of any shape. inputs: a sequence of arrays or Tensors
@@ -200,7 +210,7 @@ class _Check:
             )
         return to_numpy(grad)
 
-    def unchanged(self, tensors: list[Tensor], points: list) -> None:
+    def unchanged(self, tensors: list[Tensor], points: list[Any]) -> None:
         """fn has left all its inputs as they were."""
         for k, (tensor, point) in enumerate(zip(tensors, points, strict=True)):
             if not (tensor.data == point).all():

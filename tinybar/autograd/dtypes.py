@@ -10,6 +10,7 @@ dtype of its input.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ NUMBER = (int, float, np.integer, np.floating, np.bool_)
 FLOAT16, FLOAT32, FLOAT64 = (np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
-def float32_arrays(operands: list) -> list | None:
+def float32_arrays(operands: list[Any]) -> list[Any] | None:
     """The arrays, if all are Tensors in float32 on one device, or None, or numbers beside them.
 
     None if not. So are most operands, and the general rule takes longer.
@@ -44,7 +45,7 @@ def float32_arrays(operands: list) -> list | None:
     return None if kind is None else arrays
 
 
-def arrays_of(name: str, operands: list) -> list:
+def arrays_of(name: str, operands: list[Any]) -> list[Any]:
     """Arrays, on one device; plain numbers take the floating dtype of the arrays beside them.
 
     None stays None. Raises TypeError for what is no real number, and for arrays of two devices.
@@ -60,7 +61,7 @@ def arrays_of(name: str, operands: list) -> list:
     return [as_array(module.asarray(a, dtype)) if isinstance(a, NUMBER) else a for a in arrays]
 
 
-def common_dtype(arrays: list) -> np.dtype | None:
+def common_dtype(arrays: list[Any]) -> np.dtype | None:
     """The widest floating dtype, in native byte order; None where all are integers."""
     found = {a.dtype for a in arrays if a is not None and a.dtype.kind == "f"}
     if not found:
@@ -69,7 +70,7 @@ def common_dtype(arrays: list) -> np.dtype | None:
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
-def computed_in(dtype: np.dtype, arrays: list) -> list:
+def computed_in(dtype: np.dtype, arrays: list[Any]) -> list[Any]:
     """The arrays in the dtype to compute in for a result of `dtype`; the list itself if they are.
 
     None stays None.
@@ -80,7 +81,9 @@ def computed_in(dtype: np.dtype, arrays: list) -> list:
     return [a if a is None else a.astype(dtype, copy=False) for a in arrays]
 
 
-def converting(pullback: Callable, dtype: np.dtype, inputs: list) -> Callable:
+def converting(
+    pullback: Callable[..., Any], dtype: np.dtype, inputs: list[Any]
+) -> Callable[..., Any]:
     """The pullback of what was computed in `dtype`, with gradients in the dtypes of the inputs."""
     dtypes = [a if a is None else a.dtype for a in inputs]
 

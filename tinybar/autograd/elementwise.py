@@ -11,42 +11,42 @@ from numbers import Real
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
-from .tensor import as_array
+from .tensor import Operand, Tensor, as_array
 
 
 @primitive(inputs=2)
-def add(a, b):
+def add(a: Operand, b: Operand):
     """y = a + b.   ga = gy;  gb = gy."""
     return a + b, (lambda gy: gy, lambda gy: gy)
 
 
 @primitive(inputs=2)
-def subtract(a, b):
+def subtract(a: Operand, b: Operand):
     """y = a - b.   ga = gy;  gb = -gy."""
     return a - b, (lambda gy: gy, lambda gy: -gy)
 
 
 @primitive(inputs=2)
-def multiply(a, b):
+def multiply(a: Operand, b: Operand):
     """y = a b.   ga = gy b;  gb = gy a."""
     return a * b, (lambda gy: gy * b, lambda gy: gy * a)
 
 
 @primitive(inputs=2, floating=True)
-def divide(a, b):
+def divide(a: Operand, b: Operand):
     """y = a / b.   ga = gy / b;  gb = -gy / b y."""
     y = a / b
     return y, (lambda gy: gy / b, lambda gy: -gy / b * y)
 
 
 @primitive(inputs=1)
-def negative(x):
+def negative(x: Operand):
     """y = -x.   gx = -gy."""
     return -x, lambda gy: -gy
 
 
 @primitive(inputs=1)
-def power(x, exponent):
+def power(x: Operand, exponent: float):
     """y = x^p for a constant p.   gx = gy p x^(p-1), and 0 everywhere for p = 0.
 
     Raises TypeError for a p that is not a number.
@@ -61,27 +61,27 @@ def power(x, exponent):
 
 
 @primitive(inputs=1, floating=True)
-def exp(x):
+def exp(x: Operand):
     """y = e^x.   gx = gy y."""
     y = array_module(x).exp(x)
     return y, lambda gy: gy * y
 
 
 @primitive(inputs=1, floating=True)
-def log(x):
+def log(x: Operand):
     """y = ln x.   gx = gy / x."""
     return array_module(x).log(x), lambda gy: gy / x
 
 
 @primitive(inputs=1, floating=True)
-def sqrt(x):
+def sqrt(x: Operand):
     """y = sqrt(x).   gx = gy / (2 y)."""
     y = array_module(x).sqrt(x)
     return y, lambda gy: gy / (2 * y)
 
 
 @primitive(inputs=1, floating=True)
-def sigmoid(x):
+def sigmoid(x: Operand):
     """y = 1 / (1 + e^-x).   gx = gy y (1 - y)."""
     y = logistic(x)
     return y, lambda gy: gy * y * (1 - y)
@@ -96,7 +96,7 @@ def logistic(x):
 
 
 @primitive(inputs=1)
-def relu(x):
+def relu(x: Operand):
     """y = max(x, 0).   gx = 0 where x <= 0 (also at the kink x = 0), else gy.
 
     NaN stays NaN, and passes its gradient on.
@@ -106,7 +106,7 @@ def relu(x):
 
 
 @primitive(inputs=1)
-def clip(x, lo, hi):
+def clip(x: Operand, lo: float, hi: float):
     """y = min(max(x, lo), hi).   gx = gy where lo <= x <= hi, else 0.
 
     lo, hi: numbers. Raises ValueError unless lo <= hi.
@@ -119,7 +119,7 @@ def clip(x, lo, hi):
 
 
 @primitive(inputs=2)
-def maximum(a, b):
+def maximum(a: Operand, b: Operand):
     """y = max(a, b).   ga = gy where a > b, gb = gy where b > a, half each where a = b; else 0.
 
     NaN where a or b is; then both get gy.
@@ -135,7 +135,7 @@ def maximum(a, b):
 
 
 @primitive(inputs=2)
-def _select(a, b, condition):
+def _select(a: Operand, b: Operand, condition: Operand):
     """y = a where condition, else b.   ga = gy where condition, else 0; gb = gy elsewhere."""
     return array_module(a, b).where(condition, a, b), (
         lambda gy: zero_where(~condition, gy),
@@ -143,6 +143,6 @@ def _select(a, b, condition):
     )
 
 
-def where(condition, a, b):
+def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     """a where `condition` (booleans, not differentiable) holds, else b; all three broadcast."""
     return _select(a, b, as_array(condition).astype(bool, copy=False))

@@ -7,6 +7,7 @@ s in (0, 1) is stretched to (gamma, zeta) and clamped, so that 0 and 1 carry pro
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, zero_where
 from .elementwise import logistic
 from .primitive import primitive
+from .tensor import Operand
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # Supp. 7.1, "as per [22]"
 THRESHOLD = BETA * math.log(-GAMMA / ZETA)  # -1.5986: the log alpha at which z(1/2) leaves 0
 
 
 @primitive(inputs=1, floating=True)
-def hard_concrete(log_alpha, epsilon):
+def hard_concrete(log_alpha: Operand, epsilon: Any):
     """z = clamp_{0,1}(s (zeta - gamma) + gamma), the inverse of the hard-concrete distribution.
 
     Supp. Eq. 4, with s = sigmoid((ln epsilon - ln(1 - epsilon) + log_alpha) / beta).
@@ -55,7 +57,7 @@ def concrete_pullback(gz, z, s, slope):
 
 
 @primitive(inputs=1, floating=True)
-def probability_open(log_alpha):
+def probability_open(log_alpha: Operand):
     """p = P(z > 0) = sigmoid(log_alpha - beta ln(-gamma / zeta)).   glog_alpha = gp p (1 - p).
 
     Supp. Eq. 5. log_alpha, p: one entry per gate.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..runtime import blas
 from .primitive import primitive
+from .tensor import Operand
 
 
 @primitive(inputs=2)
-def matmul(a, b):
+def matmul(a: Operand, b: Operand):
     """y = a b, matrix by matrix.   ga = gy b^T;  gb = a^T gy.
 
     a: (..., M, K), b: (..., K, N), y: (..., M, N); the leading axes broadcast.

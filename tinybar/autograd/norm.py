@@ -14,15 +14,25 @@ import numpy as np
 
 from ..kernels.dispatch import accelerated
 from ..runtime import ranks
-from ..runtime.arrays import array_module, zero_where
+from ..runtime.arrays import Array, array_module, zero_where
 from .primitive import primitive
 from .reduction import sum_per_channel
 from .tape import is_recording
+from .tensor import Operand
 
 
 @primitive(inputs=3, named=("gate",), floating=True)
 def batch_norm(
-    x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5, *, gate=None
+    x: Operand,
+    gamma: Operand,
+    beta: Operand,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    gate: Operand = None,
 ):
     """y = z (gamma xh + beta),  xh = (x - mean) / s,  s^2 = var + eps, per channel.
 
@@ -44,7 +54,16 @@ def batch_norm(
 
 @primitive(inputs=3, named=("gate",), floating=True)
 def batch_norm_relu(
-    x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5, *, gate=None
+    x: Operand,
+    gamma: Operand,
+    beta: Operand,
+    running_mean: Array,
+    running_var: Array,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    gate: Operand = None,
 ):
     """y = max(0, batch_norm(x)).   As batch_norm, for g in place of gy: 0 where y <= 0, else gy.
 
@@ -175,7 +194,7 @@ def _behind_relu(gy, y):
 # --- where ranks share out the batch --------------------------------------------------------------
 
 
-def moments_of_all_ranks(mean, var, m):
+def moments_of_all_ranks(mean: Array, var: Array, m: int) -> tuple[Array, Array, int]:
     """(mean, var, m) of the whole batch, from those of this rank's part.
 
     Means of x and x^2 are joined in float64: what var = E x^2 - mean^2 loses there is less than
@@ -192,7 +211,7 @@ def moments_of_all_ranks(mean, var, m):
     return wide.astype(mean.dtype), var.astype(mean.dtype), m_all
 
 
-def sums_of_all_ranks(sums):
+def sums_of_all_ranks(sums: Array) -> Array:
     """The same sums over the whole batch, added in float64."""
     everyone = sums.astype(np.float64)
     ranks.add(everyone)

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..runtime.arrays import array_module
 from .primitive import primitive
+from .tensor import Operand
 
 
 @primitive(inputs=1, floating=True)
-def normal_cdf(x):
+def normal_cdf(x: Operand):
     """y = Phi(x) = erfc(-x / sqrt 2) / 2.   gx = gy e^(-x^2/2) / sqrt(2 pi).
 
     By erfc, which has all its digits where Phi is small. On the host it is Python's, one entry at a

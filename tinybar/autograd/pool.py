@@ -5,11 +5,17 @@ from __future__ import annotations
 from ..runtime.arrays import array_module, zero_where
 from .primitive import primitive
 from .sums import total
+from .tensor import Operand
 from .windows import Geometry, crop_image, pad_image, shifted
 
 
 @primitive(inputs=1, floating=True)
-def max_pool2d(x, kernel, stride=None, padding=0):
+def max_pool2d(
+    x: Operand,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+):
     """y = the largest pixel of each window, per channel.   gx: gy to that pixel (ties: the first).
 
     x: (N, H, W, C), y: (N, OH, OW, C); stride defaults to the kernel; the margin counts as -inf,
@@ -46,7 +52,12 @@ def max_pool2d(x, kernel, stride=None, padding=0):
 
 
 @primitive(inputs=1, floating=True)
-def avg_pool2d(x, kernel, stride=None, padding=0):
+def avg_pool2d(
+    x: Operand,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+):
     """y = the mean over each window, per channel.   gx: gy / (KH KW) to every pixel of it.
 
     x: (N, H, W, C), y: (N, OH, OW, C); stride defaults to the kernel. The margin counts as zeros
@@ -75,7 +86,7 @@ def avg_pool2d(x, kernel, stride=None, padding=0):
 
 
 @primitive(inputs=1)
-def global_avg_pool2d(x):
+def global_avg_pool2d(x: Operand):
     """y = the mean over all H W pixels, per channel.   gx = gy / (H W), for every pixel.
 
     x: (N, H, W, C), y: (N, C).

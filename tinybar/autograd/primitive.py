@@ -28,19 +28,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, ParamSpec, TypeAlias
 
 import numpy as np
 
+from ..runtime.arrays import Array
 from . import anomaly
 from .dtypes import FLOAT64, arrays_of, common_dtype, computed_in, converting, float32_arrays
 from .sums import total
-from .tape import Node, is_recording
+from .tape import Node, Pullback, is_recording
 from .tensor import Tensor
 
-PRIMITIVES: dict[str, Primitive] = {}
+P = ParamSpec("P")
+Problem: TypeAlias = tuple[str, Callable[..., Tensor], Sequence[Any]]
+Draw: TypeAlias = "Callable[[np.random.Generator], Iterator[Problem]]"
+PRIMITIVES: dict[str, Primitive[...]] = {}
 
 
-class Primitive:
+class Primitive(Generic[P]):
     """A differentiable function of arrays, callable with Tensors.
 
     inputs: how many parameters are differentiable, the leading ones and then those that are
@@ -48,16 +54,32 @@ class Primitive:
     alike: how many of the inputs are brought to one dtype; None: all.
     """
 
+    name: str
+    function: Callable[..., Any]
+    inputs: int | None
+    leading: int | None
+    named: tuple[str, ...]
+    input_names: tuple[str, ...]
+    optional: set[str]
+    wants_needs: bool
+    floating: bool
+    alike: int | None
+    draw_problems: Draw | None
+    __signature__: inspect.Signature
+
     def __init__(
         self,
-        function,
+        function: Callable[P, Any],
         inputs: int | None,
         named: tuple[str, ...] = (),
         floating: bool = False,
         alike: int | None = None,
     ):
         functools.update_wrapper(self, function)
-        parameters = inspect.signature(function).parameters
+        signature = inspect.signature(function)
+        parameters = signature.parameters
+        shown = [parameter for name, parameter in parameters.items() if name != "needs"]
+        self.__signature__ = signature.replace(parameters=shown, return_annotation="Tensor")
         self.name = function.__name__
         self.function = function
         self.floating, self.alike = floating, alike
@@ -68,21 +90,22 @@ class Primitive:
         self.wants_needs = "needs" in parameters
         self.draw_problems = None
 
-    def __call__(self, *args, **options) -> Tensor:
-        operands, args = self._split(args, options)
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Tensor:
+        named: dict[str, Any] = options
+        operands, others = self._split(args, named)
         given, arrays, dtype = self._in_one_dtype(operands)
-        if args or options:
-            args = tuple([_untracked(value) for value in args])
-            options = {name: _untracked(value) for name, value in options.items()}
+        if others or named:
+            others = tuple([_untracked(value) for value in others])
+            named = {name: _untracked(value) for name, value in named.items()}
         records = is_recording()
         needs = tuple([records and isinstance(t, Tensor) and t.requires_grad for t in operands])
         if self.wants_needs:
-            options["needs"] = needs
+            named["needs"] = needs
         leading = arrays
         if self.named:
             leading = arrays[: self.leading]
-            options |= zip(self.named, arrays[self.leading :], strict=True)
-        y, closures = self.function(*leading, *args, **options)
+            named.update(zip(self.named, arrays[self.leading :], strict=True))
+        y, closures = self.function(*leading, *others, **named)
         out = Tensor(y if dtype is None else y.astype(dtype, copy=False))
         if anomaly.is_detecting:
             anomaly.check_output(self.name, self._named(arrays), out.data)
@@ -97,7 +120,7 @@ class Primitive:
             out.requires_grad = True
         return out
 
-    def pullback(self, closures, arrays, needs):
+    def pullback(self, closures: Any, arrays: list[Any], needs: Sequence[bool]) -> Pullback:
         """The function from gy to the gradients, one for each input; None if it is not needed.
 
         closures: what `function` returned beside its output.
@@ -110,12 +133,12 @@ class Primitive:
                 f"{self.name!r} returned {len(closures)} pullbacks for {len(arrays)} inputs"
             )
         kept = [
-            (closure, array.shape) if need else (None, None)
+            (closure, array.shape) if need else None
             for closure, array, need in zip(closures, arrays, needs, strict=True)
         ]
-        return lambda gy: [f and unbroadcast(f(gy), shape) for f, shape in kept]
+        return lambda gy: [one and unbroadcast(one[0](gy), one[1]) for one in kept]
 
-    def problems(self, draw):
+    def problems(self, draw: Draw) -> Draw:
         """Register where the gradient audit differentiates this primitive.
 
         draw(rng) yields (text, function of Tensors, its inputs as host arrays in float64), away
@@ -126,24 +149,26 @@ class Primitive:
         self.draw_problems = draw
         return draw
 
-    def _in_one_dtype(self, operands: list) -> tuple[list, list, np.dtype | None]:
+    def _in_one_dtype(self, operands: list[Any]) -> tuple[list[Any], list[Any], np.dtype | None]:
         """(arrays as given, arrays to compute with, dtype of the result; None: as it comes)."""
         if (arrays := float32_arrays(operands)) is not None:
             return arrays, arrays, None
-        given = arrays_of(self.name, operands)
-        alike = given[: self.alike]
+        given: list[Any] = arrays_of(self.name, operands)
+        alike: list[Any] = given[: self.alike]
         dtype = common_dtype(alike)
         if dtype is None and self.floating:
             dtype = FLOAT64
-        if dtype is None or (arrays := computed_in(dtype, alike)) is alike:
+        if dtype is None or (computed := computed_in(dtype, alike)) is alike:
             return given, given, None
-        return given, arrays + given[len(alike) :], dtype
+        return given, computed + given[len(alike) :], dtype
 
-    def _named(self, arrays: list) -> dict:
-        names = self.input_names or [f"input {k}" for k in range(len(arrays))]
+    def _named(self, arrays: list[Any]) -> dict[str, Any]:
+        names = self.input_names or tuple(f"input {k}" for k in range(len(arrays)))
         return dict(zip(names, arrays, strict=True))
 
-    def _split(self, args: tuple, options: dict) -> tuple[list, tuple]:
+    def _split(
+        self, args: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[list[Any], tuple[Any, ...]]:
         """The differentiable operands, wherever they were passed, and the other positionals."""
         if self.inputs is None:
             return list(args), ()
@@ -155,14 +180,18 @@ class Primitive:
                 raise TypeError(f"{self.name} needs an array {name!r}")
         return operands, args[self.leading :]
 
+    def __get__(self, owner: object, kind: type | None = None) -> Primitive[P]:
+        """Itself: what has this method is a routine for `help`, which then shows the signature."""
+        return self
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
 
-def primitive(inputs: int | None, **options):
+def primitive(inputs: int | None, **options: Any) -> Callable[[Callable[P, Any]], Primitive[P]]:
     """Register the decorated function of arrays as a primitive.   The arguments: of `Primitive`."""
 
-    def register(function) -> Primitive:
+    def register(function: Callable[P, Any]) -> Primitive[P]:
         if function.__name__ in PRIMITIVES:
             raise ValueError(f"a primitive called {function.__name__!r} exists already")
         made = Primitive(function, inputs, **options)
@@ -181,7 +210,7 @@ def _untracked(option):
     return option
 
 
-def unbroadcast(gradient, shape: tuple[int, ...]):
+def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     """The pullback of broadcasting `shape` to `gradient.shape`: sum over what was repeated."""
     if gradient.shape == shape:
         return gradient

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
-from numbers import Integral
+from typing import SupportsIndex
 
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module
 from .primitive import primitive
 from .sums import total
+from .tensor import Operand
 
 
-def normalise_axes(axis, ndim: int) -> tuple[int, ...]:
+def normalise_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """`axis` (None, an integer or several) as a tuple of axes in 0..ndim-1.
 
     Raises ValueError for an axis that does not exist or is named twice.
     """
     if axis is None:
         return tuple(range(ndim))
-    named = (axis,) if isinstance(axis, Integral) else tuple(axis)
+    named = (axis,) if isinstance(axis, SupportsIndex) else tuple(axis)
     axes = tuple(a + ndim if a < 0 else a for a in named)
     if any(not 0 <= a < ndim for a in axes) or len(set(axes)) != len(axes):
         raise ValueError(f"axis {axis} does not fit an array of {ndim} dimensions")
@@ -36,7 +38,7 @@ def _squeezed(y, axes: tuple[int, ...], keepdims: bool):
 
 
 @primitive(inputs=1)
-def sum(x, axis=None, keepdims=False):
+def sum(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False):
     """y = sum of x over `axis`.   gx = gy, repeated along `axis`."""
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     y = total(x, axes)
@@ -45,7 +47,7 @@ def sum(x, axis=None, keepdims=False):
 
 
 @primitive(inputs=1)
-def mean(x, axis=None, keepdims=False):
+def mean(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False):
     """y = (1/m) sum of x over `axis`, m elements each.   gx = gy / m, repeated along `axis`.
 
     Raises ValueError for a mean of nothing.
@@ -60,7 +62,7 @@ def mean(x, axis=None, keepdims=False):
 
 
 @primitive(inputs=1)
-def max(x, axis=None, keepdims=False):
+def max(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False):
     """y = largest x along `axis`.   gx = gy where x = y, shared equally among ties, else 0.
 
     NaN is larger than every number: then y is NaN, and its gradient goes to the NaNs.

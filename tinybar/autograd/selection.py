@@ -6,16 +6,19 @@ and neither its checks nor its shape may make the GPU wait. (One on the GPU is f
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..kernels.dispatch import accelerated
 from ..runtime.arrays import array_module, to_numpy, zero_where
 from .primitive import primitive
 from .reduction import normalise_axes
+from .tensor import Operand
 
 
 @primitive(inputs=1)
-def take(x, index, axis=-1):
+def take(x: Operand, index: Any, axis: int = -1):
     """y = x[..., index, ...], the entries `index` along `axis`.   gx[index] += gy, else 0.
 
     Supp. 2: h[I_in], the unpruned channels of the residual signal. IndexError out of range.
@@ -30,7 +33,7 @@ def take(x, index, axis=-1):
 
 
 @primitive(inputs=2)
-def scatter_add(x, delta, index, axis=-1):
+def scatter_add(x: Operand, delta: Operand, index: Any, axis: int = -1):
     """y = x, but y[..., index, ...] += delta along `axis`.   gx = gy;  gdelta = gy[index].
 
     Supp. 2: h_l[I_out] = h_{l-1}[I_out] + delta, and h_l = h_{l-1} elsewhere. An entry named
@@ -49,7 +52,7 @@ def scatter_add(x, delta, index, axis=-1):
 
 
 @primitive(inputs=1, floating=True)
-def raise_best(x, slices, floor):
+def raise_best(x: Operand, slices: Any, floor: float):
     """y = x, but in each slice the highest, the first of equal ones, is at least `floor`.
 
     gx = gy, but 0 where y > x.   x, y: (C,).
@@ -83,7 +86,7 @@ def add_channels(x, delta, index):
     return y
 
 
-def _along(x, index, axis: int) -> tuple:
+def _along(x, index, axis: int) -> tuple[Any, ...]:
     """`index` along `axis` as an indexing tuple; a run of neighbours becomes a slice (a view).
 
     Raises TypeError for booleans and fractions, which NumPy would round to 0 and 1; ValueError for
@@ -104,7 +107,7 @@ def _along(x, index, axis: int) -> tuple:
     return (*(slice(None),) * axis, index)
 
 
-def _read(xp, source, where: tuple, axis: int):
+def _read(xp, source, where: tuple[Any, ...], axis: int):
     """source[where]: a view where `where` is a slice."""
     index = where[axis]
     if isinstance(index, slice):
@@ -114,7 +117,7 @@ def _read(xp, source, where: tuple, axis: int):
     return xp.take(source, xp.asarray(index), axis)
 
 
-def _added(xp, x, delta, where: tuple, axis: int):
+def _added(xp, x, delta, where: tuple[Any, ...], axis: int):
     """A copy of x with delta added at `where`."""
     if delta.shape == x.shape and isinstance(where[axis], slice):
         return xp.add(x, delta, dtype=x.dtype)
@@ -125,7 +128,7 @@ def _added(xp, x, delta, where: tuple, axis: int):
     return y
 
 
-def _add_at(xp, target, where: tuple, values) -> None:
+def _add_at(xp, target, where: tuple[Any, ...], values) -> None:
     """target[where] += values, entries named twice adding up. In place."""
     *before, index = where
     if isinstance(index, slice):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +13,18 @@ from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import normalise_axes
 from .tape import Node, is_recording
-from .tensor import Tensor
+from .tensor import Operand, Tensor
 
 
 @primitive(inputs=1)
-def reshape(x, shape):
+def reshape(x: Operand, shape: int | Sequence[int]):
     """y = the elements of x, in order, in `shape` (one entry may be -1).   gx = gy in x's shape."""
     before = x.shape
     return x.reshape(shape), lambda gy: gy.reshape(before)
 
 
 @primitive(inputs=1)
-def transpose(x, axes=None):
+def transpose(x: Operand, axes: Sequence[int] | None = None):
     """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...].   gx: gy by the inverse permutation.
 
     axes: a permutation; None reverses all axes.
@@ -33,7 +35,7 @@ def transpose(x, axes=None):
 
 
 @primitive(inputs=None)
-def _concatenate(*xs, axis):
+def _concatenate(*xs: Operand, axis: int):
     """y = xs one behind the other along `axis`.   gx_k: the k-th part of gy."""
     xp = array_module(*xs)
     ends = np.cumsum([x.shape[axis] for x in xs])[:-1].tolist()
@@ -42,7 +44,7 @@ def _concatenate(*xs, axis):
     )
 
 
-def concatenate(xs, axis=-1):
+def concatenate(xs: Sequence[Operand], axis: int = -1) -> Tensor:
     """The tensors `xs` one behind the other along `axis`; their other extents must agree."""
     xs = list(xs)
     if not xs:
@@ -71,7 +73,7 @@ def split(x: Tensor, sizes: list[int]) -> list[Tensor]:
 
     whole = Node("split", (x.node(),), pullback)
     for k, part in enumerate(parts):
-        part._node = Node("split", (whole,), lambda gy, k=k: (_Parts({k: gy}),))
+        part._node = Node("split", (whole,), lambda gy, k=k: (_Parts({k: gy}),))  # type: ignore
         part.requires_grad = True
     return parts
 
@@ -90,7 +92,7 @@ class _Parts(dict):
 
 
 @primitive(inputs=1)
-def pad(x, pad_width):
+def pad(x: Operand, pad_width: Any):
     """y = x with zeros around it: pad_width[a] = (before, after) along axis a.   gx = gy inside.
 
     pad_width: a pair per axis, as numpy.pad takes it. Raises ValueError for a negative width.
@@ -105,7 +107,7 @@ def pad(x, pad_width):
 
 
 @primitive(inputs=1)
-def getitem(x, index):
+def getitem(x: Operand, index: Any):
     """y = x[index].   gx = 0 but for gx[index] += gy (an element read twice collects both)."""
     xp, shape = array_module(x), x.shape
 

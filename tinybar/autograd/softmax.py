@@ -7,12 +7,15 @@ a class of probability 0; where all are -inf, or one is +inf or NaN, softmax is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..runtime.arrays import array_module
 from .primitive import primitive
 from .reduction import normalise_axes
 from .sums import total
+from .tensor import Operand
 
 
 def _shifted(x, axes):
@@ -27,7 +30,7 @@ def _log_softmax(x, axes):
 
 
 @primitive(inputs=1, floating=True)
-def logsumexp(x, axis=-1):
+def logsumexp(x: Operand, axis: int | Sequence[int] | None = -1):
     """y = ln sum_j e^x_j along `axis` (an axis, several, or None: all).   gx_j = gy e^(x_j - y)."""
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     largest = x.max(axis=axes, keepdims=True)
@@ -39,7 +42,7 @@ def logsumexp(x, axis=-1):
 
 
 @primitive(inputs=1, floating=True)
-def log_softmax(x, axis=-1):
+def log_softmax(x: Operand, axis: int | Sequence[int] | None = -1):
     """y_j = x_j - ln sum_k e^x_k along `axis`.   gx_j = gy_j - e^y_j sum_k gy_k."""
     xp, axes = array_module(x), normalise_axes(axis, x.ndim)
     y = _log_softmax(x, axes)
@@ -47,7 +50,7 @@ def log_softmax(x, axis=-1):
 
 
 @primitive(inputs=1, floating=True)
-def softmax(x, axis=-1):
+def softmax(x: Operand, axis: int | Sequence[int] | None = -1):
     """y_j = e^x_j / sum_k e^x_k along `axis`.   gx_j = y_j (gy_j - sum_k gy_k y_k)."""
     axes = normalise_axes(axis, x.ndim)
     e = array_module(x).exp(_shifted(x, axes))
@@ -56,7 +59,7 @@ def softmax(x, axis=-1):
 
 
 @primitive(inputs=2, floating=True, alike=1)
-def cross_entropy(logits, target):
+def cross_entropy(logits: Operand, target: Operand):
     """y = -(1/N) sum_n sum_k p_nk ln softmax(logits)_nk, the mean over the batch.
 
     logits: (N, K). target: labels (N,), integers in 0..K-1 (then p is their one-hot matrix), or

@@ -7,12 +7,12 @@ from math import prod
 import numpy as np
 
 from ..runtime import blas
-from ..runtime.arrays import array_module
+from ..runtime.arrays import Array, array_module
 
 BLOCK = 64  # rows that are added one after another; up to four blocks are one
 
 
-def total(a, axes: tuple[int, ...]):
+def total(a: Array, axes: tuple[int, ...]) -> Array:
     """The sum over `axes`, kept as axes of one.
 
     NumPy adds in pairs along the last axis, but row after row along the others: of 512 x 512 pixels

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import heapq
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias
 
 from . import changes
+
+if TYPE_CHECKING:
+    from ..runtime.arrays import Array
+
+Pullback: TypeAlias = "Callable[[Array], Sequence[Array | None]]"
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 
 @contextmanager
-def no_grad():
+def no_grad() -> Iterator[None]:
     """Within this block primitives compute values only and nothing is recorded."""
     token = _recording.set(False)
     try:
@@ -45,12 +51,18 @@ class Node:
 
     __slots__ = ("name", "order", "parents", "pullback", "receive")
 
+    name: str
+    order: int
+    parents: tuple[Node | None, ...]
+    pullback: Pullback | None
+    receive: weakref.WeakMethod[Callable[[Array], None]] | None
+
     def __init__(
         self,
         name: str,
         parents: tuple[Node | None, ...] = (),
-        pullback: Callable | None = None,
-        receive: Callable | None = None,
+        pullback: Pullback | None = None,
+        receive: Callable[[Array], None] | None = None,
     ):
         self.name, self.parents, self.pullback = name, parents, pullback
         self.receive = None if receive is None else weakref.WeakMethod(receive)
@@ -59,7 +71,7 @@ class Node:
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order  # heapq pops the latest node first
 
-    def pull(self, gy) -> tuple[tuple, list]:
+    def pull(self, gy: Array) -> tuple[tuple[Node | None, ...], Sequence[Array | None]]:
         """The parents and the gradient of each. Frees the node.
 
         Raises RuntimeError if that was done before, or where an array that the pullback captured
@@ -84,7 +96,7 @@ class Node:
         return parents, gradients
 
 
-def backward(root: Node, gradient) -> None:
+def backward(root: Node, gradient: Array) -> None:
     """Send `gradient`, d(loss)/d(root), back to every leaf that root was computed from.
 
     Nodes are visited from the latest to the earliest. A node is made after its parents, so its

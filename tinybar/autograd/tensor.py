@@ -6,12 +6,16 @@ Its arithmetic (`+ - * / ** @ []`, comparisons) is attached by `operators.py`, f
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ..runtime.arrays import array_module, to_device, to_numpy, xp
+from ..runtime.arrays import Array, array_module, to_device, to_numpy, xp
 from .changes import note_change
 from .tape import Node, backward
+
+Operand: TypeAlias = Any  # of a primitive: a Tensor, an array, a number or a list; inside, an array
 
 
 class Tensor:
@@ -30,9 +34,10 @@ class Tensor:
     __array_ufunc__ = None  # array + Tensor is Tensor.__radd__, and np.exp(Tensor) a TypeError:
     __array_priority__ = 1000  # neither leaves the tape unnoticed. (CuPy looks at the priority.)
 
-    def __init__(self, data, requires_grad: bool = False):
-        self.data = as_array(data)
-        self.grad = self._node = None
+    def __init__(self, data: Operand, requires_grad: bool = False):
+        self.data: Array = as_array(data)
+        self.grad: Array | None = None
+        self._node: Node | None = None
         self._requires_grad = False
         if requires_grad:
             self.requires_grad = True
@@ -56,7 +61,7 @@ class Tensor:
         return self.data.shape
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[Any]:
         return self.data.dtype
 
     @property
@@ -79,14 +84,39 @@ class Tensor:
             )
         return self.data.item()
 
-    def overwrite(self, index, values) -> None:
+    def overwrite(self, index: Any, values: Any) -> None:
         """data[index] = values, in place. A tape that needs the former values will say so."""
         self.data[index] = to_device(values)
         note_change(self.data)
 
+    # --- arithmetic, for type checkers; operators.py attaches it
+
+    if TYPE_CHECKING:
+
+        def __add__(self, b: Operand) -> Tensor: ...
+        def __radd__(self, b: Operand) -> Tensor: ...
+        def __sub__(self, b: Operand) -> Tensor: ...
+        def __rsub__(self, b: Operand) -> Tensor: ...
+        def __mul__(self, b: Operand) -> Tensor: ...
+        def __rmul__(self, b: Operand) -> Tensor: ...
+        def __truediv__(self, b: Operand) -> Tensor: ...
+        def __rtruediv__(self, b: Operand) -> Tensor: ...
+        def __matmul__(self, b: Operand) -> Tensor: ...
+        def __rmatmul__(self, b: Operand) -> Tensor: ...
+        def __pow__(self, p: float) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __lt__(self, b: Operand) -> Tensor: ...
+        def __le__(self, b: Operand) -> Tensor: ...
+        def __gt__(self, b: Operand) -> Tensor: ...
+        def __ge__(self, b: Operand) -> Tensor: ...
+        def __eq__(self, b: Operand) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, b: Operand) -> Tensor: ...  # type: ignore[override]
+        def __hash__(self) -> int: ...
+
     # --- how it meets NumPy and Python
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.requires_grad:
             raise TypeError(
                 "a Tensor that requires a gradient would leave the tape as a NumPy array: use "
@@ -98,10 +128,10 @@ class Tensor:
     def __len__(self) -> int:
         return len(self.data)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[k] for k in range(len(self)))  # TypeError here for a scalar
 
-    def __contains__(self, value) -> bool:
+    def __contains__(self, value: Operand) -> bool:
         return bool((self == value).data.any())
 
     def __float__(self) -> float:
@@ -111,7 +141,7 @@ class Tensor:
         return int(self.item())
 
     def __index__(self) -> int:
-        return operator.index(self.item())
+        return operator.index(self.item())  # type: ignore[arg-type]  # TypeError for a float
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -123,7 +153,7 @@ class Tensor:
         grad = ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({np.array2string(self.numpy(), separator=', ')}, dtype={self.dtype}{grad})"
 
-    def __getstate__(self) -> tuple:
+    def __getstate__(self) -> tuple[Array, Array | None, bool]:
         if self._node is not None and self._node.receive is None:
             raise TypeError(
                 f"only leaves of a tape are copied, not the result of {self._node.name!r}: "
@@ -131,7 +161,7 @@ class Tensor:
             )
         return self.data, self.grad, self.requires_grad
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Array, Array | None, bool]) -> None:
         self.data, self.grad, self.requires_grad = state
         self._node = None
 
@@ -141,7 +171,7 @@ class Tensor:
         """The same array, outside the tape."""
         return Tensor(self.data)
 
-    def backward(self, grad=None) -> None:
+    def backward(self, grad: Operand = None) -> None:
         """Add d(self)/d(leaf), pulled back from `grad`, to `.grad` of every leaf behind self.
 
         grad: array of self's shape; may be left out for a single element (then it is 1).
@@ -168,7 +198,7 @@ class Tensor:
             self._node = Node("leaf", receive=self._receive)
         return self._node
 
-    def _receive(self, gradient) -> None:
+    def _receive(self, gradient: Array) -> None:
         """Add to .grad, always in an array of its own: nothing else changes when it does."""
         module = array_module(self.data)
         copied = module.array if gradient.base is not None else module.asarray
@@ -176,7 +206,7 @@ class Tensor:
         self.grad = gradient if self.grad is None else module.asarray(self.grad + gradient)
 
 
-def as_array(data):
+def as_array(data: Operand) -> Array:
     """The array behind `data`: of a Tensor, of an array, or made from numbers and lists.
 
     A subclass of ndarray is taken for its entries alone. Raises TypeError for what holds no real

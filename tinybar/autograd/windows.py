@@ -9,7 +9,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import NamedTuple
 
-from ..runtime.arrays import array_module
+from ..runtime.arrays import Array, array_module
 
 
 class Geometry(NamedTuple):
@@ -20,7 +20,12 @@ class Geometry(NamedTuple):
     padding: tuple[int, int]
 
     @classmethod
-    def of(cls, kernel, stride, padding) -> Geometry:
+    def of(
+        cls,
+        kernel: int | tuple[int, int],
+        stride: int | tuple[int, int],
+        padding: int | tuple[int, int],
+    ) -> Geometry:
         """Each argument an integer, or a pair. Raises ValueError for sizes that make no window."""
         geometry = cls(_pair(kernel), _pair(stride), _pair(padding))
         if min(geometry.kernel) < 1 or min(geometry.stride) < 1 or min(geometry.padding) < 0:
@@ -32,16 +37,16 @@ class Geometry(NamedTuple):
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """(OH, OW) = floor((size + 2 padding - kernel) / stride) + 1. ValueError if none fits."""
-        sizes = tuple(
+        oh, ow = (
             (size + 2 * p - k) // s + 1
             for size, k, s, p in zip((height, width), *self, strict=True)
         )
-        if min(sizes) < 1:
+        if min(oh, ow) < 1:
             raise ValueError(
                 f"a {self.kernel[0]}x{self.kernel[1]} kernel does not fit an image of "
                 f"{height}x{width} pixels padded by {self.padding}"
             )
-        return sizes
+        return oh, ow
 
 
 def _pair(value) -> tuple[int, int]:
@@ -49,7 +54,7 @@ def _pair(value) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def pad_image(x, padding: tuple[int, int], value=0):
+def pad_image(x: Array, padding: tuple[int, int], value: float = 0) -> Array:
     """x: (N, H, W, C) with `value` around every image; x itself where there is nothing to add."""
     (ph, pw), (n, h, w, c) = padding, x.shape
     if ph == pw == 0:
@@ -59,7 +64,7 @@ def pad_image(x, padding: tuple[int, int], value=0):
     return padded
 
 
-def crop_image(padded, padding: tuple[int, int]):
+def crop_image(padded: Array, padding: tuple[int, int]) -> Array:
     """The pullback of `pad_image`: what lies inside the margin, as a view; all, if it is 0."""
     (ph, pw), (_, h, w, _) = padding, padded.shape
     if ph == pw == 0:
@@ -67,13 +72,13 @@ def crop_image(padded, padding: tuple[int, int]):
     return padded[:, ph : h - ph, pw : w - pw]
 
 
-def shifted(padded, i: int, j: int, stride: tuple[int, int], size: tuple[int, int]):
+def shifted(padded: Array, i: int, j: int, stride: tuple[int, int], size: tuple[int, int]) -> Array:
     """The pixel at (i, j) of every window, as a view (N, OH, OW, C) of the padded images."""
     (sh, sw), (oh, ow) = stride, size
     return padded[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw]
 
 
-def windows(padded, geometry: Geometry, size: tuple[int, int]):
+def windows(padded: Array, geometry: Geometry, size: tuple[int, int]) -> Array:
     """All windows of the padded images as a view (N, OH, OW, KH, KW, C); nothing is copied."""
     (kh, kw), (sh, sw), _ = geometry
     n, h, w, c = padded.strides

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ class Case:
         images = rng.standard_normal((self.batch_size, *self.image_shape), np.float32)
         return images, rng.integers(0, self.classes, self.batch_size)
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Fit for JSON."""
         return dataclasses.asdict(self) | {"image_shape": list(self.image_shape)}
 
@@ -150,11 +151,11 @@ class Convolution:
     padding: tuple[int, int]
 
     @classmethod
-    def of(cls, table: dict) -> Convolution:
+    def of(cls, table: dict[str, Any]) -> Convolution:
         """From its table in JSON."""
         return cls(**{name: tuple(value) for name, value in table.items()})
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Fit for JSON."""
         return {name: list(value) for name, value in dataclasses.asdict(self).items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from ..runtime.threads import processors
 from .case import SMALL, Case
@@ -28,7 +29,7 @@ def execute(
     launches: bool,
     seconds: float | None,
     listen: Listener = lambda line: None,
-) -> dict:
+) -> dict[str, Any]:
     """The results, fit for JSON. An option that is None has its default.
 
     Raises ValueError, in one line, for options that are out of range or exclude each other, and

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ HOW = "PYTHONPATH=tests/gpu/standin tinybar bench --launches"  # in the source t
 ITERATIONS = 1000  # of a stage whose middle is counted: the barrier presses there
 
 
-def bench_launches(model, image_shape, classes, batch_size) -> dict:
+def bench_launches(model, image_shape, classes, batch_size) -> dict[str, Any]:
     """The counts of gated steps with V and L_BAR, fit for JSON. None stands for the defaults.
 
     Raises ValueError, which says how to run it, where CuPy is not the stand-in.
@@ -57,7 +58,7 @@ def _standin():
     return standin
 
 
-def _network(case: Case, standin) -> dict:
+def _network(case: Case, standin) -> dict[str, Any]:
     """The counts of one step, its second: {"total": by kind, "places": {place: by kind}}."""
     with standin.dry(), np.errstate(all="ignore"):
         step = gated_step(case, standin)
@@ -78,7 +79,7 @@ def gated_step(case: Case, counter) -> Callable[[], None]:
     counter: its `place` says whose work is done.
     """
 
-    def at(place: str, function: Callable) -> Callable:
+    def at(place: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args):
             with _place(counter, place):
                 return function(*args)
@@ -118,7 +119,7 @@ def _place(standin, place: str) -> Iterator[None]:
 def _by_primitive(standin) -> Iterator[None]:
     """In the block every primitive and every pullback is a place of its own."""
 
-    def at(place: Callable, function: Callable) -> Callable:
+    def at(place: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
         def counted(self, *args, **options):
             with _place(standin, place(self)):
                 return function(self, *args, **options)

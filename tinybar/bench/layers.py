@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ WARM_UP = 0.05  # seconds, for each algorithm and part
 Times = dict[tuple[str, str], dict[str, list[float]]]  # seconds, by engine and algorithm, by part
 
 
-def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
+def bench_layers(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict[str, Any]:
     """Times of every distinct convolution of the case's network, fit for JSON."""
     names, missing = choose_peers(peers, case)
     layers, rows = distinct(case), []
@@ -107,7 +108,7 @@ def measure(
     return found
 
 
-def _row(shapes: Convolution, owners: list[str], times: Times) -> dict:
+def _row(shapes: Convolution, owners: list[str], times: Times) -> dict[str, Any]:
     return {
         "names": owners,
         **shapes.as_dict(),
@@ -121,7 +122,7 @@ def _row(shapes: Convolution, owners: list[str], times: Times) -> dict:
     }
 
 
-def _part(shapes: Convolution, part: str, times: list[float]) -> dict:
+def _part(shapes: Convolution, part: str, times: list[float]) -> dict[str, Any]:
     """gflops: GFLOP/s of the direct algorithm's operations, whatever the algorithm."""
     summary = milliseconds(times)
     flops = shapes.flops * (2 if part == "backward" else 1)

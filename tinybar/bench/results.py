@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import __version__, pruning
 from ..runtime import blas, threads
@@ -20,14 +20,16 @@ from .engines import choose_peers
 from .runner import Listener, Measured, compare
 
 
-def bench(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
+def bench(case: Case, peers: str | None, seconds: float, listen: Listener) -> dict[str, Any]:
     """Times of the case in tinybar and its peers, fit for JSON."""
     names, missing = choose_peers(peers, case)
     measured = compare({name: (name, case) for name in ["tinybar", *names]}, seconds, listen)
     return header(case, seconds) | _beside("tinybar", measured) | {"missing": missing}
 
 
-def bench_run(run: Path, case: Case, peers: str | None, seconds: float, listen: Listener) -> dict:
+def bench_run(
+    run: Path, case: Case, peers: str | None, seconds: float, listen: Listener
+) -> dict[str, Any]:
     """Times of a run's compact and full network, and the share of the FLOP reduction realised.
 
     The case's network, image_shape and classes are replaced by those of the run. Peers run the same
@@ -45,11 +47,11 @@ def bench_run(run: Path, case: Case, peers: str | None, seconds: float, listen: 
     measured = compare(contenders, seconds, listen)
     factor = flops["full"] / flops["compact"]
 
-    def realised(compact: str, full: str) -> dict:
+    def realised(compact: str, full: str) -> dict[str, Any]:
         speedup = _ratio(measured[compact], measured[full])["ratio"]
         return {"speedup": speedup, "share": speedup / factor}
 
-    def of_peer(peer: str) -> dict:
+    def of_peer(peer: str) -> dict[str, Any]:
         ratios = {size: _ratio(measured[size], measured[f"{size}, {peer}"]) for size in cases}
         return {**realised(f"compact, {peer}", f"full, {peer}"), "ratios": ratios}
 
@@ -68,7 +70,7 @@ def bench_run(run: Path, case: Case, peers: str | None, seconds: float, listen: 
     }
 
 
-def header(case: Case, seconds: float) -> dict:
+def header(case: Case, seconds: float) -> dict[str, Any]:
     """What every result begins with."""
     return {
         "tinybar": __version__,
@@ -81,7 +83,7 @@ def header(case: Case, seconds: float) -> dict:
     }
 
 
-def machine() -> dict:
+def machine() -> dict[str, Any]:
     """The processor, its cores, the system and the version of Python."""
     return {
         "processor": blas.processor_name(),
@@ -91,7 +93,7 @@ def machine() -> dict:
     }
 
 
-def _beside(reference: str, measured: Mapping[str, Measured]) -> dict:
+def _beside(reference: str, measured: Mapping[str, Measured]) -> dict[str, Any]:
     """All that was measured, and the ratios of the reference to each of the others."""
     others = {name: result for name, result in measured.items() if name != reference}
     return {
@@ -100,7 +102,7 @@ def _beside(reference: str, measured: Mapping[str, Measured]) -> dict:
     }
 
 
-def _engine(measured: Measured) -> dict:
+def _engine(measured: Measured) -> dict[str, Any]:
     """rounds: seconds of every step, round by round."""
     times = [t for turn in measured.rounds for t in turn]
     summary = milliseconds(times)
@@ -115,7 +117,7 @@ def _engine(measured: Measured) -> dict:
     }
 
 
-def _ratio(ours: Measured, theirs: Measured) -> dict:
+def _ratio(ours: Measured, theirs: Measured) -> dict[str, Any]:
     ratio, lower, upper = speed_ratio(ours.rounds, theirs.rounds)
     memory = ours.peak / theirs.peak if ours.peak and theirs.peak else None
     return {"ratio": ratio, "lower": lower, "upper": upper, "memory": memory}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .case import Case
 from .engines import ENGINES
@@ -70,7 +70,7 @@ class Worker:
                 stream.close()
         self._errors.close()
 
-    def ask(self, do: str, **request) -> dict:
+    def ask(self, do: str, **request) -> dict[str, Any]:
         """The answer to a request. Raises WorkerError if it fails or the process has ended."""
         with suppress(BrokenPipeError):  # _reply raises
             self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
@@ -83,7 +83,7 @@ class Worker:
             "run", name=name, steps=steps, unmeasured=unmeasured
         )["seconds"]
 
-    def _reply(self) -> dict:
+    def _reply(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
         if not line:
             raise WorkerError(f"the process of {self.engine} {self._cause_of_death()}")

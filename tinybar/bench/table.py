@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
@@ -12,7 +14,7 @@ from .case import PARTS
 QUARTILES = ("median", "lower", "upper")
 
 
-def render(facts: dict) -> Group:
+def render(facts: dict[str, Any]) -> Group:
     """The tables of `bench`, `bench_run`, `bench_layers` or `bench_launches`, and lines below."""
     if "launches" in facts:
         return Group(*_launches(facts))
@@ -34,7 +36,7 @@ def _table(title: str, headings: tuple[str, ...]) -> Table:
     return table
 
 
-def _engines(facts: dict) -> Table:
+def _engines(facts: dict[str, Any]) -> Table:
     batch = facts["case"]["batch_size"]
     headings = ("", f"ms for {batch} (quartiles)", "images/s", "peak MiB", "ratio (quartiles)")
     table = _table(facts["title"], headings)
@@ -58,12 +60,12 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:,.0f}" if value >= 10**digits - 0.5 else f"{value:.{digits}g}"
 
 
-def ratio_text(ratio: dict) -> str:
+def ratio_text(ratio: dict[str, Any]) -> str:
     """The ratio and its quartiles."""
     return f"{ratio['ratio']:.2f} ({ratio['lower']:.2f}-{ratio['upper']:.2f})"
 
 
-def _layers(facts: dict) -> Table:
+def _layers(facts: dict[str, Any]) -> Table:
     """Milliseconds of each part; the rate is that of the forward and the whole backward pass."""
     table = _table(facts["title"], ("", *PARTS, "GFLOP/s"))
     for layer in facts["layers"]:
@@ -85,7 +87,7 @@ def _layers(facts: dict) -> Table:
     return table
 
 
-def _launches(facts: dict) -> list[Table]:
+def _launches(facts: dict[str, Any]) -> list[Table]:
     """All that is counted; the launches of each place, forward and in its pullback."""
     networks = facts["launches"]
     kinds = next(iter(networks.values()))["total"]
@@ -105,12 +107,12 @@ def _launches(facts: dict) -> list[Table]:
     return [totals, places]
 
 
-def _whole(entry: dict) -> float:
+def _whole(entry: dict[str, Any]) -> float:
     """Milliseconds of forward and backward pass."""
     return entry["forward"]["median_ms"] + entry["backward"]["median_ms"]
 
 
-def _machine(facts: dict) -> str:
+def _machine(facts: dict[str, Any]) -> str:
     machine = facts["machine"]
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
@@ -118,11 +120,11 @@ def _machine(facts: dict) -> str:
     )
 
 
-def _versions(found: dict) -> str:
+def _versions(found: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in found.items())
 
 
-def _shares(run: dict) -> list[str]:
+def _shares(run: dict[str, Any]) -> list[str]:
     """What became of the FLOPs, in tinybar and in each peer."""
     factor, flops, full = run["flop_factor"], run["flops"], run["flops_full"]
     lines = [
@@ -135,6 +137,6 @@ def _shares(run: dict) -> list[str]:
     return lines
 
 
-def _realised(engine: dict) -> str:
+def _realised(engine: dict[str, Any]) -> str:
     share = 100 * engine["share"]
     return f"{engine['speedup']:.2f} times faster, {share:.0f} % of the FLOP reduction realised"

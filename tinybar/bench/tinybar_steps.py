@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def prepare(case: Case) -> Callable[[], Tensor]:
     return step
 
 
-def _groups(model) -> list[dict]:
+def _groups(model) -> list[dict[str, Any]]:
     """Weight decay on the weights, not on the gates (Supp. 3)."""
     named = list(model.named_parameters())
     gates = [p for name, p in named if name.endswith("log_alpha")]

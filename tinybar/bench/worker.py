@@ -22,6 +22,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..runtime import memory
 from .case import Case, Convolution
@@ -37,10 +38,12 @@ class Handler:
         self.module = importlib.import_module(module)
         self.steps: dict[str, Callable[[], object]] = {}
 
-    def hello(self) -> dict:
+    def hello(self) -> dict[str, Any]:
         return {"versions": self.module.versions(), "resident": memory.resident()}
 
-    def prepare(self, name: str, seconds: float, case=None, convolution=None, **options) -> dict:
+    def prepare(
+        self, name: str, seconds: float, case=None, convolution=None, **options
+    ) -> dict[str, Any]:
         if case is not None:
             step = self.module.prepare(Case(**case))
         else:
@@ -52,16 +55,16 @@ class Handler:
             times += _timed(step, 1)
         return {"step": min(times)}
 
-    def run(self, name: str, steps: int, unmeasured: int) -> dict:
+    def run(self, name: str, steps: int, unmeasured: int) -> dict[str, Any]:
         step = self.steps[name]
         _timed(step, unmeasured)
         return {"seconds": _timed(step, steps)}
 
-    def forget(self) -> dict:
+    def forget(self) -> dict[str, Any]:
         self.steps.clear()
         return {}
 
-    def peak(self) -> dict:
+    def peak(self) -> dict[str, Any]:
         return {"peak": memory.peak()}
 
 
@@ -75,7 +78,7 @@ def _timed(step: Callable[[], object], steps: int) -> list[float]:
     return times
 
 
-def _answer(replies, make: Callable[[], dict]) -> bool:
+def _answer(replies, make: Callable[[], dict[str, Any]]) -> bool:
     """Write what `make` returns, or the error that it raises. Returns whether it succeeded."""
     try:
         reply = make()
@@ -92,7 +95,7 @@ def main() -> None:
         os.dup2(2, 1)  # no print of a library may look like an answer
         handler = None
 
-        def start() -> dict:
+        def start() -> dict[str, Any]:
             nonlocal handler
             handler = Handler(*sys.argv[1:])
             return handler.hello()

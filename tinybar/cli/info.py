@@ -6,6 +6,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -55,7 +56,7 @@ def command(model, image_shape, classes, as_json, system):
         plain_console().print((system_table if system else layer_table)(facts))
 
 
-def network_facts(name: str, image_shape: tuple[int, int, int], classes: int) -> dict:
+def network_facts(name: str, image_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     """Every convolution of a network by name, or of a saved one, and the totals."""
     from .. import nn, pruning
     from ..train.evaluate import saved_network
@@ -86,7 +87,7 @@ def network_facts(name: str, image_shape: tuple[int, int, int], classes: int) ->
     }
 
 
-def system_facts() -> dict:
+def system_facts() -> dict[str, Any]:
     """Versions, processors, memory, BLAS, and all about GPUs: what is there and what is missing."""
     from ..runtime import blas, gpu, memory
     from ..runtime.processors import processors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ class GroupedCommand(click.Command):
 
     def format_options(self, context, formatter) -> None:
         """Write a section of the help for each group."""
-        groups: dict[str, list] = {}
+        groups: dict[str, list[Any]] = {}
         for parameter in self.get_params(context):
             record = parameter.get_help_record(context)
             if record is not None and isinstance(parameter, click.Option):

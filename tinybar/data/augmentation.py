@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class Augmentation:
         done = [f"shifted by up to {pixels}"] * (self.pad > 0) + ["mirrored"] * self.flip
         return " and ".join(done) or "not augmented"
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Any, ...]:
         """What `apply` draws for n images: top and left edges of the crops, and which are flipped.
 
         Each is (n, 1). `NO_AUGMENTATION` draws nothing.

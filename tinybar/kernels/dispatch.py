@@ -27,6 +27,8 @@ import functools
 import importlib.util
 import operator
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +37,7 @@ from ..runtime.blas import PerformanceWarning
 from ..runtime.environment import is_on
 from . import in_place
 
-ACCELERATED = {}  # name -> function; a kernel is found by the name of its reference
+ACCELERATED: dict[str, Any] = {}  # name -> function; a kernel is found by the name of its reference
 FLOAT32, INDEX = np.dtype(np.float32), np.dtype(np.intp)
 NO_ARRAYS = (int, float, tuple, type(None))
 
@@ -53,7 +55,9 @@ def enable(on: bool) -> None:
     _is_enabled = on
 
 
-def accelerated(reference=None, *, changes: tuple[int, ...] = ()):
+def accelerated(
+    reference: Callable[..., Any] | None = None, *, changes: tuple[int, ...] = ()
+) -> Any:
     """Call the kernel of the same name where there is one for these arrays.
 
     changes: which arguments are changed in place. An argument may be a list of arrays, if the first
@@ -74,7 +78,7 @@ def accelerated(reference=None, *, changes: tuple[int, ...] = ()):
         return kernel(*arguments)
 
     @functools.wraps(reference)
-    def dispatch(*arguments):
+    def dispatch(*arguments: Any) -> Any:
         kernel = _compiled(name, arguments)
         if kernel is None:
             return uncompiled(*arguments)
@@ -83,12 +87,12 @@ def accelerated(reference=None, *, changes: tuple[int, ...] = ()):
             return uncompiled(*arguments)
         return kernel(*simple)
 
-    dispatch.reference, dispatch.uncompiled, dispatch.changes = reference, uncompiled, changes
+    vars(dispatch).update(reference=reference, uncompiled=uncompiled, changes=changes)
     ACCELERATED[name] = dispatch
     return dispatch
 
 
-def _compiled(name: str, arguments: tuple):
+def _compiled(name: str, arguments: tuple[Any, ...]):
     """The compiled kernel for these arguments, or None."""
     if not _is_enabled or not _fits(arguments):
         return None
@@ -99,7 +103,7 @@ def _compiled(name: str, arguments: tuple):
     return _cuda(name) if all(a.size < 2**31 for a in arrays) else None
 
 
-def _fits(arguments: tuple) -> bool:
+def _fits(arguments: tuple[Any, ...]) -> bool:
     """Whether the first array is float32 and has entries, and all others are float32 or indices."""
     arguments = _flat(arguments)
     if arguments[0].dtype != FLOAT32 or arguments[0].size == 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import autograd as ag
@@ -70,7 +72,7 @@ class BatchNorm2d(Module):
         """z relu(y) = relu(z y).   gate: z >= 0, (C,), or None."""
         return ag.batch_norm_relu(x, *self._arguments(), gate=gate)
 
-    def _arguments(self) -> tuple:
+    def _arguments(self) -> tuple[Any, ...]:
         running = self.running_mean, self.running_var
         return self.gamma, self.beta, *running, self.training, self.momentum, self.eps
 

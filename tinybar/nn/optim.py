@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Adam:
 
     def __init__(
         self,
-        parameters: Iterable[Tensor] | Iterable[Mapping],
+        parameters: Iterable[Tensor] | Iterable[Mapping[str, Any]],
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -70,7 +71,14 @@ class Adam:
             if here:
                 self._step(group, *map(list, zip(*here, strict=True)))
 
-    def _step(self, group: dict, params: list[Tensor], ks: list[int], ms: list, vs: list) -> None:
+    def _step(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        ks: list[int],
+        ms: list[Any],
+        vs: list[Any],
+    ) -> None:
         for k in ks:
             self.t[k] += 1
         ws, ts = [p.data for p in params], tuple([self.t[k] for k in ks])
@@ -120,7 +128,7 @@ def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
     w -= lr * m_hat / (array_module(w).sqrt(v_hat) + eps)
 
 
-def _group(entry: Mapping, defaults: dict) -> dict:
+def _group(entry: Mapping[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     unknown = entry.keys() - {"params", *_OPTIONS}
     if unknown:
         raise ValueError(f"Adam: unknown option {', '.join(sorted(unknown))}; use {_OPTIONS}")

@@ -98,7 +98,7 @@ def load_weights(
         raise FileError(f"{path} does not fit {model.name}: {fault}") from error
 
 
-def _content(about: Mapping) -> str:
+def _content(about: Mapping[str, Any]) -> str:
     network = about["network"]
     if network["kind"] == "compact":
         return "a compact network"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..autograd import Tensor, no_grad
@@ -65,7 +67,7 @@ def _signal(layer: LiveConv, live: Live) -> np.ndarray:
 # --- the structure -------------------------------------------------------------------------------
 
 
-def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
+def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict[str, Any]:
     """That of the compact network, see `CompactNetwork`. blocks: those that are left."""
     stem = live[model.stem]
     now = _signal(stem, live)
@@ -83,7 +85,7 @@ def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict:
     return layout
 
 
-def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -> dict:
+def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -> dict[str, Any]:
     """The compact block's. before, now: channels of the residual signals that it reads, writes."""
     path = [live[step.conv] for step in block.path()]
     inner = [int(layer.writes.sum()) for layer in path[:-1]]

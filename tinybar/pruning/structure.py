@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class LiveConv(NamedTuple):
     reads: np.ndarray
     writes: np.ndarray
 
-    def cost(self, of: Callable) -> int:
+    def cost(self, of: Callable[..., Any]) -> int:
         """of: a function of (site, reads, writes), for numbers of channels."""
         return of(self.site, int(self.reads.sum()), int(self.writes.sum()))
 

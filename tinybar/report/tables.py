@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from rich.bar import Bar
@@ -21,7 +22,7 @@ from ..runtime.arrays import device_name
 # --- the result of a run -------------------------------------------------------------------------
 
 
-def result_tables(outcome: dict, channels: list) -> Group:
+def result_tables(outcome: dict[str, Any], channels: list[Any]) -> Group:
     """The tables that end a run, and what became of its budget.
 
     outcome: the content of result.json. channels: as for `channels_table`.
@@ -46,7 +47,7 @@ def result_tables(outcome: dict, channels: list) -> Group:
     return Group(*tables, *notes, verdict, *warnings)
 
 
-def comparison(outcome: dict) -> Table:
+def comparison(outcome: dict[str, Any]) -> Table:
     """The teacher and the pruned network side by side."""
     table = Table(title=f"{outcome['model']} on {outcome['dataset']}, {outcome['method']}")
     for heading in ("", "teacher", "pruned", ""):
@@ -67,7 +68,7 @@ def comparison(outcome: dict) -> Table:
     return table
 
 
-def channels_table(channels: list) -> Table:
+def channels_table(channels: list[Any]) -> Table:
     """The channels that every convolution keeps.
 
     channels: (name, channels left, channels before, output area) of each convolution. A block is
@@ -87,7 +88,7 @@ def channels_table(channels: list) -> Table:
     return table
 
 
-def saving(outcome: dict) -> str:
+def saving(outcome: dict[str, Any]) -> str:
     """What is saved against regular blocks, all of one width in a residual sum (Table 2)."""
     volume, flops = (
         f"{100 * (1 - outcome[key] / regular):.0f} % of the {regular:,} {unit}"
@@ -97,7 +98,7 @@ def saving(outcome: dict) -> str:
     return f"mixed connectivity saves {volume} and {flops} of regular blocks"
 
 
-def peak_memory(outcome: dict) -> str:
+def peak_memory(outcome: dict[str, Any]) -> str:
     """The peak memory of a run, in a line."""
     places = {"host": outcome["peak_bytes"], "device": outcome["peak_device_bytes"]}
     known = [f"{n / 2**20:,.0f} MiB on the {place}" for place, n in places.items() if n is not None]
@@ -107,7 +108,7 @@ def peak_memory(outcome: dict) -> str:
 # --- networks and systems ------------------------------------------------------------------------
 
 
-def layer_table(facts: dict) -> Table:
+def layer_table(facts: dict[str, Any]) -> Table:
     """The facts of `tinybar info MODEL`."""
     h, w, c = facts["image_shape"]
     title = f"{facts['model']} on {h}x{w}x{c} images"
@@ -133,7 +134,7 @@ def layer_table(facts: dict) -> Table:
     return table
 
 
-def system_table(facts: dict) -> Table:
+def system_table(facts: dict[str, Any]) -> Table:
     """The facts of `tinybar info --system`, and in red what a GPU lacks."""
     table = Table("", Column(overflow="fold"), title="system", show_header=False)
 
@@ -156,11 +157,11 @@ def system_table(facts: dict) -> Table:
     return table
 
 
-def _listed(versions: dict) -> str:
+def _listed(versions: dict[str, Any]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _memory(of: dict) -> str:
+def _memory(of: dict[str, Any]) -> str:
     """Bytes in all and available, where the system tells."""
     known = [f"{size / 2**30:.1f} GiB {name}" for name, size in of.items() if size is not None]
     return ", ".join(known) or "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import tomli_w
 
@@ -43,11 +44,11 @@ class EventFiles:
         if self.writer is not None:
             self.writer.close()
 
-    def __call__(self, _: dict) -> None:
+    def __call__(self, _: dict[str, Any]) -> None:
         """An epoch was trained."""
         self._catch_up()
 
-    def finish(self, result: dict) -> None:
+    def finish(self, result: dict[str, Any]) -> None:
         """Write the content of result.json, with the options: what runs are compared by."""
         from tensorboardX import summary
 
@@ -81,7 +82,7 @@ class EventFiles:
         lines = tomli_w.dumps(self.config.as_table()).splitlines()
         self._add(summary.text("config", "".join(f"    {line}\n" for line in lines)))  # as code
 
-    def _scalars(self, section: str, values: dict) -> dict:
+    def _scalars(self, section: str, values: dict[str, Any]) -> dict[str, Any]:
         """Write those that are numbers; return them by their tags."""
         from tensorboardX import summary
 

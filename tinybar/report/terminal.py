@@ -138,7 +138,7 @@ class Display:
         text = Text(shown(f"warning: {line}"), "bold red")
         self.console.print(text, soft_wrap=not self.console.is_interactive)
 
-    def __call__(self, record: dict) -> None:
+    def __call__(self, record: dict[str, Any]) -> None:
         stage, epoch, epochs = record["stage"], record["epoch"], record["epochs"]
         left = self._left(self._move(stage, epoch, epochs, 1, 1, 0))
         self.patience, is_live = LONG, self.console.is_interactive
@@ -215,7 +215,9 @@ class Display:
         else:
             self.console.print(" ".join(line), soft_wrap=True)
 
-    def _numbers(self, record: dict, digits: str, number: Callable[[float], str]) -> list[str]:
+    def _numbers(
+        self, record: dict[str, Any], digits: str, number: Callable[[float], str]
+    ) -> list[str]:
         """Of the images held out for validation if there are any, else of the test images."""
         accuracy = record["accuracy_val" if "accuracy_val" in record else "accuracy_test"]
         budget = [] if record["b"] is None else [f"budget {number(record['b'])}"]

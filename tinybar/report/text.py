@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 SUBSTITUTES = str.maketrans("█▉▊▋▌▍▎▏…", "#####   ~")  # for the characters of the tables
 
@@ -65,7 +66,7 @@ class Output:
             with suppress(OSError):  # a stream without a file
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
-    def _attempt(self, action: Callable, *arguments) -> bool:
+    def _attempt(self, action: Callable[..., Any], *arguments) -> bool:
         try:
             action(*arguments)
         except OSError as error:

@@ -14,10 +14,13 @@ from __future__ import annotations
 import re
 import warnings
 from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from . import blas, gpu
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]  # or CuPy's, which has the same methods
 
 BITS, ONE = {size: np.dtype(f"i{size}") for size in (1, 2, 4, 8)}, np.int8(1)
 
@@ -117,7 +120,7 @@ def xp() -> ModuleType:
     return np if _device == "cpu" else _cupy()
 
 
-def array_module(*arrays) -> ModuleType:
+def array_module(*arrays: object) -> ModuleType:
     """The module that the given arrays belong to: cupy if any is a CuPy array, else numpy."""
     for array in arrays:
         if type(array).__module__.partition(".")[0] == "cupy":
@@ -125,7 +128,7 @@ def array_module(*arrays) -> ModuleType:
     return np
 
 
-def zero_where(mask, values):
+def zero_where(mask: Array, values: Array) -> Array:
     """values, but 0 where the booleans `mask` hold: also where NaN or infinity stood.
 
     To multiply by 0 keeps those, and NumPy's `where` takes ten times as long as these bits.
@@ -137,19 +140,19 @@ def zero_where(mask, values):
     return (values.view(BITS[values.itemsize]) & all_or_none).view(values.dtype)
 
 
-def to_numpy(array) -> np.ndarray:
+def to_numpy(array: Any) -> np.ndarray:
     """The array on the host; a NumPy array is returned as it is."""
     return array.get() if array_module(array) is not np else np.asarray(array)
 
 
-def to_device(array):
+def to_device(array: Any) -> Array:
     """The array on the current device; already there, it is returned as it is."""
     if _device == "cpu":
         return to_numpy(array)
     return xp().asarray(array)
 
 
-def keep_on_device(array: np.ndarray):
+def keep_on_device(array: np.ndarray) -> Array:
     """The array on the current GPU if it fits there, else as it is.
 
     It fits if it takes no more than `KEPT_SHARE` of the free memory. Minibatches are then gathered

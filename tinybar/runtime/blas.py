@@ -31,7 +31,8 @@ import platform
 import sys
 import threading
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from .processors import processors
 
@@ -71,7 +72,13 @@ def _decide(is_loaded: bool) -> Decision:
     return choose_core_type(os.environ, is_loaded, system, _processor(), _is_wheel())
 
 
-def choose_core_type(environ, is_loaded, system: str, processor: dict, is_wheel: bool) -> Decision:
+def choose_core_type(
+    environ: Mapping[str, str],
+    is_loaded: bool,
+    system: str,
+    processor: dict[str, str],
+    is_wheel: bool,
+) -> Decision:
     """The decision on the kernels of OpenBLAS.
 
     environ: the environment; is_loaded: whether NumPy is; system: "linux x86_64" is the only one we
@@ -110,7 +117,7 @@ def _processor() -> dict[str, str]:
     return fields
 
 
-def _has_avx512(processor: dict) -> bool:
+def _has_avx512(processor: dict[str, Any]) -> bool:
     return set(processor.get("flags", "").split()) >= AVX512
 
 
@@ -162,7 +169,7 @@ def _library():
     return next((lib for lib in found if "numpy" in lib.filepath), found[0] if found else None)
 
 
-def _info() -> dict:
+def _info() -> dict[str, Any]:
     """What threadpoolctl knows about that library now; {} where it knows none."""
     return {} if _library() is None else _library().info()
 
@@ -195,7 +202,7 @@ def threads() -> int:
 
 
 @contextlib.contextmanager
-def one_thread():
+def one_thread() -> Iterator[None]:
     """BLAS without threads of its own inside this context, which many may enter at once."""
     global _alone
     library = _library()
@@ -238,12 +245,12 @@ def status() -> dict[str, str | int]:
     }
 
 
-def _are_lesser(architecture: str, processor: dict) -> bool:
+def _are_lesser(architecture: str, processor: dict[str, Any]) -> bool:
     """Whether these kernels leave the processor's AVX-512 unused."""
     return _has_avx512(processor) and architecture not in (*AVX512_KERNELS, "unknown")
 
 
-def _explained(decision: Decision, architecture: str, processor: dict) -> str:
+def _explained(decision: Decision, architecture: str, processor: dict[str, Any]) -> str:
     """The decision, and its cost where lesser kernels were loaded than the processor runs."""
     if architecture in AVX512_KERNELS:
         return f"{decision.reason}; the AVX-512 kernels are loaded"

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write the value as indented JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
@@ -104,7 +105,9 @@ def write_json(path: Path, value) -> None:
 # --- arrays --------------------------------------------------------------------------------------
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping, kind: str) -> None:
+def save_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], kind: str
+) -> None:
     """Write arrays by name, and `about`: anything that JSON can hold.
 
     kind: what the file is, such as "network"; `load_arrays` refuses a file of another kind.
@@ -127,7 +130,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping, ki
 
 def load_arrays(
     path: Path, kind: str, content: bytes | None = None
-) -> tuple[dict[str, np.ndarray], dict]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read (arrays, about) from a file that `save_arrays` wrote.
 
     content: of the file, where it was read already. Raises FileError for a missing, damaged or
@@ -141,7 +144,7 @@ def load_arrays(
 
 def read_safetensors(
     path: Path, kind: str, content: bytes | None = None
-) -> tuple[dict[str, np.ndarray], dict | None]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any] | None]:
     """As `load_arrays`, and any other safetensors file; `about` is None for such a one.
 
     Nothing larger than the file is allocated. bfloat16 becomes float32, which holds all its values.
@@ -180,7 +183,9 @@ def _check_start(path: Path) -> None:
         raise FileError(f"{path} is truncated or damaged: it has no header of safetensors")
 
 
-def _verified(path: Path, content: bytes, end: int, header: dict, kind: str) -> dict:
+def _verified(
+    path: Path, content: bytes, end: int, header: dict[str, Any], kind: str
+) -> dict[str, Any]:
     """header["about"]. FileError unless format, kind and checksum are right.
 
     The checksum is the SHA-256 of the whole file with zeros in its own place. end: of the header.

@@ -16,6 +16,7 @@ import textwrap
 import warnings
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100  # of cudaError_t
 TF32_SINCE = 80  # the compute capability of Ampere
@@ -170,9 +171,9 @@ def driver_release() -> str | None:
 # --- all that is there ----------------------------------------------------------------------------
 
 
-def facts() -> dict:
+def facts() -> dict[str, Any]:
     """The driver, CuPy, CUDA's libraries, the GPUs, and lines on what is missing: plain data."""
-    found: dict = {"driver": driver_release(), "gpus": [], "missing": []}
+    found: dict[str, Any] = {"driver": driver_release(), "gpus": [], "missing": []}
     try:
         cupy = import_cupy()
     except NoGPU as reason:
@@ -201,7 +202,7 @@ def facts() -> dict:
     return found
 
 
-def _gpu(cupy: ModuleType, index: int) -> dict:
+def _gpu(cupy: ModuleType, index: int) -> dict[str, Any]:
     """Name, compute capability, memory in bytes and precisions of a GPU."""
     properties = cupy.cuda.runtime.getDeviceProperties(index)
     with cupy.cuda.Device(index):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def are_used() -> bool:
     return _mode == "auto" and arrays.device() != "cpu"
 
 
-def fed(make: Callable[[], np.ndarray]):
+def fed(make: Callable[[], np.ndarray]) -> arrays.Array:
     """What make() returns, on the device.
 
     In a step that is recorded, this array is filled anew before each launch, by calling `make`.
@@ -53,10 +54,10 @@ class Graph:
     Its arrays have a memory pool of their own, which it keeps.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._pool = arrays.xp().cuda.MemoryPool()
-        self._feeds: list[tuple[object, Callable[[], np.ndarray]]] = []
-        self._first: list[np.ndarray] | None = []  # for the first launch
+        self._feeds: list[tuple[Any, Callable[[], np.ndarray]]] = []
+        self._first: list[np.ndarray] = []  # for the first launch
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -74,7 +75,7 @@ class Graph:
                 _recording = None
                 self._graph = stream.end_capture()
 
-    def feed(self, make: Callable[[], np.ndarray]):
+    def feed(self, make: Callable[[], np.ndarray]) -> arrays.Array:
         """An array that is filled by `make` before each launch."""
         value = np.ascontiguousarray(make())
         buffer = arrays.xp().empty(value.shape, value.dtype)
@@ -84,7 +85,7 @@ class Graph:
 
     def launch(self) -> None:
         """Hand over what is fed, and run it all, on the current stream."""
-        values, self._first = self._first, None
+        values, self._first = self._first, []
         for k, (buffer, make) in enumerate(self._feeds):
-            buffer.set(np.ascontiguousarray(make()) if values is None else values[k])
+            buffer.set(values[k] if values else np.ascontiguousarray(make()))
         self._graph.launch()

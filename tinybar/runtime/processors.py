@@ -29,15 +29,17 @@ def quota(root: Path = Path("/")) -> float:
     """
     with contextlib.suppress(OSError):
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-        return min((_of_group(*line.split(":")[1:3], root) for line in lines), default=math.inf)
+        return min((_of_group(line, root) for line in lines), default=math.inf)
     return math.inf
 
 
-def _of_group(controllers: str, path: str, root: Path) -> float:
-    """Of one line in /proc/self/cgroup. In version 2 there is one, which names no controllers.
+def _of_group(line: str, root: Path) -> float:
+    """Of one line in /proc/self/cgroup: its number, controllers and path.
 
-    In a container the path may be that outside of it, and its group stand at the top.
+    In version 2 there is one line, which names no controllers. In a container the path may be that
+    outside of it, and its group stand at the top.
     """
+    _, controllers, path = line.split(":", 2)
     if controllers and "cpu" not in controllers.split(","):
         return math.inf
     top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
@@ -50,7 +52,7 @@ def _of_folder(folder: Path) -> float:
         microseconds, period = (folder / "cpu.max").read_text().split()
         return int(microseconds) / int(period)
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        microseconds = int((folder / "cpu.cfs_quota_us").read_text())
-        if microseconds > 0:  # -1 is no limit
-            return microseconds / int((folder / "cpu.cfs_period_us").read_text())
+        granted = int((folder / "cpu.cfs_quota_us").read_text())
+        if granted > 0:  # -1 is no limit
+            return granted / int((folder / "cpu.cfs_period_us").read_text())
     return math.inf

@@ -7,6 +7,7 @@ of the program draws never shifts what another part sees. The streams are saved 
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +39,13 @@ def stream(name: str) -> np.random.Generator:
     return _streams[name]
 
 
-def streams_state() -> dict:
+def streams_state() -> dict[str, Any]:
     """The state of all random streams, of plain numbers and strings (fit for JSON)."""
     states = {name: generator.bit_generator.state for name, generator in _streams.items()}
     return {"seed": _seed, "streams": states}
 
 
-def restore_streams(state: dict) -> None:
+def restore_streams(state: dict[str, Any]) -> None:
     """Continue all random streams exactly where `streams_state` recorded them.
 
     Raises ValueError for anything else, and then leaves the streams as they are.
@@ -58,7 +59,7 @@ def restore_streams(state: dict) -> None:
     _streams.update(streams)
 
 
-def _generator(recorded: dict) -> np.random.Generator:
+def _generator(recorded: dict[str, Any]) -> np.random.Generator:
     """The generator in that state, exactly: NumPy rounds what is no integer."""
     generator = np.random.Generator(np.random.PCG64(0))
     generator.bit_generator.state = recorded

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import array_module
+from .arrays import Array, array_module
 
 LAUNCHERS = (  # rank and size, in all and on this machine, as launchers tell them
     ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"),  # MPICH, Intel MPI
@@ -107,7 +107,7 @@ def size() -> int:
     return 1 if _world is None else _world.size
 
 
-def add(buffer) -> None:
+def add(buffer: Array) -> None:
     """Replace a contiguous array by its sum over all ranks, in place; float32 or float64."""
     global _gpus
     if _world is None:

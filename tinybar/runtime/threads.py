@@ -17,6 +17,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from . import blas
 from .processors import processors
@@ -62,7 +63,7 @@ def is_inside() -> bool:
     return getattr(_worker, "busy", False)
 
 
-def each(function: Callable, parts: Sequence) -> list:
+def each(function: Callable[..., Any], parts: Sequence[Any]) -> list[Any]:
     """[function(part) for part in parts], by all threads; BLAS has one thread within each.
 
     An error in a part is raised here. Inside another `each`, parts are worked on one by one; a

@@ -20,6 +20,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..train.budget import parse_budget
 from ..train.config import Config, configure, read_toml
@@ -63,7 +64,7 @@ def load_grid(name: str) -> list[Job]:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _jobs(table: dict) -> list[Job]:
+def _jobs(table: dict[str, Any]) -> list[Job]:
     grid, shared = table.pop("grid", None), table.pop("options", {})
     if not isinstance(grid, dict) or not grid:
         raise ValueError("a grid has a table [grid] with lists of values")
@@ -89,7 +90,7 @@ def _jobs(table: dict) -> list[Job]:
     return list(jobs.values())
 
 
-def _special(table: dict, grid: dict) -> dict[tuple[str, str], dict]:
+def _special(table: dict[str, Any], grid: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     """{(key, value): options} of the tables [KEY.VALUE]."""
     special = {}
     for key, tables in table.items():
@@ -104,7 +105,7 @@ def _special(table: dict, grid: dict) -> dict[tuple[str, str], dict]:
     return special
 
 
-def _check_fixed(options: dict, grid: dict, where: str) -> None:
+def _check_fixed(options: dict[str, Any], grid: dict[str, Any], where: str) -> None:
     """ValueError if an option of a table is a key of the grid, too."""
     if both := sorted(options.keys() & grid.keys()):
         raise ValueError(f"{both[0]} is in [grid] and in [{where}]: leave one of them out")
@@ -124,7 +125,7 @@ def _text(value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _job(given: dict, keys: dict) -> Job:
+def _job(given: dict[str, Any], keys: dict[str, Any]) -> Job:
     preset = given.pop("preset", None)
     if not isinstance(preset, str | None):
         raise ValueError(f"preset must be a name, got {preset!r}")
@@ -135,13 +136,13 @@ def _job(given: dict, keys: dict) -> Job:
     return Job(_name("-".join(parts), _decisive(config)), config, keys)
 
 
-def _name(title: str, decisive: dict) -> str:
+def _name(title: str, decisive: dict[str, Any]) -> str:
     """The title as a folder can be called, and a hash of what decides the result."""
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
     return f"{re.sub(r'[^A-Za-z0-9.+=_-]+', '_', title)[:LONGEST]}-{digest}"
 
 
-def _decisive(config: Config) -> dict:
+def _decisive(config: Config) -> dict[str, Any]:
     """The options that decide the result: not where the data lies, and no teacher's file."""
     table = {o.key: getattr(config, o.field) for o in options_of(Config) if not o.may_change}
     return table | {"data": Path(config.data).name, "teacher": None}

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
+from typing import Any
 
 from ..runtime.files import reading
 from . import job as jobs
@@ -104,7 +105,7 @@ class Sweep:
                 rows.append(table.row(name, keys, {}, reason))
         table.update(self.results, rows)
 
-    def _teacher_seconds(self, name: str) -> dict:
+    def _teacher_seconds(self, name: str) -> dict[str, Any]:
         """How long the training of the shared teacher took, while its folder is there."""
         teacher = self.teacher_of.get(name)
         metrics = self.folders[teacher] / "metrics.jsonl" if teacher else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from ..runtime.files import FileError, reading, write_text
 from ..runtime.locks import waited_for
@@ -15,7 +16,9 @@ from ..runtime.locks import waited_for
 FIRST = ("run", "status", "reason")
 
 
-def row(name: str, keys: dict, result: dict, reason: str = "") -> dict[str, str]:
+def row(
+    name: str, keys: dict[str, Any], result: dict[str, Any], reason: str = ""
+) -> dict[str, str]:
     """A line. keys: its place in the grid. result: of result.json. reason: of a run that failed."""
     scalars = {key: value for key, value in result.items() if not isinstance(value, (list, dict))}
     if "probes" in result:

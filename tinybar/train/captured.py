@@ -8,6 +8,7 @@ noise, and the numbers of the penalty. Adam's step, a few launches, is not part 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -88,5 +89,5 @@ class Captured:
         return Tensor(both[0]), Tensor(both[1])
 
 
-def _arrays(batch: Minibatch) -> tuple:
+def _arrays(batch: Minibatch) -> tuple[Any, ...]:
     return batch.x.data, batch.labels, batch.index

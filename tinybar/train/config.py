@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import data, nn, pruning
 from ..autograd.conv import CHOICES as CONVOLUTIONS
@@ -166,7 +167,7 @@ class Config:
         pruning_epochs = METHODS[self.method].epochs(self, factor)
         return pruning_epochs + (self.teacher_epochs if self.teacher is None else 0)
 
-    def as_table(self) -> dict:
+    def as_table(self) -> dict[str, Any]:
         """The options by their names in TOML, without those that are None."""
         table = {entry.key: getattr(self, entry.field) for entry in options_of(Config)}
         return {name: value for name, value in table.items() if value is not None}
@@ -177,7 +178,7 @@ class Config:
         return f"{data}-{self.model}-{self.method}-{self.budget}-{self.metric}-seed{self.seed}"
 
 
-def from_table(table: dict, source: str = "") -> Config:
+def from_table(table: dict[str, Any], source: str = "") -> Config:
     """The Config of a table as in TOML, from the file `source`. Raises ValueError as `read`."""
     values = read(options_of(Config), table, source)
     try:
@@ -186,7 +187,7 @@ def from_table(table: dict, source: str = "") -> Config:
         raise ValueError(f"{source}: {error}" if source else str(error)) from None
 
 
-def configure(given: dict, preset: str | None = None) -> Config:
+def configure(given: dict[str, Any], preset: str | None = None) -> Config:
     """The options of a preset, replaced by those given. The digits have a preset of their own.
 
     Paths become absolute, so that the run can be resumed from another working directory.
@@ -196,7 +197,7 @@ def configure(given: dict, preset: str | None = None) -> Config:
     return Config(**_values({"data": Config.data, "data_dir": Config.data_dir}, given, preset))
 
 
-def reconfigure(config: Config, given: dict, preset: str | None = None) -> Config:
+def reconfigure(config: Config, given: dict[str, Any], preset: str | None = None) -> Config:
     """The options of a run that goes on, with those given that may change.
 
     Raises ValueError, with both values, if another option differs from the run's.
@@ -221,7 +222,7 @@ def check_unchanged(was: Config, now: Config) -> None:
         )
 
 
-def _values(values: dict, given: dict, preset: str | None) -> dict:
+def _values(values: dict[str, Any], given: dict[str, Any], preset: str | None) -> dict[str, Any]:
     """The values, replaced by those of the preset and by those given; paths become absolute."""
     values |= read(options_of(Config), load_preset(preset), preset) if preset else {}
     values |= read(options_of(Config), given)
@@ -238,7 +239,7 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
-def load_preset(name: str) -> dict:
+def load_preset(name: str) -> dict[str, Any]:
     """The table of the preset called `name`, or in the TOML file of that name."""
     path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
     if not path.is_file():
@@ -247,7 +248,7 @@ def load_preset(name: str) -> dict:
     return read_toml(path)
 
 
-def read_toml(path: Path) -> dict:
+def read_toml(path: Path) -> dict[str, Any]:
     """The table in a TOML file. Raises FileError where it is missing or malformed."""
     with reading(path):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .images import accuracy
 from .models import load_model
 
 
-def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict]:
+def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict[str, Any]]:
     """(network, facts about its data) from a run's folder or from a .safetensors file.
 
     teacher: the full network of the run, not the pruned one. Raises ValueError as `load_model`.
@@ -28,7 +29,9 @@ def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict]:
     return load_model(path)
 
 
-def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path | None = None) -> dict:
+def evaluate(
+    path: Path, name: str | None, teacher: bool, data_dir: Path | None = None
+) -> dict[str, Any]:
     """Test accuracy and costs of a saved network, and the notes of its data set.
 
     name: of a data set whose classes the network knows; its image files are made to what the
@@ -55,7 +58,7 @@ def evaluate(path: Path, name: str | None, teacher: bool, data_dir: Path | None 
     }
 
 
-def as_read_by(model: Module, about: dict, tested) -> tuple[data.Normalised, np.ndarray]:
+def as_read_by(model: Module, about: dict[str, Any], tested) -> tuple[data.Normalised, np.ndarray]:
     """The test images of a data set as the network reads them, and their labels as it has them.
 
     about: what the network's file says of its data. ValueError for a data set that does not fit.
@@ -76,7 +79,7 @@ def as_read_by(model: Module, about: dict, tested) -> tuple[data.Normalised, np.
     return images, labels
 
 
-def _name(name: str | None, about: dict) -> str:
+def _name(name: str | None, about: dict[str, Any]) -> str:
     """The data set to test on: the given one, or the network's own if its name is enough."""
     if name is None and about["name"] not in data.DATASETS:
         raise ValueError(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ def first_layer(net: Module, x: Tensor) -> str:
     )
 
 
-def _traced(method, name: str, module: Module, found: list):
+def _traced(method, name: str, module: Module, found: list[Any]):
     """The method, putting (name, module) into `found` if what it returns is not finite."""
 
     def call(*inputs):

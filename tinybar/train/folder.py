@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 import tomli_w
@@ -48,13 +48,13 @@ class Checkpoint:
     path: Path
     stage: str
     arrays: dict[str, np.ndarray]
-    progress: dict
-    streams: dict
-    facts: dict
-    config: dict
+    progress: dict[str, Any]
+    streams: dict[str, Any]
+    facts: dict[str, Any]
+    config: dict[str, Any]
     data: str
     metrics: int
-    penalty: list = field(default_factory=list)
+    penalty: list[Any] = field(default_factory=list)
 
     def restore(self, net: Module, optimizer: Adam) -> None:
         """Overwrite the state of both with what was saved. FileError if it is of others."""
@@ -168,7 +168,7 @@ class RunFolder:
     def _write_config(self, config: Config) -> None:
         write_text(self.config, f"{tomli_w.dumps(config.as_table())}{END}\n")
 
-    def append_metrics(self, record: dict) -> None:
+    def append_metrics(self, record: dict[str, Any]) -> None:
         """Write one more line of metrics.jsonl."""
         with writing(self.metrics), open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -178,7 +178,7 @@ class RunFolder:
 
     # --- what a run resumes from
 
-    def save_checkpoint(self, net: Module, optimizer: Adam, about: Mapping) -> None:
+    def save_checkpoint(self, net: Module, optimizer: Adam, about: Mapping[str, Any]) -> None:
         """Write a checkpoint; the last one is kept beside it.
 
         about: the fields of `Checkpoint`, but for arrays and metrics.
@@ -218,7 +218,7 @@ class RunFolder:
             write_whole(self.metrics, lambda temporary: temporary.write_bytes(kept))
         self._lines = min(lines, len(there))
 
-    def save_stage(self, stage: str, net: Module, streams: dict) -> None:
+    def save_stage(self, stage: str, net: Module, streams: dict[str, Any]) -> None:
         """Keep what a stage has trained, until the run is finished."""
         self._stages.mkdir(exist_ok=True)
         save_arrays(self.stage_path(stage), net.state_dict(), {"streams": streams}, "stage")
@@ -227,7 +227,7 @@ class RunFolder:
         """Where that is kept."""
         return self._stages / f"{stage}.safetensors"
 
-    def load_stage(self, stage: str) -> tuple[dict[str, np.ndarray], dict] | None:
+    def load_stage(self, stage: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """(arrays, random streams) after a stage that has ended; None if it has not."""
         path = self.stage_path(stage)
         return stage_in(path) if path.exists() else None
@@ -236,7 +236,7 @@ class RunFolder:
         """Write a network, trained or pruned, with what it says of its data."""
         save_model(path, net, dataset)
 
-    def finish(self, result: dict) -> None:
+    def finish(self, result: dict[str, Any]) -> None:
         """Write the result, and remove what only a resumed run needs."""
         write_json(self.result, result)
         self.clean()
@@ -252,7 +252,9 @@ def _if_there(path: Path) -> Checkpoint | None:
     return checkpoint_in(path) if path.exists() else None
 
 
-def stage_in(path: Path, content: bytes | None = None) -> tuple[dict[str, np.ndarray], dict]:
+def stage_in(
+    path: Path, content: bytes | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays, random streams) in a file of a stage. content: of the file, where it was read."""
     arrays, header = load_arrays(path, "stage", content)
     with reading(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -37,7 +38,7 @@ class Leader(RunFolder):
         ranks.broadcast_bytes(b"" if checkpoint is None else checkpoint.path.read_bytes())
         return checkpoint
 
-    def load_stage(self, stage: str) -> tuple[dict, dict] | None:
+    def load_stage(self, stage: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """As `RunFolder.load_stage`."""
         ended = super().load_stage(stage)
         ranks.broadcast_bytes(b"" if ended is None else self.stage_path(stage).read_bytes())
@@ -59,7 +60,7 @@ class Follower(RunFolder):
         content = ranks.broadcast_bytes()
         return checkpoint_in(self.path, content) if content else None
 
-    def load_stage(self, stage: str) -> tuple[dict, dict] | None:
+    def load_stage(self, stage: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """That of rank 0."""
         content = ranks.broadcast_bytes()
         return stage_in(self.path, content) if content else None

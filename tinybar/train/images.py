@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Images:
         """Accuracy on the test images."""
         return accuracy(net, self.test, self.dataset.test.labels)
 
-    def epoch_accuracies(self, net: Module) -> dict:
+    def epoch_accuracies(self, net: Module) -> dict[str, Any]:
         """The accuracies that are logged after an epoch.
 
         Where images are held out for validation, these are used and the test images are not.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 # Called with the record of every epoch. If it has a method `step`, that is called when an epoch
 # begins and after every step; if it has a method `note`, that with each line about the run, and if
@@ -16,7 +17,7 @@ class Listeners:
     def __init__(self, *listeners: Listener):
         self.listeners = listeners
 
-    def __call__(self, record: dict) -> None:
+    def __call__(self, record: dict[str, Any]) -> None:
         for listen in self.listeners:
             listen(record)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def train_epoch(
         after_step(stage, progress)
 
 
-def epoch_record(stage: Stage, images: Images, cost: Cost, progress: Progress) -> dict:
+def epoch_record(stage: Stage, images: Images, cost: Cost, progress: Progress) -> dict[str, Any]:
     """The line of metrics.jsonl about an epoch that has been trained."""
     sums = progress.sums.of_all_ranks()
     means = sums.means()
@@ -192,7 +193,7 @@ class Sums:
             "accuracy_train": correct,
         }
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """It as JSON, exactly: a float holds any float32, and added to a float32 it gives one."""
         numbers = vars(self.of_all_ranks()).items()
         return {name: None if value is None else float(value) for name, value in numbers}
@@ -210,7 +211,7 @@ class Progress:
     epoch: int
     done: int = 0
     sums: Sums = field(default_factory=Sums)
-    data: dict = field(default_factory=lambda: random.stream("data").bit_generator.state)
+    data: dict[str, Any] = field(default_factory=lambda: random.stream("data").bit_generator.state)
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -218,13 +219,13 @@ class Progress:
         """Spent on the epoch until now."""
         return time.perf_counter() - self.started
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """It as JSON."""
         about = {"epoch": self.epoch, "done": self.done, "data": self.data}
         return about | {"seconds": self.seconds, "sums": self.sums.state()}
 
     @classmethod
-    def restored(cls, state: dict) -> Progress:
+    def restored(cls, state: dict[str, Any]) -> Progress:
         """From what `state` returned."""
         sums = Sums()
         vars(sums).update(state["sums"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def save_model(path: Path, model: Module, dataset: Dataset) -> None:
     save_arrays(path, arrays, header, "network")
 
 
-def load_model(path: Path) -> tuple[Module, dict]:
+def load_model(path: Path) -> tuple[Module, dict[str, Any]]:
     """(network in evaluation mode, what the file says of its data).
 
     Raises FileError for a file as `load_arrays`, and for one that holds no network that fits
@@ -51,7 +52,7 @@ def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
             raise ValueError(f"{name} is {array.dtype}, files of networks have float32")
 
 
-def _check_data(data: dict, model: ResidualNetwork) -> None:
+def _check_data(data: dict[str, Any], model: ResidualNetwork) -> None:
     """Raises ValueError unless `data` is as `about` makes it, and fits the model."""
     classes, channels = data["classes"], model.image_shape[2]
     are_names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
@@ -69,7 +70,7 @@ def _check_data(data: dict, model: ResidualNetwork) -> None:
         raise ValueError(f"std must be positive and scale in (0, 255], got {numbers!r:.60}")
 
 
-def structure(model: Module) -> dict:
+def structure(model: Module) -> dict[str, Any]:
     """What `rebuild` needs, as JSON."""
     if isinstance(model, CompactNetwork):
         return {"kind": "compact", "layout": model.layout}
@@ -83,7 +84,7 @@ def structure(model: Module) -> dict:
     return entry | {"live": model.live} if entry["gated"] else entry
 
 
-def rebuild(description: dict) -> ResidualNetwork:
+def rebuild(description: dict[str, Any]) -> ResidualNetwork:
     """A network of that structure, with random weights. ValueError for an impossible one."""
     kind = description["kind"]
     if kind == "compact":
@@ -96,7 +97,7 @@ def rebuild(description: dict) -> ResidualNetwork:
     return nn.build(name, *shape, gate, description.get("live", "hard"))
 
 
-def about(dataset: Dataset) -> dict:
+def about(dataset: Dataset) -> dict[str, Any]:
     """How images become input and outputs become classes."""
     return {
         "name": dataset.name,

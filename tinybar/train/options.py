@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 LARGEST = 1e30  # of a number: it will be multiplied by a float32
@@ -175,7 +175,7 @@ def _type_and_count(hint) -> tuple[type, int]:
     return entries[0], len(entries)
 
 
-def read(options: Iterable[Option], table: dict, source: str = "") -> dict:
+def read(options: Iterable[Option], table: dict[str, Any], source: str = "") -> dict[str, Any]:
     """The checked values of a table as in TOML, by field; a key may have dashes or underscores.
 
     Raises ValueError for an unknown key, for an option that is given twice, and as `Option.check`;

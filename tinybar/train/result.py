@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from .folder import RunFolder
 from .models import load_model
 
 
-def finish(config: Config, dataset: Dataset, folder: RunFolder, facts: dict) -> dict:
+def finish(
+    config: Config, dataset: Dataset, folder: RunFolder, facts: dict[str, Any]
+) -> dict[str, Any]:
     """Measure the latency of both networks and write result.json. Returns its content."""
     networks = [load_model(path)[0] for path in (folder.teacher, folder.pruned)]
     images = dataset.normalise(dataset.test.images[: config.batch_size])
@@ -26,7 +29,9 @@ def finish(config: Config, dataset: Dataset, folder: RunFolder, facts: dict) -> 
     return outcome
 
 
-def result(config: Config, dataset: Dataset, facts: dict, latency: list[float]) -> dict:
+def result(
+    config: Config, dataset: Dataset, facts: dict[str, Any], latency: list[float]
+) -> dict[str, Any]:
     """The content of result.json.
 
     facts: as `train` returns them. latency: of the full and of the pruned network, milliseconds.

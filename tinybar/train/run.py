@@ -97,7 +97,7 @@ def train(
     listen: Listener,
     budget: int,
     teacher_only: bool = False,
-) -> dict:
+) -> dict[str, Any]:
     """Run all stages, or those that an interrupted run has left; write the networks.
 
     budget: B, of the plan that `check` returns. teacher_only: end after the teacher. Returns the
@@ -157,7 +157,7 @@ class Run:
     folder: RunFolder
     listen: Listener
     checkpoint: Checkpoint | None  # where an interrupted run stopped
-    facts: dict = field(default_factory=dict)  # what was found out, for the result
+    facts: dict[str, Any] = field(default_factory=dict)  # what was found out, for the result
 
     def __post_init__(self):
         self._save_at = self._next_save()

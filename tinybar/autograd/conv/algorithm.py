@@ -8,7 +8,7 @@ every core has its own few.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,13 @@ class Algorithm(NamedTuple):
     rows_per_image: of its matrix products.   scratch_per_image: intermediate numbers.
     """
 
-    forward: Callable
-    pullback: Callable
+    forward: Callable[..., Any]
+    pullback: Callable[..., Any]
     rows_per_image: int
     scratch_per_image: int
 
 
-def separately(to_x: Callable, to_weight: Callable) -> Callable:
+def separately(to_x: Callable[..., Any], to_weight: Callable[..., Any]) -> Callable[..., Any]:
     """The pullback of an algorithm whose two gradients share no work."""
     return lambda x, gy, needs: (
         to_x(x, gy) if needs[0] else None,

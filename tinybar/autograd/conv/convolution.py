@@ -16,14 +16,18 @@ bound, and `use_algorithm` does without it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ...kernels.dispatch import accelerated
 from ...runtime import blas
-from ...runtime.arrays import array_module
+from ...runtime.arrays import Array, array_module
 from ..primitive import primitive
 from ..reduction import sum_per_channel
 from ..sums import total
+from ..tensor import Operand
 from ..windows import Geometry, crop_image, pad_image, shifted
 from .algorithm import Algorithm, by_parts, image_parts, separately
 from .gather import gather
@@ -49,7 +53,15 @@ def use_algorithm(name: str) -> None:
 
 @primitive(inputs=3, named=("gate",), floating=True)
 def conv2d(
-    x, weight, bias=None, stride=1, padding=0, *, gate=None, algorithm="auto", needs=(True,) * 4
+    x: Operand,
+    weight: Operand,
+    bias: Operand = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    *,
+    gate: Operand = None,
+    algorithm: str = "auto",
+    needs: Sequence[bool] = (True,) * 4,
 ):
     """y = z (x * weight + bias) = x * weight' + bias',  weight' = z weight,  bias' = z bias.
 
@@ -90,7 +102,7 @@ def gate_pullback(ggated, weight, gate):
     return ggated * gate, total(products, tuple(range(weight.ndim - 1))).reshape(gate.shape)
 
 
-def reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
+def reference(weight: Array, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
     """The definition: y = sum_ij X_ij W_ij, with X_ij the pixel (i, j) of every window.
 
     gX_ij = gy W_ij^T, added where X_ij was read;  gW_ij = X_ij^T gy.
@@ -122,7 +134,9 @@ def reference(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algori
     return Algorithm(forward, separately(to_x, to_weight), size[0] * size[1], scratch_per_image=0)
 
 
-def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) -> str:
+def choose_algorithm(
+    geometry: Geometry, x_shape: tuple[Any, ...], weight_shape: tuple[Any, ...]
+) -> str:
     """The algorithm that measures fastest on a CPU for these shapes, of those `use_algorithm` left.
 
     An image that is not whole tiles of Winograd's wastes a part of the last ones: up to a third of
@@ -138,7 +152,9 @@ def choose_algorithm(geometry: Geometry, x_shape: tuple, weight_shape: tuple) ->
     return "gather"
 
 
-def _prepare(name: str, x_shape: tuple, weight, gate, geometry: Geometry) -> Algorithm:
+def _prepare(
+    name: str, x_shape: tuple[int, ...], weight: Array, gate: Any, geometry: Geometry
+) -> Algorithm:
     """The algorithm of that name for weight times gate; on a CPU it works on the batch by parts."""
     if name == "auto":
         name = choose_algorithm(geometry, x_shape, weight.shape)

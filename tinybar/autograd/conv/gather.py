@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ...kernels.dispatch import accelerated
-from ...runtime.arrays import array_module
+from ...runtime.arrays import Array, array_module
 from ..windows import Geometry, crop_image, pad_image, shifted, windows
 from .algorithm import Algorithm, product, separately
 
 
-def gather(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
+def gather(weight: Array, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
     """y = rows weight, with the windows as rows (N OH OW, KH KW C_in).
 
     gweight = rows^T gy.  gx: the rows' gradient gy weight^T is added back where the rows were

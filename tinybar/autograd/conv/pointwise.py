@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...runtime.arrays import array_module
+from ...runtime.arrays import Array, array_module
 from ..windows import Geometry, shifted
 from .algorithm import Algorithm, product, separately
 
 
-def pointwise(weight, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
+def pointwise(weight: Array, geometry: Geometry, image_size: tuple[int, int]) -> Algorithm:
     """y = X W over the pixels that are read.   gX = gy W^T;  gW = X^T gy."""
     if geometry.kernel != (1, 1) or geometry.padding != (0, 0):
         raise ValueError(f"the pointwise algorithm needs a 1x1 kernel unpadded, got {geometry}")

@@ -28,11 +28,13 @@ infinity or a NaN reaches all 16 outputs of a tile. `use_algorithm("gather")` su
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...kernels.dispatch import accelerated
 from ...runtime import threads
-from ...runtime.arrays import array_module
+from ...runtime.arrays import Array, array_module
 from ..windows import Geometry, shifted
 from .algorithm import Algorithm
 
@@ -69,7 +71,9 @@ TILE = 4  # outputs of a tile, per direction
 SMALL = 1 << 22  # multiply-adds that are done before another thread has woken up
 
 
-def winograd(weight, geometry: Geometry, image_size: tuple[int, int], gate=None) -> Algorithm:
+def winograd(
+    weight: Array, geometry: Geometry, image_size: tuple[int, int], gate: Any = None
+) -> Algorithm:
     """F(4x4, 3x3) for 3x3 kernels of stride 1; any padding, height and width.
 
     gate: (K,), a factor of the weight, or None. The pullback gives the gradient of their product.
@@ -117,7 +121,7 @@ def products(a, b, transposed: tuple[bool, bool]):
     return out
 
 
-def transformed(matrix: np.ndarray, entries):
+def transformed(matrix: np.ndarray, entries: Any) -> Array:
     """(matrix x matrix) entries: (r^2, S), from (c^2, S): some columns on each core."""
     xp = array_module(entries)
     squared = xp.asarray(np.kron(matrix, matrix), entries.dtype)

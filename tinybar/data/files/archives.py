@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...runtime.files import FileError, reading, write_text
 from .cache import FORMAT, cache_name, open_cache
@@ -110,7 +110,7 @@ class _Bounded:
         return self._file.read(size)
 
 
-def _read(path: Path, open_entry: Callable, entry, size: int) -> bytes:
+def _read(path: Path, open_entry: Callable[..., Any], entry, size: int) -> bytes:
     with reading(path):
         if size > MAX_ENTRY_BYTES:
             raise FileError(f"{path}: an entry of {size:,} bytes is more than {MAX_ENTRY_BYTES:,}")
@@ -198,7 +198,7 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_list(cached: Path, state: list[int]) -> list | None:
+def _read_list(cached: Path, state: list[int]) -> list[Any] | None:
     """The rows in the cache, or None where they are missing, outdated or damaged."""
     try:
         checksum, _, text = cached.read_text("utf-8").partition("\n")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def decode(
     files: list[ImageFile],
     fit: Fit = AS_IS,
     contents: Contents | None = None,
-    allocate: Callable | None = None,
+    allocate: Callable[..., Any] | None = None,
 ) -> np.ndarray:
     """The pixels of all files, (N, H, W, C) uint8. C is 1 if every image is grey, otherwise 3.
 
@@ -67,7 +68,9 @@ def _first(files: list[ImageFile], contents: Contents) -> tuple[str, tuple[int, 
     raise _refused(faults, len(files))
 
 
-def _decode_into(images, files: list[ImageFile], contents: Iterable, pool: DecoderPool) -> bool:
+def _decode_into(
+    images, files: list[ImageFile], contents: Iterable[Any], pool: DecoderPool
+) -> bool:
     """Fill `images`; False if `images` is grey but a file is in colour."""
     is_read, faults = np.zeros(len(files), bool), {}
     most = max(1, min(CHUNK, CHUNK_BYTES // math.prod(pool.decoder.shape)))
@@ -92,7 +95,7 @@ def _decode_into(images, files: list[ImageFile], contents: Iterable, pool: Decod
     return True
 
 
-def _chunks(contents: Iterable, most: int) -> Iterator[list]:
+def _chunks(contents: Iterable[Any], most: int) -> Iterator[list[Any]]:
     """The contents in lists of up to `most`, and of few bytes, each sorted by index."""
     chunk, size = [], 0
     for index, content in contents:
@@ -114,7 +117,7 @@ def _refused(faults: Faults, count: int) -> FileError:
     return FileError(f"{all_}: {'; '.join(first)}{more}")
 
 
-def _with_progress_bar(contents: Iterable, count: int) -> Iterable:
+def _with_progress_bar(contents: Iterable[Any], count: int) -> Iterable[Any]:
     """The contents unchanged, with a progress bar on a terminal if there are many."""
     from rich.console import Console
     from rich.progress import track

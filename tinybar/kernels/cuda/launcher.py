@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ...runtime.arrays import Array
 
 THREADS = 256  # of a block
 CHUNK, JOIN = 128, 512  # a sum over rows: of how many at first, then of how many sums
@@ -22,7 +25,7 @@ def source() -> str:
     return "\n".join([constants, *(file.read_text("utf-8") for file in files)])
 
 
-def launch(name: str, threads: int, *arguments) -> None:
+def launch(name: str, threads: int, *arguments: Any) -> None:
     """Run the kernel on `threads` threads; nothing waits for it.
 
     arguments: contiguous float32 arrays, of which a kernel sees the first number's address, None
@@ -42,7 +45,9 @@ def _argument(value):
     return np.float32(value) if isinstance(value, float) else value
 
 
-def multiply(turn_a: int, turn_b: int, m: int, n: int, k: int, a, b, out) -> None:
+def multiply(
+    turn_a: int, turn_b: int, m: int, n: int, k: int, a: Array, b: Array, out: Array
+) -> None:
     """out_t = a_t b_t, matrices of columns: (m, n) from (m, k) and (k, n), or those transposed.
 
     As an array of rows (count, n, m), out lies as it is said here; so do the others.
@@ -63,13 +68,13 @@ def _gemm():
     return cublas.sgemmStridedBatched, get_cublas_handle()
 
 
-def address(array) -> int:
+def address(array: Any) -> int:
     """Where the first number of a contiguous array is, for a structure of addresses."""
     return array.data.ptr
 
 
 @functools.cache
-def kernel(name: str):
+def kernel(name: str) -> Any:
     """The kernel of that name, to call with a grid, a block and its arguments."""
     return _module().get_function(name)
 

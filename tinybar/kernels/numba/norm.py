@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .kernel import exact, inline, kernel, share
@@ -18,7 +20,7 @@ def _rows_of_a_line(x) -> int:
     return together
 
 
-def _lines(together: int, *arrays) -> list:
+def _lines(together: int, *arrays) -> list[Any]:
     """Arrays as (lines, numbers of a line); values per channel repeated for every row of a line."""
     return [
         np.tile(array, together)
@@ -100,7 +102,7 @@ def normalise_relu(x, mean, k, b):
     return _normalised(x, mean, k, b, 0.0)
 
 
-def _normalised(x, mean, k, b, least: float):
+def _normalised(x, mean, k, b, least):
     y = np.empty(x.shape, x.dtype)
     xs, ys, *per_channel = _lines(_rows_of_a_line(x), x, y, mean, k, b)
     least = np.float32(least)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ..gates import GateFactory
 from .layout import check_layout
@@ -35,7 +36,7 @@ def build(
     raise ValueError(f"unknown model {name!r}: use {MODELS}")
 
 
-def compact_network(layout: dict) -> CompactNetwork:
+def compact_network(layout: dict[str, Any]) -> CompactNetwork:
     """A compact network of that layout, with random weights. ValueError as `check_layout`."""
     check_layout(layout)
     return COMPACT[layout["family"]](layout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import pairwise
+from typing import Any
 
 from .residual import check_shape
 
@@ -13,7 +14,7 @@ BLOCK_KEYS = {"width", "reads", "inner", "writes", "stride", "shortcut"}
 INNER = {"wide": (0, 1), "post": (0, 1, 2)}  # numbers of convolutions of a path before its last
 
 
-def check_layout(layout: dict) -> None:
+def check_layout(layout: dict[str, Any]) -> None:
     """Raises ValueError, naming the place, unless it is a layout as `CompactNetwork` describes it.
 
     Lists of channels are ascending, without repetition, not empty, and in range. A block without a
@@ -43,7 +44,7 @@ def check_layout(layout: dict) -> None:
     _check_written("at the end", written, width)
 
 
-def _check_path(name: str, block: dict, lengths: tuple[int, ...]) -> None:
+def _check_path(name: str, block: dict[str, Any], lengths: tuple[int, ...]) -> None:
     inner = _checked(f"{name}: inner", block["inner"], list)
     if len(inner) not in lengths or not all(_is_count(n) for n in inner):
         raise ValueError(f"{name}: inner must be {lengths} positive integers, got {inner}")
@@ -53,7 +54,7 @@ def _check_path(name: str, block: dict, lengths: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: stride must be 1 or 2, got {block['stride']!r}")
 
 
-def _check_keys(name: str, found: dict, expected: Collection[str]) -> None:
+def _check_keys(name: str, found: dict[str, Any], expected: Collection[str]) -> None:
     if differing := _checked(name, found, dict).keys() ^ expected:
         raise ValueError(f"{name} must have {sorted(expected)}, wrong or missing: {differing}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ... import autograd as ag
 from ...autograd import Tensor
@@ -73,7 +73,7 @@ class ResidualNetwork(Module):
     bn: BatchNorm2d | None = None
     pools = False
     live = "hard"
-    _gates: tuple | None = None  # all gates, and these as one vector
+    _gates: tuple[Any, ...] | None = None  # all gates, and these as one vector
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
@@ -86,7 +86,7 @@ class ResidualNetwork(Module):
         """z of every gate."""
         return drawn(*self._all_gates())
 
-    def _all_gates(self) -> tuple:
+    def _all_gates(self) -> tuple[Any, ...]:
         if self._gates is None:
             gates = gates_of(self)
             self._gates = gates, GateVector.of(gates)
@@ -106,7 +106,7 @@ class CompactNetwork(ResidualNetwork):
     "writes": [...]}, "blocks": [arguments of the family's mixed-connectivity block]}.
     """
 
-    def __init__(self, layout: dict):
+    def __init__(self, layout: dict[str, Any]):
         super().__init__(layout["image_shape"], layout["num_classes"])
         self.layout = dict(layout)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gates import GateFactory
@@ -53,7 +55,7 @@ class CompactResNet(CompactNetwork):
 
     family = "post"
 
-    def __init__(self, layout: dict):
+    def __init__(self, layout: dict[str, Any]):
         super().__init__(layout)
         self.pools, channels = layout["pools"], len(layout["stem"]["writes"])
         self.stem = stem_conv(self.image_shape[2], channels, self.pools)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gates import GateFactory
@@ -54,7 +56,7 @@ class CompactWideResNet(CompactNetwork):
 
     family = "wide"
 
-    def __init__(self, layout: dict):
+    def __init__(self, layout: dict[str, Any]):
         super().__init__(layout)
         self.stem = Conv2d(self.image_shape[2], len(layout["stem"]["writes"]), 3, padding=1)
         self.blocks = [MixedPreActivationBlock(**block) for block in layout["blocks"]]

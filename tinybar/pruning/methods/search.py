@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...autograd import Tensor
 from ...autograd import sum as total
@@ -39,7 +39,7 @@ def probed_epochs(config, factor: float) -> int:
 
 def prune_by_search(
     run: Run, gate: GateFactory, price: Price, start: float
-) -> tuple[ResidualNetwork, dict]:
+) -> tuple[ResidualNetwork, dict[str, Any]]:
     """A network trained on L_D + lambda L_S (Eq. 3), hard-pruned to within the budget.
 
     start: the first lambda times the price of all channels, for a budget of V_F; it rises with
@@ -118,7 +118,7 @@ def is_found(cost: float, budget: float) -> bool:
     return budget / TOLERANCE <= cost <= budget
 
 
-def nearest(probes: list, budget: float) -> list:
+def nearest(probes: list[Any], budget: float) -> list[Any]:
     """The first [lambda, V] that is found, else that whose V has the least factor to the budget."""
     return min(probes, key=lambda p: 0 if is_found(p[1], budget) else abs(math.log(p[1] / budget)))
 
@@ -128,7 +128,7 @@ def rounded(weight: float) -> float:
     return float(f"{weight:.4g}")
 
 
-def next_lambda(probes: list, budget: float) -> float | None:
+def next_lambda(probes: list[Any], budget: float) -> float | None:
     """The lambda to try after these [lambda, V], in the order of trying; None to stop.
 
     V is roughly as 1 / lambda, so the first step is the factor by which V is off, or SHORTEST.

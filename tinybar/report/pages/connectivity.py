@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -29,7 +29,7 @@ class Column(NamedTuple):
     writes: np.ndarray
 
 
-def signals(layout: dict, names: list[str]) -> list[list[Column]]:
+def signals(layout: dict[str, Any], names: list[str]) -> list[list[Column]]:
     """The paths that write to each residual signal, in the order of computation.
 
     layout: of a `CompactNetwork`. names: of its blocks.
@@ -64,7 +64,7 @@ def states(columns: list[Column]) -> np.ndarray:
     return table[np.lexsort(~writes[:, ::-1].T)]
 
 
-def matrix_figure(layout: dict, names: list[str]) -> Markup:
+def matrix_figure(layout: dict[str, Any], names: list[str]) -> Markup:
     """A matrix for each residual signal: its channels from top to bottom, the paths across."""
     found = signals(layout, names)
     lengths = [len(columns) for columns in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -57,7 +57,7 @@ class Judged(NamedTuple):
         return [(int(off[i, j]), self.classes[i], self.classes[j]) for i, j in pairs if off[i, j]]
 
 
-def judge(model: Module, about: dict, dataset: Dataset) -> Judged:
+def judge(model: Module, about: dict[str, Any], dataset: Dataset) -> Judged:
     """about: what the network's file says of its data. ValueError if the data do not fit."""
     images, labels = as_read_by(model, about, dataset)
     batches = (to_device(x) for x, _ in in_order(images, labels, BATCH))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...runtime.files import FileError, reading
 from ...train.folder import RunFolder
@@ -24,7 +25,7 @@ TEXTS = "method", "model", "dataset", "metric", "device"
 # fmt: on
 
 
-def load_result(folder: RunFolder) -> dict:
+def load_result(folder: RunFolder) -> dict[str, Any]:
     """The content of result.json. ValueError if the run is not finished, FileError if damaged."""
     if not folder.result.exists():
         raise ValueError(
@@ -38,7 +39,7 @@ def load_result(folder: RunFolder) -> dict:
     return result
 
 
-def _faults(result: dict) -> Iterator[str]:
+def _faults(result: dict[str, Any]) -> Iterator[str]:
     """The names of entries that are not what they should be."""
     optional = {"training_flops"} & result.keys()
     for name in (*COUNTS, *NUMBERS, *optional):
@@ -60,7 +61,7 @@ def is_number(value: object) -> bool:
     return type(value) in (int, float) and abs(value) < LARGEST
 
 
-def check_channels(result: dict, path: Path) -> list | None:
+def check_channels(result: dict[str, Any], path: Path) -> list[Any] | None:
     """The channels of each convolution, if the result in the file tells. FileError if damaged.
 
     (name, channels left, channels before, output area).
@@ -73,7 +74,7 @@ def check_channels(result: dict, path: Path) -> list | None:
     return channels
 
 
-def load_metrics(path: Path) -> list[dict]:
+def load_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl; at least one. FileError where it is missing or damaged."""
     with reading(path):
         records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...runtime.files import FileError
 from ...sweep import table
@@ -85,7 +86,7 @@ def load(folders: Sequence[Path]) -> Rows:
     return Rows(lines, finished, [line for line in lines if line.get("status") != "finished"])
 
 
-def _differing(runs: list[Path]) -> list[dict]:
+def _differing(runs: list[Path]) -> list[dict[str, Any]]:
     """Of each run: its method, budget and seed, and the options in which the runs differ."""
     configs = [RunFolder.open(path).load_config() for path in runs]
     keys = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from ...nn import CompactNetwork
 from ...pruning.methods.bar import PRESSURE
@@ -57,7 +58,9 @@ def run_page(path: Path, with_images: bool = True) -> str:
     )
 
 
-def _judged(config: Config, network: CompactNetwork, about: dict) -> tuple[Judged | None, str]:
+def _judged(
+    config: Config, network: CompactNetwork, about: dict[str, Any]
+) -> tuple[Judged | None, str]:
     """What the network says of the test images, or why it cannot be asked."""
     try:
         return judge(network, about, config.dataset()), ""
@@ -65,7 +68,7 @@ def _judged(config: Config, network: CompactNetwork, about: dict) -> tuple[Judge
         return None, str(error)
 
 
-def comparison(result: dict) -> list[tuple[str, float, float, str]]:
+def comparison(result: dict[str, Any]) -> list[tuple[str, float, float, str]]:
     """(quantity, of the full network, of the pruned one, change)."""
     keys = {
         "volume (neurons)": "volume", "FLOPs of an image": "flops", "parameters": "params",
@@ -79,7 +82,7 @@ def comparison(result: dict) -> list[tuple[str, float, float, str]]:
     return rows
 
 
-def weight_of(config: Config, result: dict) -> str:
+def weight_of(config: Config, result: dict[str, Any]) -> str:
     """The weight of the penalty, as a number where the options tell it."""
     full = result.get(f"{config.metric}_full")
     if config.lambda_ is not None:
@@ -89,13 +92,13 @@ def weight_of(config: Config, result: dict) -> str:
     return "the method's default"
 
 
-def removed_blocks(channels: list) -> list[str]:
+def removed_blocks(channels: list[Any]) -> list[str]:
     """The blocks whose last convolution has no channel left. channels: of result.json."""
     left = {name.rpartition(".")[0]: n for name, n, _, _ in channels if ".shortcut" not in name}
     return [block.removeprefix("blocks.") for block, n in left.items() if block and not n]
 
 
-def block_names(layout: dict, channels: list | None) -> list[str]:
+def block_names(layout: dict[str, Any], channels: list[Any] | None) -> list[str]:
     """The places of the compact network's blocks in the full one, if result.json tells.
 
     A block that lost its path is left where it has a shortcut.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -14,7 +15,7 @@ from .statistics import Bin
 UNITS = {"volume": "neurons", "flops": "FLOPs", "params": "parameters", "latency": "ms"}
 
 
-def stages_of(records: list[dict]) -> list[tuple[str, int, int]]:
+def stages_of(records: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
     """(name, first epoch, last epoch) of each stage, epochs counted from 1 over the whole run."""
     found, start = [], 1
     for name, members in groupby(records, key=lambda r: r["stage"]):
@@ -24,7 +25,7 @@ def stages_of(records: list[dict]) -> list[tuple[str, int, int]]:
     return found
 
 
-def over_epochs(records: list[dict], result: dict) -> list[Markup]:
+def over_epochs(records: list[dict[str, Any]], result: dict[str, Any]) -> list[Markup]:
     """The cost with its budget, how hard the penalty presses, the losses, the accuracies."""
     unit = UNITS.get(result["metric"], result["metric"])
     f = "λ" if result["method"] == "lagrangian" else "f"
@@ -70,7 +71,9 @@ def over_epochs(records: list[dict], result: dict) -> list[Markup]:
     return [svg.drawn(what, _with_stages(plot, records)) for what, plot in plots.items()]
 
 
-def _line(axes, records: list[dict], key: str, colour: str, label: str, style: str = "-") -> None:
+def _line(
+    axes, records: list[dict[str, Any]], key: str, colour: str, label: str, style: str = "-"
+) -> None:
     """A line with gaps where there is no value; none at all where there never is one."""
     percent = 100 if key.startswith("accuracy") else 1
     values = [np.nan if r.get(key) is None else percent * r[key] for r in records]
@@ -78,7 +81,7 @@ def _line(axes, records: list[dict], key: str, colour: str, label: str, style: s
         axes.plot(range(1, len(values) + 1), values, style, color=colour, label=label)
 
 
-def _with_stages(plot, records: list[dict]):
+def _with_stages(plot, records: list[dict[str, Any]]):
     """The figure of a plot over epochs, with a line where a stage begins, and its name."""
 
     def whole(figure: Figure) -> None:
@@ -99,7 +102,7 @@ def _with_stages(plot, records: list[dict]):
     return whole
 
 
-def channels_figure(channels: list) -> Markup:
+def channels_figure(channels: list[Any]) -> Markup:
     """The channels that each convolution has left, of those that it had.
 
     channels: (name, channels left, channels before, output area) of each convolution.

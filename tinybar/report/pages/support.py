@@ -7,6 +7,7 @@ with "in every seed" where few seeds can show no more, and else "not told apart"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .comparison import (
     Effect,
@@ -81,7 +82,7 @@ def _at(found: dict[tuple[Series, float], Comparison], factor: float) -> dict[st
     return {series.name: c for (series, f), c in found.items() if f == factor}
 
 
-def against(setting: Setting, found: dict) -> list[str]:
+def against(setting: Setting, found: dict[str, Any]) -> list[str]:
     """At each budget."""
     if setting.ours is None:
         return ["No run is of BAR: there is nothing to compare the others with."]
@@ -91,7 +92,7 @@ def against(setting: Setting, found: dict) -> list[str]:
     ]
 
 
-def against_at_flops(setting: Setting, found: dict) -> list[str]:
+def against_at_flops(setting: Setting, found: dict[str, Any]) -> list[str]:
     """At the FLOPs that ours has at each budget."""
     answers = []
     for factor in setting.factors if setting.ours else ():
@@ -125,7 +126,7 @@ def severe(found: Mapping[Series, tuple[float, float, Comparison]]) -> list[str]
     ]
 
 
-def barrier_or_multiplier(setting: Setting, equal: dict) -> list[str]:
+def barrier_or_multiplier(setting: Setting, equal: dict[str, Any]) -> list[str]:
     """What the budget's enforcement had to close, where both were run."""
     both = [s for s in (setting.ours, *setting.rivals) if s and s.method in ("bar", "lagrangian")]
     if len(both) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import rows as table
 from .comparison import (
@@ -49,7 +50,7 @@ def sweep_page(folders: Sequence[Path]) -> tuple[str, str]:
     return text, rows.csv()
 
 
-def section(setting: Setting) -> dict:
+def section(setting: Setting) -> dict[str, Any]:
     """What the template shows of a setting."""
     paper = paper_points(setting.model, setting.dataset)
     by_metric = [s for s in setting.series if s.method == OURS and _is_metric(s)]
@@ -83,7 +84,7 @@ def _cell(group: Group | None):
     return group and group.spread("accuracy")
 
 
-def _by_rival(setting: Setting, found: dict) -> dict[str, list]:
+def _by_rival(setting: Setting, found: dict[str, Any]) -> dict[str, list[Any]]:
     """For each rival a comparison, or None, at each budget; rivals without any are left out."""
     table = {s.name: [found.get((s, f)) for f in setting.factors] for s in setting.rivals}
     return {name: cells for name, cells in table.items() if any(cells)}

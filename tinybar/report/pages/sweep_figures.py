@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -135,7 +135,7 @@ def neurons_figure(setting: Setting) -> tuple[Markup, list[str]] | None:
     return figure, [name for name, _ in drawn.values()]
 
 
-def _channels(folder) -> list | None:
+def _channels(folder) -> list[Any] | None:
     """The channels of each convolution, from result.json."""
     path = folder and folder / "result.json"
     if not path or not path.exists():
@@ -144,7 +144,7 @@ def _channels(folder) -> list | None:
         return check_channels(json.loads(path.read_text("utf-8")), path)
 
 
-def _by_block(channels: list) -> dict[str, int]:
+def _by_block(channels: list[Any]) -> dict[str, int]:
     """The neurons left in each block. channels: of result.json."""
     found: dict[str, int] = defaultdict(int)
     for name, left, _, area in channels:
