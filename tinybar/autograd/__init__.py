@@ -1,6 +1,6 @@
 """A small reverse-mode autograd engine: Tensor, the tape, the primitives, the gradient checker."""
 
-from . import operators as _operators
+from . import operators as _operators  # noqa: F401
 from .anomaly import AnomalyError, detect_anomaly
 from .check import GradientError, gradcheck
 from .conv import conv2d
@@ -32,3 +32,55 @@ from .shaping import concatenate, getitem, pad, reshape, split, transpose
 from .softmax import cross_entropy, log_softmax, logsumexp, softmax
 from .tape import no_grad
 from .tensor import Tensor
+
+__all__ = [
+    "PRIMITIVES",
+    "AnomalyError",
+    "GradientError",
+    "Primitive",
+    "Tensor",
+    "add",
+    "avg_pool2d",
+    "batch_norm",
+    "batch_norm_relu",
+    "clip",
+    "concatenate",
+    "conv2d",
+    "cross_entropy",
+    "detect_anomaly",
+    "divide",
+    "exp",
+    "getitem",
+    "global_avg_pool2d",
+    "gradcheck",
+    "hard_concrete",
+    "log",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "max_pool2d",
+    "maximum",
+    "mean",
+    "multiply",
+    "negative",
+    "no_grad",
+    "normal_cdf",
+    "pad",
+    "power",
+    "primitive",
+    "probability_open",
+    "raise_best",
+    "relu",
+    "reshape",
+    "scatter_add",
+    "sigmoid",
+    "softmax",
+    "split",
+    "sqrt",
+    "subtract",
+    "sum",
+    "take",
+    "transpose",
+    "where",
+]

@@ -114,16 +114,18 @@ class Tensor:
         def __ne__(self, b: Operand) -> Tensor: ...  # type: ignore[override]
         def __hash__(self) -> int: ...
 
-    # --- how it meets NumPy and Python
+    else:  # a checker would take array + Tensor for an array
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self.requires_grad:
-            raise TypeError(
-                "a Tensor that requires a gradient would leave the tape as a NumPy array: use "
-                "tinybar.autograd (ag.mean for np.mean, ag.where for np.where, ag.concatenate for "
-                "a list of Tensors), or detach() it"
-            )
-        return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+            if self.requires_grad:
+                raise TypeError(
+                    "a Tensor that requires a gradient would leave the tape as a NumPy array: "
+                    "use tinybar.autograd (ag.mean for np.mean, ag.where for np.where, "
+                    "ag.concatenate for a list of Tensors), or detach() it"
+                )
+            return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
+
+    # --- how it meets NumPy and Python
 
     def __len__(self) -> int:
         return len(self.data)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from ..runtime.arrays import Array, array_module
 
+Pair = int | tuple[int, int]  # the same both ways, or vertical and horizontal
+
 
 class Geometry(NamedTuple):
     """Kernel, stride and padding, each a (vertical, horizontal) pair of pixels."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import copy
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor, no_grad
 from ..autograd.shaping import end_to_end
-from ..runtime.arrays import to_device, to_numpy
+from ..runtime.arrays import Array, to_device, to_numpy
 from .gates import Gate
 from .module import Parameter
 
-Drawn = dict[Gate | None, Tensor | None]  # z of each gate; where there is none, None
+Drawn = dict[Gate | None, Any]  # z of each gate; where there is none, None
 NO_GATES: Drawn = {None: None}
 
 
@@ -31,6 +32,9 @@ class Joined(Tensor):
 
     __slots__ = ("parts", "slices")
 
+    parts: list[Parameter]
+    slices: list[slice]
+
     def __init__(self, parts: list[Parameter], slices: list[slice]):
         self.parts, self.slices = parts, slices
         super().__init__(_joined(parts), requires_grad=True)
@@ -39,7 +43,7 @@ class Joined(Tensor):
         """Take the parameters as they are now."""
         self.data = _joined(self.parts)
 
-    def _receive(self, gradient) -> None:
+    def _receive(self, gradient: Array) -> None:
         if gradient.base is not None:  # it may be somebody else's, too
             gradient = gradient.copy()
         for part, where in zip(self.parts, self.slices, strict=True):
@@ -69,7 +73,7 @@ class GateVector:
         is_one = len(kinds) == 1 and vars(kinds.pop()).get("joins", False)
         return GateVector(gates) if is_one else None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return GateVector, (self.gates,)
 
     @property
@@ -92,27 +96,28 @@ class GateVector:
         """z of each gate, drawn at once."""
         return self.by_gate(self.whole.sample())
 
-    def alive(self) -> dict[Gate, np.ndarray]:
+    def alive(self) -> dict[Gate | None, np.ndarray]:
         """(C,) booleans of each gate, on the host: z > 0 at the mean noise. One read."""
         with no_grad():
             alive = to_numpy(self.whole.mean().data) > 0
         return {gate: alive[where] for gate, where in zip(self.gates, self.slices, strict=True)}
 
-    def by_channel(self, numbers: dict[Gate, float]) -> Tensor:
+    def by_channel(self, numbers: dict[Any, float]) -> Tensor:
         """(C,) the number of its gate at every channel."""
         dtype = self.gates[0].parameters()[0].dtype
         of_gates = np.array([numbers[gate] for gate in self.gates], dtype)
         return Tensor(to_device(of_gates.repeat(self.sizes)))
 
-    def by_gate(self, values: Tensor) -> dict[Gate, Tensor]:
+    def by_gate(self, values: Tensor) -> Drawn:
         """The part of each gate of values (C,)."""
         return dict(zip(self.gates, ag.split(values, self.sizes), strict=True))
 
 
 def drawn(gates: list[Gate], vector: GateVector | None = None) -> Drawn:
     """z of each gate. vector: of these gates, if they can be one."""
-    each = {gate: gate.sample() for gate in gates} if vector is None else vector.sample()
-    return NO_GATES | each
+    if vector is not None:
+        return NO_GATES | vector.sample()
+    return NO_GATES | {gate: gate.sample() for gate in gates}
 
 
 _is = lambda a, b: a is b  # noqa: E731

@@ -32,7 +32,9 @@ class Gate(Module, ABC):
     """
 
     keep_one = joins = False
-    kept = None  # slices of channels of which the best is kept, in place of `keep_one`
+    kept: tuple[slice, ...] | None = (
+        None  # slices of channels of which the best is kept, in place of `keep_one`
+    )
     closed: float
     reopened: float
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Tensor, no_grad
-from ..autograd.tensor import as_array
+from ..autograd.tensor import Operand, as_array
 from ..runtime import threads
 from ..runtime.arrays import array_module, to_numpy
 from .module import Module
@@ -29,7 +29,7 @@ def predict(model: Module, x: Tensor) -> Tensor:
         return Tensor(np.concatenate(logits))
 
 
-def accuracy(logits: Tensor, labels) -> float:
+def accuracy(logits: Tensor, labels: Operand) -> float:
     """Share of rows whose largest logit is at the label.   logits: (N, K), labels: (N,)."""
     predicted = to_numpy(as_array(logits)).argmax(axis=1)
     return float((predicted == to_numpy(as_array(labels))).mean())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor
+from ..autograd.windows import Pair
 from ..runtime.arrays import to_device
 from .initial import kaiming_normal
 from .module import Module, Parameter
@@ -19,7 +18,9 @@ class Conv2d(Module):
     weight: (KH, KW, C_in, C_out), Kaiming-normal; bias: (C_out,), zero, or None.
     """
 
-    def __init__(self, c_in, c_out, kernel, stride=1, padding=0, bias=False):
+    def __init__(
+        self, c_in: int, c_out: int, kernel: Pair, stride: Pair = 1, padding: Pair = 0, bias=False
+    ):
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
         self.stride, self.padding = stride, padding
         self.weight = Parameter(kaiming_normal((kh, kw, c_in, c_out), kh * kw * c_in))
@@ -27,7 +28,7 @@ class Conv2d(Module):
 
     @property
     def kernel(self) -> tuple[int, int]:
-        return self.weight.shape[:2]
+        return self.weight.shape[0], self.weight.shape[1]
 
     @property
     def c_in(self) -> int:
@@ -72,7 +73,7 @@ class BatchNorm2d(Module):
         """z relu(y) = relu(z y).   gate: z >= 0, (C,), or None."""
         return ag.batch_norm_relu(x, *self._arguments(), gate=gate)
 
-    def _arguments(self) -> tuple[Any, ...]:
+    def _arguments(self) -> tuple:
         running = self.running_mean, self.running_var
         return self.gamma, self.beta, *running, self.training, self.momentum, self.eps
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import autograd as ag
 from ..autograd import Tensor
 from ..autograd.tensor import as_array
 
 
 def distillation_loss(
-    student: Tensor, teacher, labels, alpha: float = 0.9, temperature: float = 4.0
+    student: Tensor, teacher: Any, labels: Any, alpha: float = 0.9, temperature: float = 4.0
 ) -> Tensor:
     """L_D = (1 - alpha) CE(student, labels) + alpha T^2 CE(student/T, softmax(teacher/T)).
 

@@ -8,13 +8,24 @@ Names are the dotted paths to them: "blocks.0.conv1.weight".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
 from ..autograd import Tensor
 from ..autograd.changes import note_change
-from ..autograd.tensor import as_array
+from ..autograd.tensor import Operand, as_array
 from ..runtime.arrays import to_device, to_numpy, xp
+
+P = ParamSpec("P")
+Result = TypeVar("Result", covariant=True)
+
+
+class Forward(Protocol[P, Result]):
+    """What has a `forward`: a call takes the same arguments and returns the same."""
+
+    def forward(self, *inputs: P.args, **options: P.kwargs) -> Result:
+        """What the module computes."""
 
 
 class Parameter(Tensor):
@@ -22,20 +33,21 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data):
+    def __init__(self, data: Operand):
         super().__init__(xp().array(to_device(as_array(data))), requires_grad=True)
 
 
 class Module:
     """Base class of layers and networks; a subclass defines `forward`."""
 
-    training = True
+    training: bool = True
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the module computes."""
         raise TypeError(f"{type(self).__name__} defines no forward()")
 
-    def __call__(self, *inputs):
-        return self.forward(*inputs)
+    def __call__(self: Forward[P, Result], *inputs: P.args, **options: P.kwargs) -> Result:
+        return self.forward(*inputs, **options)
 
     # --- what is inside
 
@@ -79,17 +91,17 @@ class Module:
 
     # --- modes and dtype
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Training mode: batch statistics, sampled gates. Returns the module itself."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Evaluation mode: running statistics, gates at their mean noise. Returns the module."""
         return self.train(False)
 
-    def astype(self, dtype) -> Module:
+    def astype(self, dtype: Any) -> Self:
         """Convert all parameters and floating-point buffers, in this module itself.
 
         Raises TypeError for a dtype that is not floating.
@@ -124,14 +136,15 @@ class Module:
         """
         own = self.named_arrays()
         wrong = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
-        wrong = {what: sorted(names) for what, names in wrong.items() if names}
         texts = [
-            f"{what} {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+            f"{what} {', '.join(sorted(names)[:3])}{' ...' * (len(names) > 3)}"
             for what, names in wrong.items()
+            if names
         ]
         if texts:
             raise ValueError(f"state does not fit this module: {'; '.join(texts)}")
-        values, names_of = {}, {}
+        values: dict[str, np.ndarray] = {}
+        names_of: dict[int, str] = {}
         for name, array in own.items():
             if np.shape(state[name]) != array.shape:
                 raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd import Tensor
 from ..autograd.changes import note_change
 from ..kernels.dispatch import accelerated
-from ..runtime.arrays import array_module, to_device, to_numpy
+from ..runtime.arrays import Array, array_module, to_device, to_numpy
 
 _OPTIONS = ("lr", "weight_decay", "betas", "eps")
 
@@ -36,16 +36,16 @@ class Adam:
         eps: float = 1e-8,
     ):
         defaults = {"lr": lr, "weight_decay": weight_decay, "betas": betas, "eps": eps}
-        entries = list(parameters)
+        entries: list[Any] = list(parameters)
         if not all(isinstance(entry, Mapping) for entry in entries):
             entries = [{"params": entries}]
-        self.groups = [_group(entry, defaults) for entry in entries]
+        self.groups: list[dict[str, Any]] = [_group(entry, defaults) for entry in entries]
         everything = [p for group in self.groups for p in group["params"]]
         if len({id(p) for p in everything}) != len(everything):
             raise ValueError("Adam was given the same parameter twice")
-        self.t = [0] * len(everything)
-        self.m = [array_module(p.data).zeros_like(p.data) for p in everything]
-        self.v = [array_module(p.data).zeros_like(p.data) for p in everything]
+        self.t: list[int] = [0] * len(everything)
+        self.m: list[Array] = [array_module(p.data).zeros_like(p.data) for p in everything]
+        self.v: list[Array] = [array_module(p.data).zeros_like(p.data) for p in everything]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -118,7 +118,18 @@ def adam_step(ws, grads, ms, vs, ts, lr, weight_decay, beta1, beta2, eps):
         adam_update(*arrays, t, lr, weight_decay, beta1, beta2, eps)
 
 
-def adam_update(w, grad, m, v, t, lr, weight_decay, beta1, beta2, eps):
+def adam_update(
+    w: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    t: int,
+    lr: float,
+    weight_decay: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
     """Algorithm 1 of Kingma & Ba: w, m and v in place.   Arrays of one shape; t = 1, 2, ..."""
     g = grad + weight_decay * w
     m[...] = beta1 * m + (1 - beta1) * g

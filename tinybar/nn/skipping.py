@@ -11,6 +11,8 @@ their gradient of zeros, without which Adam would not decay their moments.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import autograd as ag
@@ -57,17 +59,17 @@ class SkippingBlock(PreActivationBlock):
         return Signal(ag.scatter_add(h, delta, open2), self.live_after(live, z1, z2, z))
 
 
-def indices_open(z: Tensor) -> np.ndarray:
+def indices_open(z: Any) -> np.ndarray:
     """Where z > 0, on the host."""
     return np.flatnonzero(to_numpy(z.data) > 0)
 
 
-def select(x: Tensor, index, axis: int = -1) -> Tensor:
+def select(x: Tensor, index: Any, axis: int = -1) -> Tensor:
     """The entries `index` of x along an axis; x itself where those are all."""
     return x if len(index) == x.shape[axis] else ag.take(x, index, axis)
 
 
-def conv_of(conv: Conv2d, x: Tensor, reads, writes, gate: Tensor | None = None) -> Tensor:
+def conv_of(conv: Conv2d, x: Tensor, reads: Any, writes: Any, gate: Tensor | None = None) -> Tensor:
     """The channels `writes` of conv(..., gate), where x: (N, H, W, len(reads)) are those it reads.
 
     All others of its inputs are zero.
@@ -77,7 +79,7 @@ def conv_of(conv: Conv2d, x: Tensor, reads, writes, gate: Tensor | None = None) 
     return ag.conv2d(x, weight, None, conv.stride, conv.padding, gate=gate)
 
 
-def bn_relu_of(bn: BatchNorm2d, x: Tensor, channels, gate: Tensor | None = None) -> Tensor:
+def bn_relu_of(bn: BatchNorm2d, x: Tensor, channels: Any, gate: Tensor | None = None) -> Tensor:
     """bn.relu of the channels that x consists of; the running statistics of the others stay."""
     if len(channels) == bn.gamma.shape[0]:
         return bn.relu(x, gate)

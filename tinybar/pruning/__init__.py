@@ -7,3 +7,23 @@ from .cost import COSTS, Cost, expected_volume, flops, volume
 from .enforce import BudgetError, enforce_budget, use_budget
 from .schedule import budget, transition
 from .structure import LiveConv, Site, hard_pruned, sites
+
+__all__ = [
+    "COSTS",
+    "BudgetError",
+    "Cost",
+    "LiveConv",
+    "Site",
+    "barrier",
+    "budget",
+    "compact",
+    "enforce_budget",
+    "expected_volume",
+    "flops",
+    "gates_of",
+    "hard_pruned",
+    "sites",
+    "transition",
+    "use_budget",
+    "volume",
+]

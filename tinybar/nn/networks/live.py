@@ -12,6 +12,7 @@ multiplied behind it, so that under `soft` the data's gradient reaches the gates
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ... import autograd as ag
 from ...autograd import Tensor
@@ -33,7 +34,7 @@ def soft(z: Tensor) -> Tensor:
 LIVE: dict[str, Indicator] = {"hard": hard, "soft": soft}
 
 
-def either(live, written):
+def either(live: Any, written: Any) -> Any:
     """1 - (1 - live)(1 - written), for arrays or Tensors.   live, written: (C,), in [0, 1].
 
     Added up so that no small z is lost in the rounding of 1 - z: what is open is live.

@@ -9,30 +9,32 @@ a channel that no gate has written is zero, stays zero, and is read as zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gate_vector import NO_GATES, Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
-from ..module import Module
 from .live import any_open
-from .residual import GatedConv, make_gate, scatter_channels
+from .residual import Block, GatedConv, make_gate, scatter_channels
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # kernels of a path; the first 3x3 has the stride
 
 
-class ResidualPath(Module):
+class ResidualPath(Block):
     """f: two convolutions (basic) or three (bottleneck), each with its batch norm and its gate.
 
     widths: the channels that each of them writes; none for a block that is its shortcut alone.
     """
 
-    reading_bn = None  # the residual signal is read as it is
-
-    def __init__(self, c_in: int, widths, stride: int, gate: GateFactory | None):
+    def __init__(
+        self, c_in: int, widths: Sequence[int], stride: int, gate: GateFactory | None
+    ) -> None:
         self.stride = stride
-        kernels = {0: (), 2: BASIC, 3: BOTTLENECK}[len(widths)]
-        layers = [(None, None, None)] * 3
+        kernels: tuple[int, ...] = {0: (), 2: BASIC, 3: BOTTLENECK}[len(widths)]
+        layers: list[tuple[Any, Any, Any]] = [(None, None, None)] * 3
         for k, (kernel, c_out) in enumerate(zip(kernels, widths, strict=True)):
             step = stride if k == kernels.index(3) else 1
             conv = Conv2d(c_in, c_out, kernel, step, padding=kernel // 2)
@@ -74,7 +76,9 @@ class ResidualPath(Module):
 class PostActivationBlock(ResidualPath):
     """h' = relu(h + gate f(h)), or relu(gate_s bn_s(conv_1x1(h)) + gate f(h))."""
 
-    def __init__(self, c_in: int, widths, stride: int, gate: GateFactory | None):
+    def __init__(
+        self, c_in: int, widths: Sequence[int], stride: int, gate: GateFactory | None
+    ) -> None:
         super().__init__(c_in, widths, stride, gate)
         c_out = widths[-1]
         is_pooling = stride != 1 or c_in != c_out
@@ -97,14 +101,20 @@ class MixedPostActivationBlock(ResidualPath):
     inner: the channels of all convolutions but the last; [] if the block is its shortcut alone.
     """
 
-    shortcut_gate = None
-
-    def __init__(self, width: int, reads, inner, writes, stride: int = 1, shortcut=None):
+    def __init__(
+        self,
+        width: int,
+        reads: list[int],
+        inner: list[int],
+        writes: list[int],
+        stride: int = 1,
+        shortcut: list[int] | None = None,
+    ):
         super().__init__(len(reads), (*inner, len(writes)) if inner else (), stride, gate=None)
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
-        is_pooling = shortcut is not None
-        self.shortcut = Conv2d(len(reads), len(shortcut), 1, stride) if is_pooling else None
-        self.shortcut_bn = BatchNorm2d(len(shortcut)) if is_pooling else None
+        if shortcut is not None:
+            self.shortcut = Conv2d(len(reads), len(shortcut), 1, stride)
+            self.shortcut_bn = BatchNorm2d(len(shortcut))
 
     def forward(self, h: Tensor) -> Tensor:
         x = ag.take(h, self.reads)

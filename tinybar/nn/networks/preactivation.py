@@ -6,16 +6,15 @@ pooling block begins a new residual signal, from a 1x1 shortcut convolution (Fig
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gate_vector import Drawn
 from ..gates import GateFactory
 from ..layers import BatchNorm2d, Conv2d
-from ..module import Module
 from .live import after, hard
-from .residual import GatedConv, make_gate, scatter_channels
+from .residual import Block, GatedConv, make_gate, scatter_channels
 
 
 class Signal(NamedTuple):
@@ -29,10 +28,11 @@ class Signal(NamedTuple):
     live: Tensor | None
 
 
-class PreActivationPath(Module):
+class PreActivationPath(Block):
     """relu(bn1(h)), conv1, bn2, relu, gate1, conv2, gate2: what reads h and makes the delta."""
 
-    conv1 = gate1 = conv2 = gate2 = shortcut_gate = shortcut_bn = None
+    bn1: BatchNorm2d
+    bn2: BatchNorm2d
 
     def path(self) -> list[GatedConv]:
         """The convolutions of the delta, in order; each reads what the one before writes."""
@@ -80,7 +80,7 @@ class PreActivationBlock(PreActivationPath):
         """z: of every gate of the network."""
         return self.gated(signal, z[self.gate1], z[self.gate2], z[self.shortcut_gate])
 
-    def gated(self, signal: Signal, z1, z2, z) -> Signal:
+    def gated(self, signal: Signal, z1: Any, z2: Any, z: Any) -> Signal:
         """The formula, for given gates: (C_out,) each, or None."""
         h, live = signal
         x = self.bn1.relu(h, live)
@@ -89,7 +89,7 @@ class PreActivationBlock(PreActivationPath):
             h = self.shortcut(x, z)
         return Signal(h + delta, self.live_after(live, z1, z2, z))
 
-    def live_after(self, live: Tensor | None, z1, z2, z) -> Tensor | None:
+    def live_after(self, live: Any, z1: Any, z2: Any, z: Any) -> Any:
         """(C_out,): `live` of h'. A shortcut begins another signal; a delta counts if reached."""
         if live is None:
             return None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ... import autograd as ag
 from ...autograd import Tensor
@@ -12,7 +15,7 @@ from ...autograd.windows import Geometry
 from ...runtime.arrays import array_module
 from ..gate_vector import Drawn, GateVector, drawn
 from ..gates import Gate, GateFactory
-from ..layers import BatchNorm2d, Conv2d
+from ..layers import Conv2d, Linear
 from ..module import Module
 
 LARGEST = 1 << 16  # height and width of an image: those of JPEG
@@ -22,13 +25,13 @@ POOL = Geometry.of(kernel=3, stride=2, padding=1)  # the max pooling behind a st
 class GatedConv(NamedTuple):
     """A convolution of a block with the batch norm of its output and the gate behind both.
 
-    bn: None where the output is not normalised before it is read or summed. Between bn and gate
-    there is a ReLU, but for the last convolution of a path.
+    bn: a BatchNorm2d, or None where the output is not normalised before it is read or summed.
+    Between bn and gate there is a ReLU, but for the last convolution of a path.
     """
 
     name: str
     conv: Conv2d
-    bn: BatchNorm2d | None
+    bn: Any
     gate: Gate | None
 
 
@@ -46,12 +49,43 @@ def make_gate(gate: GateFactory | None, channels: int, keep_one: bool = False) -
     return made
 
 
-def scatter_channels(x: Tensor, width: int, index) -> Tensor:
+def scatter_channels(x: Tensor, width: int, index: Sequence[int] | np.ndarray) -> Tensor:
     """`width` channels, zero but for `index`, which are those of x: (N, H, W, len(index))."""
     if len(index) == width:
         return x
     zeros = array_module(x.data).zeros((*x.shape[:3], width), x.dtype)
     return ag.scatter_add(Tensor(zeros), x, index)
+
+
+class Block(Module):
+    """A block of a residual network. What it does not have is None.
+
+    stride: of the delta, and of the shortcut. reading_bn: the batch norm through which it reads the
+    residual signal. width: channels of the signal; reads, writes, shortcut_writes: those of them
+    that a mixed-connectivity block reads and writes.
+    """
+
+    stride: int
+    shortcut: Any = None  # no `Conv2d | None`: every use would have to ask again
+    shortcut_bn: Any = None
+    shortcut_gate: Gate | None = None
+    conv1: Any = None
+    conv2: Any = None
+    gate1: Gate | None = None
+    gate2: Gate | None = None
+    width: int
+    reads: list[int]
+    writes: list[int]
+    shortcut_writes: Any
+
+    @property
+    def reading_bn(self) -> Any:
+        """None: the residual signal is read as it is."""
+        return None
+
+    def path(self) -> list[GatedConv]:
+        """The convolutions of the delta, in order; each reads what the one before writes."""
+        raise NotImplementedError
 
 
 class ResidualNetwork(Module):
@@ -62,21 +96,25 @@ class ResidualNetwork(Module):
     stem_bn: batch norm of the stem, with a ReLU behind it. bn: that of the last residual signal.
     pools: whether a max pooling stands between the stem and the first block.
     live: how a channel of a residual signal exists, one of `LIVE`, where there are gates.
-    A block has `stride`, `path()`, the convolutions of its delta in order, `reading_bn`, the batch
-    norm through which it reads the residual signal, and `shortcut`, `shortcut_bn` and
-    `shortcut_gate`: all but the first two may be None.
     """
 
     family: str
+    name: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    stem: Conv2d
     stem_gate: Gate | None = None
-    stem_bn: BatchNorm2d | None = None
-    bn: BatchNorm2d | None = None
-    pools = False
-    live = "hard"
+    stem_bn: Any = None
+    blocks: list[Any]  # of `Block`
+    bn: Any = None
+    linear: Linear
+    pools: bool = False
+    live: str = "hard"
     _gates: tuple[Any, ...] | None = None  # all gates, and these as one vector
 
     def __init__(self, image_shape: tuple[int, int, int], num_classes: int):
-        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        height, width, channels = image_shape
+        self.image_shape, self.num_classes = (height, width, channels), num_classes
 
     def gate_vector(self) -> GateVector | None:
         """Its gates as one vector; None without gates, and where they cannot be one."""
@@ -91,6 +129,10 @@ class ResidualNetwork(Module):
             gates = gates_of(self)
             self._gates = gates, GateVector.of(gates)
         return self._gates
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) of images x: (N, H, W, C)."""
+        return super().forward(x)  # which says that there is none
 
     def signal_size(self) -> tuple[int, int]:
         """(H, W) of the residual signal that the first block reads."""
@@ -108,7 +150,7 @@ class CompactNetwork(ResidualNetwork):
 
     def __init__(self, layout: dict[str, Any]):
         super().__init__(layout["image_shape"], layout["num_classes"])
-        self.layout = dict(layout)
+        self.layout: dict[str, Any] = dict(layout)
 
     @property
     def last_width(self) -> int:

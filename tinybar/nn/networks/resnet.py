@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ... import autograd as ag
@@ -28,7 +29,15 @@ class ResNet(ResidualNetwork):
 
     family = "post"
 
-    def __init__(self, name, groups, pools, num_classes, image_shape, gate):
+    def __init__(
+        self,
+        name: str,
+        groups: Sequence[tuple[Sequence[int], int, int]],
+        pools: bool,
+        num_classes: int,
+        image_shape: tuple[int, int, int],
+        gate: GateFactory | None,
+    ):
         super().__init__(image_shape, num_classes)
         self.name, self.pools = name, pools
         channels = 64 if pools else 16

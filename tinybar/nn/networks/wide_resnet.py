@@ -26,7 +26,15 @@ class WideResNet(ResidualNetwork):
 
     family = "wide"
 
-    def __init__(self, depth: int, width: int, num_classes: int, image_shape, gate, live):
+    def __init__(
+        self,
+        depth: int,
+        width: int,
+        num_classes: int,
+        image_shape: Any,
+        gate: GateFactory | None,
+        live: str,
+    ):
         super().__init__(image_shape, num_classes)
         self.depth, self.width, self.name = depth, width, f"wrn-{depth}-{width}"
         self.live = live
@@ -71,7 +79,7 @@ class CompactWideResNet(CompactNetwork):
         return head(self, h)
 
 
-def head(model: WideResNet | CompactWideResNet, h: Tensor, live=None) -> Tensor:
+def head(model: WideResNet | CompactWideResNet, h: Tensor, live: Tensor | None = None) -> Tensor:
     """Logits from the last residual signal, of which the channels with live > 0 exist."""
     return model.linear(ag.global_avg_pool2d(model.bn.relu(h, live)))
 
