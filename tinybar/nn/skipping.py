@@ -32,9 +32,10 @@ def skip_closed(model: ResidualNetwork) -> None:
 
     Raises ValueError for any other network.
     """
-    if not all(isinstance(block, PreActivationBlock) for block in model.blocks):
+    blocks = [block for block in model.blocks if isinstance(block, PreActivationBlock)]
+    if len(blocks) < len(model.blocks):
         raise ValueError(f"--skip-closed is for wide residual networks, not for {model.name}")
-    model.blocks = [SkippingBlock(block) for block in model.blocks]
+    model.blocks = [SkippingBlock(block) for block in blocks]
 
 
 class SkippingBlock(PreActivationBlock):

@@ -14,7 +14,9 @@ def k_means(points: np.ndarray, n: int) -> np.ndarray:
 
     None is empty. The best of several starts, drawn from the stream "clusters".
     """
-    points = np.linalg.qr(points.T, mode="r").T  # turned: the same distances in C coordinates
+    points = np.asarray(
+        np.linalg.qr(points.T, mode="r")
+    ).T  # turned: the same distances in C coordinates
     found = [lloyd(points, first_centres(points, n)) for _ in range(STARTS)]
     labels = min(found, key=lambda labels: scatter(points, labels, n))
     _, firsts = np.unique(labels, return_index=True)
@@ -41,7 +43,7 @@ def lloyd(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
     A cluster without points gets the one farthest from its centre, of a cluster with others.
     """
-    n, labels = len(centres), None
+    n, labels = len(centres), np.full(len(points), -1)
     for _ in range(STEPS):
         square = np.square(centres).sum(axis=1) - 2 * points @ centres.T  # but for |point|^2
         now = square.argmin(axis=1)

@@ -9,10 +9,9 @@ import numpy as np
 from ..autograd import Tensor, no_grad
 from ..nn.gates import Gate
 from ..nn.layers import BatchNorm2d, Conv2d
-from ..nn.module import Module
 from ..nn.networks import compact_network
 from ..nn.networks.live import LIVE, either
-from ..nn.networks.residual import CompactNetwork, ResidualNetwork
+from ..nn.networks.residual import Block, CompactNetwork, ResidualNetwork
 from ..runtime.arrays import to_numpy
 from .connectivity import check_connectivity, regular
 from .structure import LiveConv, hard_pruned, sites
@@ -47,12 +46,12 @@ def compact(model: ResidualNetwork, connectivity: str = "mixed") -> CompactNetwo
     return small.eval()
 
 
-def _is_left(block: Module, live: Live) -> bool:
+def _is_left(block: Block, live: Live) -> bool:
     """Whether it does anything (automatic depth determination, Section 4.1)."""
     return block.shortcut is not None or bool(_delta(block, live).writes.any())
 
 
-def _delta(block: Module, live: Live) -> LiveConv:
+def _delta(block: Block, live: Live) -> LiveConv:
     """The last convolution of the block's path."""
     return live[block.path()[-1].conv]
 
@@ -67,11 +66,11 @@ def _signal(layer: LiveConv, live: Live) -> np.ndarray:
 # --- the structure -------------------------------------------------------------------------------
 
 
-def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict[str, Any]:
+def layout_of(model: ResidualNetwork, blocks: list[Block], live: Live) -> dict[str, Any]:
     """That of the compact network, see `CompactNetwork`. blocks: those that are left."""
     stem = live[model.stem]
     now = _signal(stem, live)
-    layout = {
+    layout: dict[str, Any] = {
         "family": model.family,
         "pools": model.pools,
         "image_shape": list(model.image_shape),
@@ -85,7 +84,7 @@ def layout_of(model: ResidualNetwork, blocks: list[Module], live: Live) -> dict[
     return layout
 
 
-def _arguments(block: Module, live: Live, before: np.ndarray, now: np.ndarray) -> dict[str, Any]:
+def _arguments(block: Block, live: Live, before: np.ndarray, now: np.ndarray) -> dict[str, Any]:
     """The compact block's. before, now: channels of the residual signals that it reads, writes."""
     path = [live[step.conv] for step in block.path()]
     inner = [int(layer.writes.sum()) for layer in path[:-1]]
@@ -111,7 +110,7 @@ def _places(channels: np.ndarray, signal: np.ndarray) -> list[int]:
 def _state(
     small: CompactNetwork,
     model: ResidualNetwork,
-    blocks: list[Module],
+    blocks: list[Block],
     live: Live,
     masks: dict[BatchNorm2d, np.ndarray],
 ) -> Arrays:
@@ -120,8 +119,8 @@ def _state(
     blocks: those of the model that are left in it. masks: as `_masks`. A channel that a block reads
     with regular connectivity alone has not been written yet; its mask is 0.
     """
-    name_of = {module: name for name, module in small.named_modules()}
-    state = {}
+    name_of: dict[Any, str] = {module: name for name, module in small.named_modules()}
+    state: Arrays = {}
     computed = [layer for layer in live.values() if layer.writes.any()]
     for site, layer in zip(sites(small), computed, strict=True):
         state |= _conv(name_of[site.conv], name_of.get(site.bn), layer)
@@ -178,13 +177,13 @@ def _conv(name: str, bn_name: str | None, layer: LiveConv) -> Arrays:
 
 
 def _batch_norm(
-    name: str, bn: BatchNorm2d, channels: np.ndarray, z: np.ndarray | None = None
+    name: str | None, bn: BatchNorm2d, channels: np.ndarray, z: np.ndarray | None = None
 ) -> Arrays:
     """The chosen channels' entries, times z: (C,) behind the batch norm, or None."""
-    z = 1 if z is None else z[channels]
+    scale = 1 if z is None else z[channels]
     return {
-        f"{name}.gamma": _host(bn.gamma)[channels] * z,
-        f"{name}.beta": _host(bn.beta)[channels] * z,
+        f"{name}.gamma": _host(bn.gamma)[channels] * scale,
+        f"{name}.beta": _host(bn.beta)[channels] * scale,
         f"{name}.running_mean": _host(bn.running_mean)[channels],
         f"{name}.running_var": _host(bn.running_var)[channels],
     }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
-from .structure import LiveConv, gate_alive, hard_pruned
+from .structure import Alive, LiveConv, gate_alive, hard_pruned
 
 CONNECTIVITIES = ("mixed", "regular")
 
 
 def connected(
-    model: ResidualNetwork, connectivity: str = "mixed", alive=gate_alive
+    model: ResidualNetwork, connectivity: str = "mixed", alive: Alive = gate_alive
 ) -> list[LiveConv]:
     """The convolutions of the hard-pruned network.
 

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, mul
+from typing import Any
 
 from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.networks.residual import ResidualNetwork
 from ..runtime.arrays import array_module
 from .connectivity import connected
-from .structure import Site, all_open, fewest, gate_alive, sites
+from .structure import Alive, Site, all_open, fewest, gate_alive, sites
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ class Cost:
     of: Callable[[Site, int, int], int]
     expected_of: Callable[[Site, Tensor, Tensor], Tensor]
 
-    def exact(self, model: ResidualNetwork, connectivity: str = "mixed", alive=gate_alive) -> int:
+    def exact(
+        self, model: ResidualNetwork, connectivity: str = "mixed", alive: Alive = gate_alive
+    ) -> int:
         """The cost of the hard-pruned network (V, Eq. 4); arguments as `connected`."""
         return sum(layer.cost(self.of) for layer in connected(model, connectivity, alive))
 
@@ -60,13 +63,13 @@ class Cost:
 COSTS: dict[str, Cost] = {}
 
 
-def cost(name: str, expected: Callable[[Site, Tensor, Tensor], Tensor] | None = None):
+def cost(name: str, expected: Callable[..., Tensor] | None = None) -> Any:
     """Register the decorated function of (site, reads, writes) as the cost called `name`.
 
     expected: its differentiable expectation, see `Cost`; by default the function itself.
     """
 
-    def register(of):
+    def register(of: Callable[..., Any]) -> Callable[..., Any]:
         if name in COSTS:
             raise ValueError(f"a cost called {name!r} exists already")
         COSTS[name] = Cost(of, expected or of)
@@ -76,19 +79,19 @@ def cost(name: str, expected: Callable[[Site, Tensor, Tensor], Tensor] | None = 
 
 
 @cost("volume")
-def neurons(site: Site, reads, writes):
+def neurons(site: Site, reads: Any, writes: Any) -> Any:
     """The activation volume of a convolution's output (Eq. 4)."""
     return writes * site.area
 
 
 @cost("flops")
-def operations(site: Site, reads, writes):
+def operations(site: Site, reads: Any, writes: Any) -> Any:
     """The operations of a convolution for one image, two per multiply-add."""
     return weights(site, reads, writes) * (2 * site.area)
 
 
 @cost("params")
-def weights(site: Site, reads, writes):
+def weights(site: Site, reads: Any, writes: Any) -> Any:
     """The entries of a convolution's weight."""
     return reads * writes * math.prod(site.conv.kernel)
 
@@ -121,7 +124,7 @@ def expected_reads(site: Site) -> Tensor:
     A convolution inside a block reads what the one before it writes. One that reads a residual
     signal reads channel i if any of the signal's gates is open: 1 - prod_k (1 - P(z_ki > 0)).
     """
-    gates = [source.gate for source in site.reads]
+    gates: list[Any] = [source.gate for source in site.reads]
     if not gates or None in gates:
         return _constant(site.conv.c_in, site)
     closed = reduce(mul, (1 - gate.probability_open() for gate in gates))

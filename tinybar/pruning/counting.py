@@ -5,13 +5,15 @@ The numbers are those of `Cost.exact` and `Cost.expected` (`cost.py`), where the
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.networks.residual import ResidualNetwork
 from .cost import Cost
-from .structure import Site, gate_alive, pruned, sites
+from .structure import Alive, Site, gate_alive, pruned, sites
 
 
 class Counter:
@@ -24,7 +26,7 @@ class Counter:
 
     def exact(self) -> int:
         """The cost of the hard-pruned network now. The one number of a step that a GPU sends."""
-        alive = gate_alive
+        alive: Alive = gate_alive
         if self.vector is not None:
             gates = self.vector.alive()
             alive = lambda site: gates[site.gate]  # noqa: E731
@@ -32,7 +34,7 @@ class Counter:
 
     def expected(self) -> Tensor:
         """L_S now: sum_i price_i P(z_i > 0) over all gates, where the cost has such prices."""
-        if self.prices is None:
+        if self.vector is None or self.prices is None:
             return self.cost.expected(self.model)
         return total(self.vector.whole.probability_open() * self.prices)
 
@@ -40,7 +42,7 @@ class Counter:
         """(C,) what each open channel adds to the cost; None where that depends on others."""
         if self.vector is None or None in (site.gate for site in self.sites):
             return None
-        prices = {site.gate: price_of(self.cost, site) for site in self.sites}
+        prices: dict[Any, Any] = {site.gate: price_of(self.cost, site) for site in self.sites}
         return None if None in prices.values() else self.vector.by_channel(prices)
 
 

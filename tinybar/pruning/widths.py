@@ -7,6 +7,7 @@ residual signal, or of a convolution inside a path. Widths are lists in the orde
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..nn.networks import compact_network
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
@@ -80,7 +81,7 @@ def with_widths(model: ResidualNetwork, widths: Sequence[int]) -> CompactNetwork
     """A network of these widths, with random weights and the dtype of the model."""
     of = iter(widths)
     signal = next(of)
-    layout = {
+    layout: dict[str, Any] = {
         "family": model.family,
         "pools": model.pools,
         "image_shape": list(model.image_shape),

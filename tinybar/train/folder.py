@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 import tomli_w
@@ -266,7 +266,8 @@ def checkpoint_in(path: Path, content: bytes | None = None) -> Checkpoint:
     arrays, header = load_arrays(path, "checkpoint", content)
     types = get_type_hints(Checkpoint)
     for name, value in header.items():
-        if not isinstance(value, types.get(name, object)):
+        kind = types.get(name, object)
+        if not isinstance(value, get_origin(kind) or kind):
             raise FileError(f"{path} is truncated or damaged: {name} is {value!r:.60}")
     try:
         return Checkpoint(path=path, arrays=arrays, **header)

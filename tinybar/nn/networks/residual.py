@@ -105,7 +105,7 @@ class ResidualNetwork(Module):
     stem: Conv2d
     stem_gate: Gate | None = None
     stem_bn: Any = None
-    blocks: list[Any]  # of `Block`
+    blocks: list[Block]
     bn: Any = None
     linear: Linear
     pools: bool = False

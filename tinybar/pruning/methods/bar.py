@@ -31,7 +31,7 @@ def bar(run: Run) -> CompactNetwork:
     return finish(run, run.fit("prune", net, barrier_epochs, penalty=penalty))
 
 
-def bar_loss(sparsity: Tensor, f: float) -> Tensor:
+def bar_loss(sparsity: Tensor, f: float | Tensor) -> Tensor:
     """L_BAR = L_S(Phi) f(V, a, b)   (Eq. 6).   f is a constant: only L_S has a gradient."""
     return sparsity * f
 
@@ -56,7 +56,7 @@ class BudgetAwarePenalty:
     tolerance: float = TOLERANCE
     cap: float = CAP
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.full, self.counter = self.cost.full(self.model), Counter(self.model, self.cost)
         if self.weight is None:
             self.weight = PRESSURE / self.full
@@ -66,7 +66,7 @@ class BudgetAwarePenalty:
         now = self.numbers(iteration)
         return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
 
-    def loss(self, f: float | Tensor, b: float | Tensor) -> Tensor:
+    def loss(self, f: float | Tensor, b: float | Tensor | None) -> Tensor:
         """lambda L_BAR."""
         return bar_loss(self.counter.expected(), f) * self.weight
 

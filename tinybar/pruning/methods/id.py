@@ -20,7 +20,7 @@ def interpolative(run: Run) -> CompactNetwork:
 
 def interpolated(filters: np.ndarray, n: int) -> Change:
     """W ~= W[:, J] T: the filters J stay, and what reads reads T times them.   (features, C)."""
-    same = np.linalg.qr(filters, mode="r")  # turned: the same products in C coordinates
+    same = np.asarray(np.linalg.qr(filters, mode="r"))  # turned: the same products in C coordinates
     pivots, r = pivoted_qr(same, n)
     rank = int((np.abs(np.diag(r[:, pivots])) > 0).sum())
     t = np.zeros_like(r)
@@ -37,7 +37,8 @@ def pivoted_qr(w: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     and R[:, J] is triangular. When nothing is left, rows of R are zero and J goes on with the
     first columns.
     """
-    rest, r, pivots = w.copy(), np.zeros((n, w.shape[1])), []
+    rest, r = w.copy(), np.zeros((n, w.shape[1]))
+    pivots: list[int] = []
     least = ROUNDING * np.linalg.norm(w, axis=0).max()
     for k in range(n):
         left = np.linalg.norm(rest, axis=0)

@@ -45,7 +45,7 @@ class Lagrangian:
     schedule: str = "sigmoid"
     start: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.full, self.memory = self.cost.full(self.model), Multiplier(self.start)
         self.counter = Counter(self.model, self.cost)
         self.gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
@@ -55,7 +55,7 @@ class Lagrangian:
         now = self.numbers(iteration)
         return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
 
-    def loss(self, multiplier: float | Tensor, b: float | Tensor) -> Tensor:
+    def loss(self, multiplier: float | Tensor, b: float | Tensor | None) -> Tensor:
         """lambda g."""
         return (self.counter.expected() - b) * (1 / self.full) * multiplier
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 from ... import autograd as ag
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
@@ -56,5 +57,5 @@ class PricedScales:
         """At any iteration."""
         widths = self.widths()
         priced = zip(self.scales(), prices(self.model, self.cost, widths), strict=True)
-        loss = sum(ag.sum(scale) * price for scale, price in priced) * self.weight
+        loss: Any = sum(ag.sum(scale) * price for scale, price in priced) * self.weight
         return Penalty(loss, cost_of(self.model, self.cost, widths), f=self.weight)

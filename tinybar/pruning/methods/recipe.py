@@ -9,7 +9,7 @@ for bit. What stands between two stages is computed again; it must be cheap and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ...autograd import Tensor
 from ...nn.gates import GateFactory
@@ -32,13 +32,16 @@ class Penalty(NamedTuple):
     f: float = 1.0
 
 
+Net = TypeVar("Net", bound=Module)
+
+
 class Run(Protocol):
     """What a recipe may ask for.
 
     config: the options. cost: the metric of the budget. budget: B, in its units.
     """
 
-    config: object
+    config: Any
     cost: Cost
     budget: int
 
@@ -54,12 +57,12 @@ class Run(Protocol):
     def fit(
         self,
         stage: str,
-        net: Module,
+        net: Net,
         epochs: int,
         slow: int = 0,
         penalty: Callable[[int], Penalty] | None = None,
         distill: bool = True,
-    ) -> Module:
+    ) -> Net:
         """Train `net` on the data loss L_D, and return it.
 
         slow: how many of the epochs, the last ones, have a tenth of the learning rate.
@@ -72,7 +75,9 @@ class Run(Protocol):
         distill: False for a method without distillation, whatever --distill says.
         """
 
-    def report(self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts) -> None:
+    def report(
+        self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts: Any
+    ) -> None:
         """Record what hard pruning made: sizes, accuracy, and further facts for result.json.
 
         gated: the network that was compacted; None where `small` is a full network with other
@@ -97,13 +102,13 @@ class Method(NamedTuple):
     title: str
     recipe: Recipe
     smallest: Callable[[Cost, ResidualNetwork], int]
-    epochs: Callable[[object, float], int]
+    epochs: Callable[[Any, float], int]
 
 
 METHODS: dict[str, Method] = {}
 
 
-def as_long_as_bar(config, factor: float) -> int:
+def as_long_as_bar(config: Any, factor: float) -> int:
     """The epochs of the three stages."""
     return sum(config.epochs)
 
@@ -112,8 +117,8 @@ def method(
     name: str,
     title: str,
     smallest: Callable[[Cost, ResidualNetwork], int] = Cost.smallest,
-    epochs: Callable[[object, float], int] = as_long_as_bar,
-):
+    epochs: Callable[[Any, float], int] = as_long_as_bar,
+) -> Callable[[Recipe], Recipe]:
     """Register the decorated recipe as the method called `name`.
 
     title: for the help. smallest: the least cost that it can reach; any pruning can, by default.

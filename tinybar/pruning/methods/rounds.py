@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from ...nn.networks.residual import CompactNetwork
 from ..narrowing import Chooser, narrow, uniform
@@ -16,7 +17,7 @@ def count(factor: float) -> int:
     return max(1, math.ceil(math.log2(factor) - NEAR))
 
 
-def epochs(config, factor: float) -> int:
+def epochs(config: Any, factor: float) -> int:
     """Those of all rounds: 40 + 10 each (Supp. 3.2), the last two stages of --epochs."""
     return count(factor) * sum(config.epochs[1:])
 
@@ -32,7 +33,8 @@ def in_rounds(run: Run, choose: Chooser) -> CompactNetwork:
 
     choose: how the channels of a narrower network are made of those there are.
     """
-    full = net = run.teacher()
+    full = run.teacher()
+    net: Any = full
     budgets = halvings(run.cost.full(full), run.budget)
     _, fast, slow = run.config.epochs
     for k, budget in enumerate(budgets, 1):

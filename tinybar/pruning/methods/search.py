@@ -32,7 +32,7 @@ MARGIN = 0.15  # of a bracket, in which no probe is set
 Price = Callable[[Site], float]  # of a channel that a convolution writes
 
 
-def probed_epochs(config, factor: float) -> int:
+def probed_epochs(config: Any, factor: float) -> int:
     """The epochs of a method that searches lambda, estimated."""
     return TYPICAL * config.epochs[0] + sum(config.epochs[1:])
 
@@ -47,15 +47,16 @@ def prune_by_search(
     report of it. Where no lambda leads to within TOLERANCE of the budget, the nearest network is
     taken, and closed down to the budget if it is above; a warning says so.
     """
-    draws, probes = random.streams_state(), []
+    draws = random.streams_state()
+    probes: list[Any] = []
 
     def train(weight: float) -> ResidualNetwork:
         random.restore_streams(draws)
         net, stage = run.network(gate), f"lambda {weight:.4g}"
-        penalty = Priced(sparsity(net, price), weight)
+        penalty: Any = Priced(sparsity(net, price), weight)
         return run.fit(stage, net, run.config.epochs[0], penalty=penalty, distill=False)
 
-    weight = rounded(run.config.lambda_ or first_lambda(run, price, start))
+    weight: Any = rounded(run.config.lambda_ or first_lambda(run, price, start))
     while weight is not None:
         probes.append([weight, run.cost.exact(train(weight))])
         weight = next_lambda(probes, run.budget)
@@ -90,7 +91,7 @@ class Priced(NamedTuple):
         """The penalty."""
         return Penalty(self.loss())
 
-    def loss(self, *_) -> Tensor:
+    def loss(self, *_: Any) -> Tensor:
         """lambda L_S: it has neither f nor b."""
         return self.sparsity() * self.weight
 
@@ -101,7 +102,8 @@ class Priced(NamedTuple):
 
 def sparsity(net: ResidualNetwork, price: Price) -> Callable[[], Tensor]:
     """L_S = sum_l price_l L(Phi_l), a scalar: every gate's own prior, at the price of its site."""
-    gates, prices = net.gate_vector(), {site.gate: price(site) for site in sites(net)}
+    gates: Any = net.gate_vector()
+    prices: dict[Any, float] = {site.gate: price(site) for site in sites(net)}
     of_channels = gates.by_channel(prices)
     return lambda: total(gates.whole.priors() * of_channels)
 
