@@ -59,7 +59,9 @@ class Augmentation:
         """
         return self.move(images, *self.draw(len(images), rng))
 
-    def move(self, images: np.ndarray, top, left, flipped) -> np.ndarray:
+    def move(
+        self, images: np.ndarray, top: np.ndarray, left: np.ndarray, flipped: np.ndarray
+    ) -> np.ndarray:
         """The images with these draws of `draw`."""
         if images.ndim != 4:
             raise ValueError(f"images must be (N, H, W, C), got shape {images.shape}")

@@ -39,7 +39,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, indices) -> Split:
+    def subset(self, indices: np.ndarray | slice) -> Split:
         """The images at these indices."""
         return Split(self.images[indices], self.labels[indices])
 
@@ -120,21 +120,23 @@ class Dataset:
             raise ValueError(f"--val-fraction must be in [0, 1), got {fraction}")
         if fraction == 0:
             return self
-        rng, held_out = np.random.default_rng(seed), []
+        rng = np.random.default_rng(seed)
+        chosen: list[np.ndarray] = []
         for label, name in enumerate(self.classes):
             members = np.flatnonzero(self.train.labels == label)
             if len(members) < 2:
                 raise ValueError(f"class {name!r} has one training image: none can be held out")
             count = min(max(1, round(fraction * len(members))), len(members) - 1)
-            held_out.append(rng.choice(members, count, replace=False))
-        held_out = np.sort(np.concatenate(held_out))
+            chosen.append(rng.choice(members, count, replace=False))
+        held_out = np.sort(np.concatenate(chosen))
         remaining = np.setdiff1d(np.arange(len(self.train)), held_out)
         return replace(self, train=self.train.subset(remaining), val=self.train.subset(held_out))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C)."""
-        return self.train.images.shape[1:]
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
 
     @property
     def num_classes(self) -> int:
@@ -178,9 +180,9 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(facts).encode())
         for split in filter(None, (self.train, self.test, self.val)):
             digest.update(len(split).to_bytes(8, "little"))
-            digest.update(np.ascontiguousarray(split.labels, "<i8"))
+            digest.update(np.ascontiguousarray(split.labels, "<i8").data)
             for start in range(0, len(split), 1024):  # in pieces: those of a view are copied
-                digest.update(np.ascontiguousarray(split.images[start : start + 1024]))
+                digest.update(np.ascontiguousarray(split.images[start : start + 1024]).data)
         return digest.hexdigest()
 
 

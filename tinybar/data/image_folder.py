@@ -88,9 +88,9 @@ def from_files(
     classes, both = _decoded(source, train + test, options, read)
     augmentation = STANDARD if min(both.images.shape[1:3]) >= 28 else NO_AUGMENTATION
     n, notes = len(train), _notes(source, listing, classes)
-    splits = (Split(both.images[part], both.labels[part]) for part in (slice(n), slice(n, None)))
+    first, second = both.subset(slice(n)), both.subset(slice(n, None))
     name = readable(source.resolve().name)
-    return Dataset(name, classes, *splits, augmentation, notes=notes)
+    return Dataset(name, classes, first, second, augmentation, notes=notes)
 
 
 def _decoded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class Normalised:
     same device; the same values whatever the index.
     """
 
-    def __init__(self, images: np.ndarray, mean, std, scale: float):
+    def __init__(self, images: np.ndarray, mean: np.ndarray, std: np.ndarray, scale: float):
         mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         # One long row per image: broadcasting over the short channel axis would be slow.
         pixels, xp = math.prod(images.shape[1:3]), array_module(images)
@@ -28,7 +29,7 @@ class Normalised:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: Any) -> np.ndarray:
         chosen = self.images[index]
         rows = chosen.reshape(len(chosen), len(self._factor)).astype(np.float32)
         rows *= self._factor
@@ -36,7 +37,7 @@ class Normalised:
         return rows.reshape(chosen.shape)
 
 
-def normalise(images: np.ndarray, mean, std, scale: float) -> np.ndarray:
+def normalise(images: np.ndarray, mean: np.ndarray, std: np.ndarray, scale: float) -> np.ndarray:
     """(images / scale - mean) / std, float32.   images: (N, H, W, C) uint8; mean, std: (C,)."""
     return Normalised(images, mean, std, scale)[:]
 

@@ -32,7 +32,7 @@ class FileError(ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: os.PathLike[str] | str) -> Iterator[None]:
     """Raise FileError for whatever is raised in the block, which reads the file at `path`.
 
     Every type of exception, because the libraries that read files document few of those that they

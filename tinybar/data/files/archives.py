@@ -67,6 +67,7 @@ def _zip_entries(path: Path) -> Iterator[Entry]:
 
 def _check_count(archive: zipfile.ZipFile) -> None:
     """A damaged length of a comment may hide entries: zipfile does not count them."""
+    assert archive.fp is not None  # it is open
     archive.fp.seek(-22 - len(archive.comment), os.SEEK_END)
     record, found = archive.fp.read(12), len(archive.infolist())
     announced = int.from_bytes(record[10:], "little")  # modulo 2^16, or 0xFFFF for "see elsewhere"
@@ -139,7 +140,7 @@ def list_images(path: Path, splits: Sequence[str], cache_dir: Path | None = None
     rows = _read_list(cached, state) if cached else None
     if rows is None:
         rows = _scan(path)
-        if cached:
+        if cached and cache_dir:
             text = json.dumps([state, rows])
             with open_cache(cache_dir):
                 write_text(cached, f"{_checksum(text)}\n{text}")

@@ -100,7 +100,7 @@ def _read(path: Path, count: int) -> np.ndarray | None:
     """A read-only memory map of (count, H, W, C) uint8, or None if the file is no such array."""
     try:
         stored = np.memmap(path, np.uint8, "r")
-        if hashlib.sha256(stored[:-CHECKSUM]).digest() != stored[-CHECKSUM:].tobytes():
+        if hashlib.sha256(stored[:-CHECKSUM].data).digest() != stored[-CHECKSUM:].tobytes():
             return None
         images = np.lib.format.open_memmap(path, mode="r")  # which never unpickles
     except FileNotFoundError:

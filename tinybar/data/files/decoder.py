@@ -69,7 +69,7 @@ class Decoder(NamedTuple):
 
     def decode_all(self, batch: Batch) -> list[np.ndarray | str | None]:
         """`decode` of every image, in order; a message in place of one that cannot be used."""
-        decoded = []
+        decoded: list[np.ndarray | str | None] = []
         for content, path in batch:
             try:
                 decoded.append(self.decode(content, path))
@@ -175,7 +175,7 @@ def _upright(image: Image) -> Image:
 
     image.load()
     try:
-        how = UPRIGHT.get(image.getexif().get(ORIENTATION))
+        how = UPRIGHT.get(image.getexif().get(ORIENTATION, 0))
     except Exception:  # damaged EXIF: the pixels are whole
         how = None
     return image if how is None else image.transpose(Transpose[how])

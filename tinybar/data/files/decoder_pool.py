@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class DecoderPool:
     def __enter__(self) -> DecoderPool:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.shutdown(cancel_futures=True)
         for process in self.processes:
             process.close()
@@ -72,6 +73,9 @@ class _Process:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             start_new_session=True,  # Ctrl-C interrupts this process, which closes the other
         )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
         self._send(decoder)
 
     def decode(self, batch: Batch) -> list[np.ndarray | str | None]:
@@ -79,9 +83,9 @@ class _Process:
             self._send([(len(c) if isinstance(c, bytes) else c, path) for c, path in batch])
             for content, _ in batch:
                 if isinstance(content, bytes):
-                    self.process.stdin.write(content)
-            self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline())
+                    self.stdin.write(content)
+            self.stdin.flush()
+            answer = json.loads(self.stdout.readline())
             if isinstance(answer, list):
                 return [self._read() if one is True else one or None for one in answer]
         except (OSError, EOFError, json.JSONDecodeError) as error:
@@ -90,15 +94,15 @@ class _Process:
 
     def _read(self) -> np.ndarray:
         size = math.prod(self.shape)
-        content = self.process.stdout.read(size)
+        content = self.stdout.read(size)
         if len(content) < size:
             raise EOFError
         return np.frombuffer(content, np.uint8).reshape(self.shape)
 
-    def _send(self, message) -> None:
+    def _send(self, message: Any) -> None:
         # Names of files need not be valid Unicode; JSON escapes what is not.
-        self.process.stdin.write(json.dumps(message).encode("ascii") + b"\n")
-        self.process.stdin.flush()
+        self.stdin.write(json.dumps(message).encode("ascii") + b"\n")
+        self.stdin.flush()
 
     def close(self) -> None:
         self.process.kill()
@@ -115,7 +119,7 @@ def serve() -> None:
         batch = [(stdin.read(c) if isinstance(c, int) else c, p) for c, p in json.loads(line)]
         try:
             decoded = decoder.decode_all(batch)
-            answer = [p if isinstance(p, str) else p is not None for p in decoded]
+            answer: Any = [p if isinstance(p, str) else p is not None for p in decoded]
         except ValueError as error:
             decoded, answer = [], str(error)
         stdout.write(json.dumps(answer).encode("ascii") + b"\n")

@@ -48,7 +48,8 @@ def list_images(folder: Path, splits: Sequence[str]) -> Listing:
     Names that begin with a dot are passed over. Raises FileError for a split or class that is
     missing or empty, and for a folder that cannot be read.
     """
-    files, passed_over = [], Counter()
+    files: list[ImageFile] = []
+    passed_over: Counter[str] = Counter()
     for split in splits:
         root = folder / split
         if not os.path.isdir(root):

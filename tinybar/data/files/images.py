@@ -46,7 +46,8 @@ def decode(
         filter_warnings()
         reference, (height, width), grey = _first(files, contents)
         resize = fit.height is not None
-        height, width = (fit.height, fit.width) if resize else (height, width)
+        if fit.height is not None and fit.width is not None:
+            height, width = fit.height, fit.width
         for channels in (fit.channels,) if fit.channels else (1, 3) if grey else (3,):
             convert = fit.channels is not None
             decoder = Decoder((height, width, channels), reference, resize, convert)
