@@ -190,3 +190,14 @@ def test_only_leaves_are_copied():
 def test_tensors_are_hashable_by_identity():
     a, b = Tensor([1.0]), Tensor([1.0])
     assert len({a, b, a}) == 2
+
+
+def test_a_tensor_with_hidden_entries_tells_its_shape():
+    assert "shape=(40, 40), dtype=float64)" in repr(Tensor(np.zeros((40, 40))))
+    assert "shape" not in repr(Tensor(np.zeros((2, 2))))
+
+
+def test_in_a_notebook_a_tensor_tells_what_it_is():
+    assert Tensor(np.array([1.5]), requires_grad=True)._repr_html_() == (
+        "<div>Tensor, shape (1,), float64, requires_grad=True</div><pre>[1.5]</pre>"
+    )

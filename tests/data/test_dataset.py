@@ -200,3 +200,45 @@ def test_fractions_out_of_range(fraction):
 def test_a_class_with_one_image_has_none_to_hold_out():
     with pytest.raises(ValueError, match="class 'b' has one training image"):
         counted((3, 1)).with_validation(0.5)
+
+
+# --- how it looks ---------------------------------------------------------------------------------
+
+
+def small(classes: tuple[str, ...]) -> Dataset:
+    """Of each class but the first one training image, of that two; a test image of each."""
+    labels = np.array([0, *range(len(classes))])
+    images = np.zeros((len(labels), 2, 3, 1), np.uint8)
+    train = Split(images, labels)
+    return Dataset("small", classes, train, train.subset(slice(1, None)))
+
+
+def test_a_data_set_is_shown_by_its_counts():
+    assert repr(small(("a", "b"))) == (
+        "Dataset 'small': 2 classes, images (2, 3, 1)\n"
+        "  train: 3 images (a 2, b 1)\n"
+        "  test: 2 images (a 1, b 1)"
+    )
+
+
+def test_of_many_classes_the_range_of_the_counts_is_shown():
+    shown = repr(small(tuple(f"class {k}" for k in range(13))))
+    assert "  train: 14 images (1 to 2 of a class)" in shown
+
+
+def test_in_a_notebook_a_data_set_is_a_table_with_names_escaped():
+    page = small(("<script>", "b"))._repr_html_()
+    assert "<tr><td></td><td>train</td><td>test</td></tr>" in page
+    assert "<tr><td>all</td><td>3</td><td>2</td></tr>" in page
+    assert "<tr><td>&lt;script&gt;</td><td>2</td><td>1</td></tr>" in page
+    assert "<script>" not in page
+
+
+def test_a_table_of_more_than_a_hundred_classes_ends():
+    page = small(tuple(f"class {k}" for k in range(101)))._repr_html_()
+    assert "class 99" in page
+    assert "class 100" not in page
+
+
+def test_a_split_tells_its_size():
+    assert repr(small(("a", "b")).train) == "Split(3 images of shape (2, 3, 1))"

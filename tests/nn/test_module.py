@@ -272,3 +272,36 @@ def test_a_network_is_copied_after_it_has_computed(copied):
         assert not np.shares_memory(p.data, q.data)
         np.testing.assert_array_equal(p.grad, grad)
     assert not same(other.state_dict(), net.state_dict())
+
+
+# --- how it looks ---------------------------------------------------------------------------------
+
+
+class Named(nn.Module):
+    def __init__(self):
+        self.linear = nn.Linear(2, 3)
+        self.parts = [nn.BatchNorm2d(4)]
+
+
+def test_a_module_is_shown_as_a_tree_of_shapes_and_counts():
+    assert repr(Named()) == (
+        "Named, 17 parameters\n"
+        "  linear: Linear weight (2, 3), bias (3,), 9 parameters\n"
+        "  parts.0: BatchNorm2d gamma (4,), beta (4,), 8 parameters"
+    )
+
+
+def test_a_shared_parameter_is_counted_once():
+    module = Named()
+    module.again = module.linear
+    assert repr(module).startswith("Named, 17 parameters\n")
+
+
+def test_in_a_notebook_a_module_has_the_same_lines_with_names_escaped():
+    module = Named()
+    setattr(module, "<b>", nn.Linear(1, 1))
+    page = module._repr_html_()
+    assert "<div>linear: Linear weight (2, 3), bias (3,), 9 parameters</div>" in page
+    assert "&lt;b&gt;: Linear" in page
+    assert "<b>" not in page
+    assert page.count("<details") == page.count("</details>") == 1

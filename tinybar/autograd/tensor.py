@@ -152,8 +152,21 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __repr__(self) -> str:
-        grad = ", requires_grad=True" if self.requires_grad else ""
-        return f"Tensor({np.array2string(self.numpy(), separator=', ')}, dtype={self.dtype}{grad})"
+        threshold = np.get_printoptions()["threshold"]
+        shape = f"shape={self.shape}, " if self.size > threshold else ""  # for "..." hides it
+        values = np.array2string(self.numpy(), separator=", ", prefix="Tensor(")
+        return f"Tensor({values}, {shape}dtype={self.dtype}{self._grad_told()})"
+
+    def _grad_told(self) -> str:
+        return ", requires_grad=True" if self.requires_grad else ""
+
+    def _repr_html_(self) -> str:
+        """For a notebook: what it is, and its entries below."""
+        import html  # here: `import tinybar` is light
+
+        title = f"Tensor, shape {self.shape}, {self.dtype}{self._grad_told()}"
+        values = html.escape(np.array2string(self.numpy(), separator=", "))
+        return f"<div>{html.escape(title)}</div><pre>{values}</pre>"
 
     def __getstate__(self) -> tuple[Array, Array | None, bool]:
         if self._node is not None and self._node.receive is None:

@@ -14,6 +14,8 @@ from .augmentation import NO_AUGMENTATION, Augmentation
 from .checks import check_array
 from .normalisation import Normalised, channel_statistics, normalise
 
+SHOWN_IN_A_LINE, SHOWN_IN_A_TABLE = 12, 100  # classes
+
 
 @dataclass(frozen=True, eq=False)  # eq would compare arrays, whose truth value is ambiguous
 class Split:
@@ -38,6 +40,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self):,} images of shape {self.images.shape[1:]})"
 
     def subset(self, indices: np.ndarray | slice) -> Split:
         """The images at these indices."""
@@ -89,6 +94,44 @@ class Dataset:
                 f"augmentation pad {self.augmentation.pad} must be smaller than the "
                 f"images, which are {self.image_shape}"
             )
+
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        named = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+    def counts(self) -> dict[str, list[int]]:
+        """Of each split, the number of images of each class."""
+        return {
+            name: np.bincount(split.labels, minlength=self.num_classes).tolist()
+            for name, split in self.splits().items()
+        }
+
+    def __repr__(self) -> str:
+        """Name, number of classes and shape of the images; of each split, the counts."""
+        lines = [self._title()]
+        for name, counts in self.counts().items():
+            told = f"{min(counts):,} to {max(counts):,} of a class"
+            if len(counts) <= SHOWN_IN_A_LINE:
+                told = ", ".join(f"{c} {n:,}" for c, n in zip(self.classes, counts, strict=True))
+            lines.append(f"  {name}: {sum(counts):,} images ({told})")
+        return "\n".join(lines)
+
+    def _title(self) -> str:
+        return f"Dataset {self.name!r}: {self.num_classes} classes, images {self.image_shape}"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: a table of the counts, a row for each class."""
+        import html
+
+        counts = self.counts()
+        rows = [("", *counts), ("all", *map(sum, counts.values()))]
+        rows += list(zip(self.classes, *counts.values(), strict=True))[:SHOWN_IN_A_TABLE]
+        if self.num_classes > SHOWN_IN_A_TABLE:
+            rows.append(("...", *("" for _ in counts)))
+        cells = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows]
+        table = "".join(f"<tr>{row}</tr>" for row in cells)
+        return f"<div>{html.escape(self._title())}</div><table>{table}</table>"
 
     def _check_split(self, name: str, split: Split) -> None:
         if not isinstance(split, Split):

@@ -89,6 +89,35 @@ class Module:
         for name, child in self.children():
             yield from child.named_buffers(f"{prefix}{name}.")
 
+    # --- how it looks
+
+    def __repr__(self) -> str:
+        """A tree of what is inside: shapes of parameters, and how many entries they have."""
+        return "\n".join(self._lines(""))
+
+    def _lines(self, name: str, indent: str = "") -> Iterator[str]:
+        yield f"{indent}{self._line(name)}"
+        for child_name, child in self.children():
+            yield from child._lines(child_name, indent + "  ")
+
+    def _line(self, name: str) -> str:
+        entries = sum(parameter.size for parameter in self.parameters())
+        own = [f"{n} {p.shape}" for n, p in vars(self).items() if isinstance(p, Parameter)]
+        shapes = f" {', '.join(own)}" if own else ""
+        return f"{name}{': ' if name else ''}{type(self).__name__}{shapes}, {entries:,} parameters"
+
+    def _repr_html_(self, name: str = "") -> str:
+        """The tree for a notebook, whose branches open."""
+        import html  # here, as in the other rooms: `import tinybar` is light
+
+        line, children = html.escape(self._line(name)), list(self.children())
+        if not children:
+            return f"<div>{line}</div>"
+        inside = "".join(child._repr_html_(child_name) for child_name, child in children)
+        is_open = "" if name else " open"
+        branch = f"<summary>{line}</summary><div style='margin-left: 1.5em'>{inside}</div>"
+        return f"<details{is_open}>{branch}</details>"
+
     # --- modes and dtype
 
     def train(self, mode: bool = True) -> Self:
