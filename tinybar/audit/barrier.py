@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -195,7 +196,8 @@ def bar_loss(rng):
 def penalty_by_hand(penalty_of, iteration: int, f: float) -> float:
     """How far the penalty of this iteration, and its gradient, are from those for a barrier f."""
     model = penalty_of.model
-    for each in pruning.gates_of(model):
+    gates: list[Any] = pruning.gates_of(model)
+    for each in gates:
         each.log_alpha.grad = None
     penalty = penalty_of(iteration)
     penalty.loss.backward()
@@ -204,7 +206,8 @@ def penalty_by_hand(penalty_of, iteration: int, f: float) -> float:
         relative(penalty.f, f),
         relative(penalty.loss, weight * f * expected_volume_by_hand(model)),
     ]
-    for site in pruning.sites(model):
+    sites: list[Any] = pruning.sites(model)
+    for site in sites:
         p = 1 - distribution(unstretched(0), host(site.gate.log_alpha))
         errors.append(relative(site.gate.log_alpha.grad, weight * f * site.area * p * (1 - p)))
     return max(errors)

@@ -19,7 +19,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -155,7 +155,10 @@ def gate(log_alpha, keep_one: bool = False) -> HardConcrete:
     return made
 
 
-def randomise(model: Module, rng: np.random.Generator) -> Module:
+Net = TypeVar("Net", bound=Module)
+
+
+def randomise(model: Net, rng: np.random.Generator) -> Net:
     """The model in float64 and evaluation mode, no number of it at a special value.
 
     Gates are open and closed at random, z of the open ones anywhere in (0, 1].

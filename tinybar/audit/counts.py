@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def expected_volume_by_hand(model) -> float:
 # Channels whose gates are open: stem; then per block shortcut, inner and outer convolution.
 # The last block's inner convolution is dead, so its outer one computes nothing, whatever its gate.
 # The residual signals hold {0, 1, 2}, then {0 to 4}; {0, 5, 6, 7} in the second group; {1, 2}.
-ALIVE = (
+ALIVE: tuple[tuple[Any, ...], ...] = (
     ({0, 1, 2},),
     (None, {0, 1}, {2, 3, 4}),
     ({0, 5}, {1}, {5, 6, 7}),
@@ -59,7 +60,7 @@ ALIVE = (
 def worked_example() -> nn.WideResNet:
     """The network whose open gates are ALIVE."""
     model = gated()
-    gates = [model.stem_gate]
+    gates: list[Any] = [model.stem_gate]
     for block in model.blocks:
         gates += [block.shortcut_gate, block.gate1, block.gate2]
     for gate, alive in zip(gates, itertools.chain(*ALIVE), strict=True):
@@ -201,7 +202,7 @@ def by_enumeration(metric: str, rng) -> float:
     ever dead. (L_S counts a path's open channels whether or not the path is alive.)
     """
     small = {"basic": ((16, 16), 1, 1), "bottleneck": ((2, 2, 8), 1, 2)}
-    models = [gated()]
+    models: list[nn.ResidualNetwork] = [gated()]
     for name, group in small.items():
         made = nn.ResNet(name, [group, group], False, 4, (4, 4, 1), HardConcrete)
         models.append(made.astype(np.float64).eval())
@@ -209,7 +210,8 @@ def by_enumeration(metric: str, rng) -> float:
 
 
 def _expectation_error(model, metric: str, rng) -> float:
-    cost, gates = pruning.COSTS[metric], pruning.gates_of(model)
+    cost = pruning.COSTS[metric]
+    gates: list[Any] = pruning.gates_of(model)
     for gate in gates:
         assign(gate.log_alpha, np.where(rng.random(gate.log_alpha.size) < 0.3, OPEN, SHUT))
         gate.log_alpha.data[0] = OPEN

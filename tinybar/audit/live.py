@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -68,9 +69,10 @@ def euler_sums(form: str, rng):
         sum_r dL/dlive_r sum_k z_k dlive_r/dz_k,
         dL/dlive_r = (gamma_r dL/dgamma_r + beta_r dL/dbeta_r) / live_r
     """
-    net = randomise(nn.wide_resnet(16, 1, 4, (8, 8, 3), HardConcrete, form), rng).train()
-    z = {None: None}
-    for gate in nn.gates_of(net):
+    net: Any = randomise(nn.wide_resnet(16, 1, 4, (8, 8, 3), HardConcrete, form), rng).train()
+    z: dict[Any, Any] = {None: None}
+    gates: list[Any] = nn.gates_of(net)
+    for gate in gates:
         z[gate] = tensor(rng.uniform(0.3, 0.9, gate.log_alpha.shape), requires_grad=True)
     net.draw = lambda: z
     for module in net.modules():

@@ -20,7 +20,7 @@ VOLUME = pruning.COSTS["volume"]
 def families(rng, gate=None) -> list[ResidualNetwork]:
     """A small network of every kind of block, its numbers random."""
     bottlenecks = [((2, 2, 8), 2, 1), ((4, 4, 16), 1, 2)]
-    made = (
+    made: tuple[ResidualNetwork, ...] = (
         nn.wide_resnet(16, 1, 4, (6, 5, 2), gate),
         nn.build("resnet-14", 4, (6, 5, 2), gate),
         nn.ResNet("bottlenecks", bottlenecks, True, 4, (8, 8, 3), gate),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,8 @@ from .checks import assign, closed_form, gate, host, randomise, relative, tensor
 
 def convolve(x, conv: Conv2d):
     """y[i, j] = sum_uv x[i s + u - p, j s + v - p] weight[u, v], s the stride, p the padding."""
-    weight, p, s = host(conv.weight), conv.padding, conv.stride
+    weight = host(conv.weight)
+    (p, _), (s, _) = np.broadcast_to(conv.padding, 2), np.broadcast_to(conv.stride, 2)
     padded = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
     kh, kw = weight.shape[:2]
     height, width = (padded.shape[1] - kh) // s + 1, (padded.shape[2] - kw) // s + 1
@@ -97,7 +99,7 @@ def gated_block(rng):
 
 def _gated_block(indicator, by_hand, rng) -> float:
     """by_hand: the indicator, for arrays in [0, 1]."""
-    block = randomise(PreActivationBlock(5, 6, 2, HardConcrete, indicator), rng)
+    block: Any = randomise(PreActivationBlock(5, 6, 2, HardConcrete, indicator), rng)
     block.gate1.log_alpha.data[0] = block.gate2.log_alpha.data[1] = 1.0
     block.shortcut_gate.log_alpha.data[2] = 1.0
     live = by_hand(np.array([0.3, 0, 1, 0.7, 0]))
@@ -202,7 +204,8 @@ def _masked_and_compact(make, rng) -> float:
     errors = []
     for attempt in range(10):
         model = randomise(make(), rng)
-        for each in pruning.gates_of(model):
+        gates: list[Any] = pruning.gates_of(model)
+        for each in gates:
             assign(
                 each.log_alpha,
                 rng.uniform(-4, rng.choice([-1.7, -1.5, 0, 3]), each.log_alpha.shape),

@@ -49,7 +49,7 @@ class Case:
     gated: bool = False
     threads: int = field(default_factory=processors)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "image_shape", tuple(self.image_shape))
         if self.kind not in KINDS:
             raise ValueError(f"--case {self.kind!r} is unknown: use one of {', '.join(KINDS)}")
@@ -162,12 +162,13 @@ class Convolution:
     @property
     def output(self) -> tuple[int, int]:
         """(OH, OW)."""
-        return tuple(
+        oh, ow = (
             (size + 2 * p - k) // s + 1
             for size, p, k, s in zip(
                 self.x[1:3], self.padding, self.weight[:2], self.stride, strict=True
             )
         )
+        return oh, ow
 
     @property
     def flops(self) -> int:
@@ -183,4 +184,5 @@ class Convolution:
         """x, weight and gy of float32, the same at every call."""
         rng = np.random.default_rng(0)
         shapes = self.x, self.weight, (self.x[0], *self.output, self.weight[3])
-        return tuple(rng.standard_normal(shape, np.float32) for shape in shapes)
+        x, weight, gy = (rng.standard_normal(shape, np.float32) for shape in shapes)
+        return x, weight, gy

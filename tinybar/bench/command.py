@@ -48,11 +48,11 @@ def execute(
         raise ValueError(f"--seconds must be positive, got {seconds}")
     threads = processors() if threads is None else threads
     if run is not None:
-        fixed = {
+        chosen = {
             "MODEL": model, "--image-shape": image_shape, "--classes": classes,
             "--gated": gated or None, "--layers": layers or None,
         }  # fmt: skip
-        given = [name for name, value in fixed.items() if value is not None]
+        given = [name for name, value in chosen.items() if value is not None]
         if given:
             raise ValueError(f"--run has its own networks: leave out {given[0]}")
         case = Case(kind or "infer", SMALL, batch_size=batch_size, threads=threads)

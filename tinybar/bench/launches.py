@@ -29,7 +29,7 @@ HOW = "PYTHONPATH=tests/gpu/standin tinybar bench --launches"  # in the source t
 ITERATIONS = 1000  # of a stage whose middle is counted: the barrier presses there
 
 
-def bench_launches(model, image_shape, classes, batch_size) -> dict[str, Any]:
+def bench_launches(model: Any, image_shape: Any, classes: Any, batch_size: int) -> dict[str, Any]:
     """The counts of gated steps with V and L_BAR, fit for JSON. None stands for the defaults.
 
     Raises ValueError, which says how to run it, where CuPy is not the stand-in.
@@ -73,7 +73,7 @@ def _network(case: Case, standin) -> dict[str, Any]:
     return {"image_shape": list(case.image_shape), "total": total, "places": places}
 
 
-def gated_step(case: Case, counter) -> Callable[[], None]:
+def gated_step(case: Case, counter: Any) -> Callable[[], None]:
     """A gated step of BAR, as `train_epoch` makes it, on a batch that is on the device.
 
     counter: its `place` says whose work is done.
@@ -86,10 +86,11 @@ def gated_step(case: Case, counter) -> Callable[[], None]:
 
         return counted
 
-    net, cost = case.build().train(), pruning.COSTS["volume"]
+    net: Any = case.build().train()
+    cost = pruning.COSTS["volume"]
     penalty = BudgetAwarePenalty(net, cost, cost.full(net) // 4, ITERATIONS)
     optimizer = optimizer_of(net, Config(), ITERATIONS)
-    optimizer.step = at("Adam", optimizer.step)
+    optimizer.step = at("Adam", optimizer.step)  # type: ignore[method-assign]
     images, labels = (arrays.to_device(array) for array in case.batch())
     batch = Minibatch(Tensor(images), labels, arrays.to_device(np.arange(case.batch_size)))
     sums = Sums()

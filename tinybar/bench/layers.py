@@ -56,7 +56,8 @@ def distinct(case: Case) -> dict[Convolution, list[str]]:
     for site in sites(model):
         conv, x = site.conv, (case.batch_size, *site.size, site.conv.c_in)
         padding, stride = _pair(conv.padding), _pair(conv.stride)
-        shapes = Convolution(x, tuple(conv.weight.shape), stride, padding)
+        weight: Any = tuple(conv.weight.shape)
+        shapes = Convolution(x, weight, stride, padding)
         found.setdefault(shapes, []).append(site.name)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,11 +21,12 @@ def versions() -> dict[str, str]:
 def prepare(case: Case) -> Callable[[], np.ndarray]:
     """The step to time: logits of images (N, H, W, C), as tinybar takes them; N is fixed."""
     images, _ = case.batch()
+    network: Any = case.build()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = case.threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     session = onnxruntime.InferenceSession(
-        to_onnx(case.build(), case.batch_size).SerializeToString(),
+        to_onnx(network, case.batch_size).SerializeToString(),
         options,
         providers=["CPUExecutionProvider"],
     )

@@ -35,10 +35,12 @@ def bench_run(
     The case's network, image_shape and classes are replaced by those of the run. Peers run the same
     two networks, called "full, PEER" and "compact, PEER". Raises ValueError if `run` is no run.
     """
-    folder, cases, flops = RunFolder.open(run), {}, {}
+    folder = RunFolder.open(run)
+    cases: dict[str, Case] = {}
+    flops: dict[str, int] = {}
     for size, path in (("full", folder.teacher), ("compact", folder.pruned)):
         model, _ = load_model(path)
-        shape = {"image_shape": model.image_shape, "classes": model.num_classes}
+        shape: dict[str, Any] = {"image_shape": model.image_shape, "classes": model.num_classes}
         cases[size] = dataclasses.replace(case, network=str(path), **shape)
         flops[size] = pruning.flops(model)
     names, missing = choose_peers(peers, cases["compact"])

@@ -61,20 +61,20 @@ class Worker:
             raise
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         process = self._process
         process.kill()
         process.wait()
         for stream in (process.stdout, process.stdin):
             with suppress(BrokenPipeError):  # a request that was never read
-                stream.close()
+                if stream is not None:
+                    stream.close()
         self._errors.close()
 
-    def ask(self, do: str, **request) -> dict[str, Any]:
+    def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """The answer to a request. Raises WorkerError if it fails or the process has ended."""
         with suppress(BrokenPipeError):  # _reply raises
-            self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
-            self._process.stdin.flush()
+            print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)
         return self._reply()
 
     def run(self, name: str) -> Callable[[int, int], list[float]]:
@@ -84,7 +84,8 @@ class Worker:
         )["seconds"]
 
     def _reply(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
+        answers = self._process.stdout
+        line = answers.readline() if answers is not None else ""
         if not line:
             raise WorkerError(f"the process of {self.engine} {self._cause_of_death()}")
         reply = json.loads(line)

@@ -22,6 +22,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..runtime import memory
@@ -42,7 +43,7 @@ class Handler:
         return {"versions": self.module.versions(), "resident": memory.resident()}
 
     def prepare(
-        self, name: str, seconds: float, case=None, convolution=None, **options
+        self, name: str, seconds: float, case: Any = None, convolution: Any = None, **options: Any
     ) -> dict[str, Any]:
         if case is not None:
             step = self.module.prepare(Case(**case))
@@ -50,7 +51,8 @@ class Handler:
             step = self.module.prepare_convolution(Convolution.of(convolution), **options)
         memory.restart_peak()
         self.steps[name] = step
-        end, times = time.perf_counter() + seconds, []
+        end = time.perf_counter() + seconds
+        times: list[float] = []
         while len(times) < WARM_STEPS or time.perf_counter() < end:
             times += _timed(step, 1)
         return {"step": min(times)}
@@ -70,7 +72,7 @@ class Handler:
 
 def _timed(step: Callable[[], object], steps: int) -> list[float]:
     """Seconds of each of `steps` steps."""
-    times = []
+    times: list[float] = []
     for _ in range(steps):
         start = time.perf_counter()
         step()
@@ -105,7 +107,7 @@ def main() -> None:
         for line in sys.stdin:
             request = json.loads(line)
             do = getattr(handler, request.pop("do"))
-            _answer(replies, lambda do=do, request=request: do(**request))
+            _answer(replies, partial(do, **request))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def _run(arguments: list[str] | None) -> int | None:
         click.echo(error.format_message())
         return None
     except SystemExit as stop:  # of a command that chooses its exit code
-        return stop.code
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -121,7 +121,7 @@ def _show_warning(message, *_) -> None:
 
 def entry() -> None:
     """The `tinybar` script, in a process of its own."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     keep_freed_memory()
     with as_one():
         sys.exit(main())

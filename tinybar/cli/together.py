@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..runtime import ranks
 
@@ -38,7 +39,7 @@ def as_one() -> Iterator[None]:
         yield
         code = 0
     except SystemExit as stop:
-        code = stop.code or 0
+        code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
         raise
     except BaseException:
         if ranks.size() > 1:  # else Python prints it
@@ -47,7 +48,8 @@ def as_one() -> Iterator[None]:
     finally:
         if code and ranks.size() > 1 and place.rank:
             time.sleep(GRACE)
-            lines = sys.stderr.getvalue().splitlines() or [f"ended with {code}"]
+            said: Any = sys.stderr
+            lines = said.getvalue().splitlines() or [f"ended with {code}"]
             print(f"{lines[-1]} (process {place.rank} of {place.size})", file=voice, flush=True)
         if _watchman is not None:
             _watchman.communicate(b"this process ends by itself")

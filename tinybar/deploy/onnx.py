@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_helper
@@ -10,7 +11,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, defs, helper, numpy_he
 from .. import __version__
 from ..autograd.windows import Geometry
 from ..nn import BatchNorm2d, CompactNetwork, Conv2d, HardConcrete, Module, ResidualNetwork
-from ..nn.networks.residual import POOL
+from ..nn.networks.residual import POOL, Block
 from ..runtime.arrays import to_numpy
 from .preprocessing import Preprocessing, add_preprocessing
 
@@ -73,7 +74,7 @@ def add_backbone(graph: Graph, model: ResidualNetwork, x: str) -> str:
         kernel, stride, padding = POOL
         window = {"kernel_shape": kernel, "strides": stride, "pads": padding * 2}
         h = graph.add_node("MaxPool", "max_pool", h, **window)
-    add_blocks = add_compact_blocks if isinstance(model, CompactNetwork) else add_full_blocks
+    add_blocks: Any = add_compact_blocks if isinstance(model, CompactNetwork) else add_full_blocks
     h = add_blocks(graph, model, h)
     return h if model.bn is None else graph.add_batch_norm_relu(model.bn, h)
 
@@ -108,21 +109,21 @@ def add_compact_blocks(graph: Graph, model: CompactNetwork, h: str) -> str:
     return h
 
 
-def _named_blocks(model: ResidualNetwork) -> list[tuple[str, Module]]:
+def _named_blocks(model: ResidualNetwork) -> list[tuple[str, Block]]:
     return [(f"blocks.{k}", block) for k, block in enumerate(model.blocks)]
 
 
-def _add_activation_before(graph: Graph, block: Module, h: str) -> str:
+def _add_activation_before(graph: Graph, block: Block, h: str) -> str:
     """relu(bn(h)) in pre-activation blocks, h in post-activation blocks."""
     return h if block.reading_bn is None else graph.add_batch_norm_relu(block.reading_bn, h)
 
 
-def _add_activation_after(graph: Graph, name: str, block: Module, h: str) -> str:
+def _add_activation_after(graph: Graph, name: str, block: Block, h: str) -> str:
     """h in pre-activation blocks, relu(h) in post-activation blocks."""
     return graph.add_node("Relu", f"{name}.relu", h) if block.reading_bn is None else h
 
 
-def _add_path(graph: Graph, block: Module, x: str) -> str:
+def _add_path(graph: Graph, block: Block, x: str) -> str:
     """f(x): the convolutions of the block, each with its batch norm, a ReLU between any two."""
     *inner, last = block.path()
     for step in inner:
@@ -141,10 +142,11 @@ class Graph:
     """
 
     def __init__(self, model: Module):
-        self.nodes, self.constants = [], []
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
         self.name_of = {module: name for name, module in model.named_modules()}
 
-    def add_node(self, operator: str, name: str, *inputs: str, **attributes) -> str:
+    def add_node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
         """An operator of ONNX, with its attributes."""
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
@@ -164,8 +166,8 @@ class Graph:
         """A convolution without bias. Weights are (C_out, C_in, KH, KW) in ONNX."""
         name, weight = self.name_of[conv], to_numpy(conv.weight.data)
         _, stride, padding = Geometry.of(conv.kernel, conv.stride, conv.padding)
-        weight = self.add_constant(f"{name}.weight", weight.transpose(3, 2, 0, 1))
-        return self.add_node("Conv", name, x, weight, strides=stride, pads=padding * 2)
+        constant = self.add_constant(f"{name}.weight", weight.transpose(3, 2, 0, 1))
+        return self.add_node("Conv", name, x, constant, strides=stride, pads=padding * 2)
 
     def add_batch_norm(self, bn: BatchNorm2d, x: str) -> str:
         """bn(x), with the running statistics."""
@@ -186,10 +188,10 @@ class Graph:
         y = self.add_conv(conv, x)
         return y if bn is None else self.add_batch_norm(bn, y)
 
-    def add_gather(self, name: str, x: str, index: Sequence[int]) -> str:
+    def add_gather(self, name: str, x: str, index: Sequence[int] | np.ndarray) -> str:
         """x[:, index]."""
-        index = self.add_constant(f"{name}.index", index)
-        return self.add_node("Gather", name, x, index, axis=1)
+        constant = self.add_constant(f"{name}.index", index)
+        return self.add_node("Gather", name, x, constant, axis=1)
 
     def add_scatter_channels(self, name: str, x: str, width: int, index: Sequence[int]) -> str:
         """y (N, width, H, W), zero but for y[:, index] = x.

@@ -175,7 +175,8 @@ def audit_table(rows: Sequence[Row]) -> Group:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("check", "source"):
         table.add_column(heading, overflow="fold")
-    for heading, justify in (("error", "right"), ("bound", "right"), ("", "left")):
+    aligned: Any = ("error", "right"), ("bound", "right"), ("", "left")
+    for heading, justify in aligned:
         table.add_column(heading, justify=justify, no_wrap=True)
     for group, members in groupby(rows, key=lambda row: row.group):
         table.add_row(Text(group, style="bold"))

@@ -34,7 +34,7 @@ class EventFiles:
     def __init__(self, folder: RunFolder, config: Config):
         self.metrics, self.path = folder.metrics, folder.path / "tensorboard"
         self.config = config
-        self.writer = None  # until metrics.jsonl has been cut
+        self.writer: Any = None  # until metrics.jsonl has been cut
         self.epochs = 0
 
     def __enter__(self) -> EventFiles:

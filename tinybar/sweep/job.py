@@ -122,7 +122,7 @@ def _finish(job: Job, path: Path, threads: int, sweep: str) -> Outcome | None:
 
 
 def _must_stop(sweep: str) -> bool:
-    return sweep in _interrupted or signals.received()
+    return sweep in _interrupted or bool(signals.received())
 
 
 def _is_free(lock: Path) -> bool:

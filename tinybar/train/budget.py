@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 FORMS = "a factor (8x), a fraction (0.125) or an integer (200000)"
 
@@ -16,7 +17,7 @@ def parse_budget(text: str, full: int) -> int:
     is_factor = text.endswith(("x", "X", "×"))
     is_integer = text.lstrip("+-").isdigit()
     try:
-        value = int(text) if is_integer else float(text[:-1] if is_factor else text)
+        value: Any = int(text) if is_integer else float(text[:-1] if is_factor else text)
     except ValueError:
         raise ValueError(f"--budget {text!r}: use {FORMS}") from None
     if is_factor and not (value >= 1 and math.isfinite(value)):

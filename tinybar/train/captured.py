@@ -23,7 +23,7 @@ from .step import Gradients, Step, gradients
 WARM_UP = 2  # steps before: libraries load, kernels are compiled, memory is found
 
 
-def gradients_of_a_stage(penalty, warn: Callable[[str], None]) -> Gradients:
+def gradients_of_a_stage(penalty: Any, warn: Callable[[str], None]) -> Gradients:
     """How the steps of a stage compute gradients: recorded, where that is possible and wanted."""
     is_known = penalty is None or hasattr(penalty, "loss")
     if not are_used() or not is_known or ranks.size() > 1:  # NCCL in a graph was never tried
@@ -35,20 +35,22 @@ class Captured:
     """`gradients` (step.py), recorded at the third step. Where that fails, it says so once."""
 
     def __init__(self, warn: Callable[[str], None]):
-        self.warn, self.steps, self.graph, self.failed = warn, 0, None, False
+        self.warn, self.steps, self.failed = warn, 0, False
+        self.graph: Any = None
+        self.numbers: Any = None
 
     def __call__(
         self,
         net: Module,
         optimizer: Adam,
         data_loss: DataLoss,
-        penalty: Callable[[int], Penalty] | None,
+        penalty: Any,
         batch: Minibatch,
         iteration: int,
     ) -> Step:
         if self.failed:
             return gradients(net, optimizer, data_loss, penalty, batch, iteration)
-        term = None
+        term: Any = None
         if penalty is not None:  # its loss also where f is 0: what is recorded is what warmed up
             self.numbers = penalty.numbers(iteration)
             term = lambda _: self.numbers._replace(loss=penalty.loss(*self._fed()))  # noqa: E731
@@ -66,7 +68,7 @@ class Captured:
             term = self.numbers._replace(loss=term.loss)
         return Step(logits, loss_data, term)
 
-    def _record(self, inputs: tuple, batch: Minibatch) -> bool:
+    def _record(self, inputs: tuple[Any, ...], batch: Minibatch) -> bool:
         """Record a step. False where that is not possible: nothing has happened then."""
         before = random.streams_state()
         x, labels, index = (array.copy() for array in _arrays(batch))

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import data, nn, pruning
 from ..autograd.conv import CHOICES as CONVOLUTIONS
-from ..data import DATASETS
+from ..data import DATASETS, Dataset
 from ..data.registry import DATA_DIR
 from ..pruning.methods import METHODS
 from ..pruning.schedule import KINDS
@@ -138,7 +138,7 @@ class Config:
         5.0, "Save a checkpoint at least every X minutes.", above=0, may_change=True)
     # fmt: on
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for entry in options_of(Config):
             object.__setattr__(self, entry.field, entry.check(getattr(self, entry.field)))
         if not self.augment and (self.shift or self.mirror):
@@ -153,7 +153,7 @@ class Config:
                 f"--teacher-slow-epochs must be at most --teacher-epochs ({most}), got {slow}"
             )
 
-    def dataset(self, cache_dir: Path | None = None) -> data.Dataset:
+    def dataset(self, cache_dir: Path | None = None) -> Dataset:
         """The data set of the run. cache_dir: takes the place of data_dir.
 
         Raises ValueError as `data.load`.

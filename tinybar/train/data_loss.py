@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import autograd as ag
 from .. import nn
 from ..autograd import Tensor
 from ..data import in_order
 from ..nn import Module
-from ..runtime.arrays import array_module, to_device
+from ..runtime.arrays import Array, array_module, to_device
 
 
 class Minibatch(NamedTuple):
@@ -21,9 +21,9 @@ class Minibatch(NamedTuple):
     """
 
     x: Tensor
-    labels: object
-    index: object
-    weight: object = None
+    labels: Any
+    index: Any  # type: ignore[assignment]  # not the method of a tuple
+    weight: Any = None
 
 
 DataLoss = Callable[[Tensor, Minibatch], Tensor]  # logits (B, K), minibatch -> L_D
@@ -41,7 +41,7 @@ class Distillation:
     are then computed once and cached. None if it does: they are computed for every minibatch.
     """
 
-    def __init__(self, teacher: Module, images, alpha: float, temperature: float):
+    def __init__(self, teacher: Module, images: Any, alpha: float, temperature: float):
         self.teacher, self.alpha, self.temperature = teacher, alpha, temperature
         self.cached = None if images is None else logits_of(teacher, images)
 
@@ -53,7 +53,7 @@ class Distillation:
         return nn.distillation_loss(logits, targets, batch.labels, self.alpha, self.temperature)
 
 
-def logits_of(model: Module, images, batch_size: int = 256):
+def logits_of(model: Module, images: Any, batch_size: int = 256) -> Array:
     """The logits (N, K) of a model in evaluation mode for all images (N, H, W, C)."""
     index = array_module(images).arange(len(images))
     parts = in_order(images, index, batch_size)

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from .. import data, nn, pruning
-from ..nn import Module
+from ..data.dataset import Dataset
+from ..data.image_folder import TestSet
+from ..nn.networks.residual import ResidualNetwork
 from .config import Config
 from .folder import RunFolder
 from .images import accuracy
 from .models import load_model
 
 
-def saved_network(path: Path, teacher: bool = False) -> tuple[Module, dict[str, Any]]:
+def saved_network(path: Path, teacher: bool = False) -> tuple[ResidualNetwork, dict[str, Any]]:
     """(network, facts about its data) from a run's folder or from a .safetensors file.
 
     teacher: the full network of the run, not the pruned one. Raises ValueError as `load_model`.
@@ -42,6 +44,7 @@ def evaluate(
     is_run = Path(path).is_dir()
     config = RunFolder.open(path).load_config() if is_run else Config()
     data_dir = data_dir or Path(config.data_dir)
+    tested: Dataset | TestSet
     if name is None and is_run:
         tested = config.dataset(data_dir)
     else:
@@ -58,7 +61,9 @@ def evaluate(
     }
 
 
-def as_read_by(model: Module, about: dict[str, Any], tested) -> tuple[data.Normalised, np.ndarray]:
+def as_read_by(
+    model: ResidualNetwork, about: dict[str, Any], tested: Dataset | TestSet
+) -> tuple[data.Normalised, np.ndarray]:
     """The test images of a data set as the network reads them, and their labels as it has them.
 
     about: what the network's file says of its data. ValueError for a data set that does not fit.

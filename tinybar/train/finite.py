@@ -150,8 +150,8 @@ def first_layer(net: Module, x: Tensor) -> str:
     if not found:
         return ""
     name, module = found[0]
-    parameters = module.named_parameters(f"{name}." if name else "")
-    return not_finite((path, p.data) for path, p in parameters) or (
+    of_module = module.named_parameters(f"{name}." if name else "")
+    return not_finite((path, p.data) for path, p in of_module) or (
         f"the output of {name or 'the network'} is not finite"
     )
 

@@ -17,6 +17,7 @@ import tomli_w
 
 from ..data import Dataset
 from ..nn import Adam, Module
+from ..nn.networks.residual import ResidualNetwork
 from ..runtime.files import (
     FileError,
     load_arrays,
@@ -232,7 +233,7 @@ class RunFolder:
         path = self.stage_path(stage)
         return stage_in(path) if path.exists() else None
 
-    def save_network(self, path: Path, net: Module, dataset: Dataset) -> None:
+    def save_network(self, path: Path, net: ResidualNetwork, dataset: Dataset) -> None:
         """Write a network, trained or pruned, with what it says of its data."""
         save_model(path, net, dataset)
 

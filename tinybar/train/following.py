@@ -17,7 +17,7 @@ from .folder import Checkpoint, RunFolder, checkpoint_in, stage_in
 
 def same_options(config: Config | None) -> Config:
     """The options that rank 0 has; it alone reads those of a run that is resumed."""
-    if ranks.size() == 1:
+    if ranks.size() == 1 and config is not None:
         return config
     given = b"" if config is None else tomli_w.dumps(config.as_table()).encode()
     return from_table(tomllib.loads(ranks.broadcast_bytes(given).decode()))
@@ -48,10 +48,10 @@ class Leader(RunFolder):
 class Follower(RunFolder):
     """The folder of a run, on all other ranks: nothing is written, and rank 0 reads for them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(Path("of rank 0"))
 
-    def locked(self):
+    def locked(self) -> Any:
         """Rank 0 has the lock."""
         return nullcontext()
 
@@ -65,7 +65,8 @@ class Follower(RunFolder):
         content = ranks.broadcast_bytes()
         return stage_in(self.path, content) if content else None
 
-    def _skip(self, *what) -> None:
+    def _skip(self, *what: Any) -> Any:
         pass
 
-    save_config = save_network = append_metrics = save_checkpoint = save_stage = _skip
+    save_config = save_network = append_metrics = _skip  # type: ignore[assignment]
+    save_checkpoint = save_stage = _skip  # type: ignore[assignment]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import nn
 from ..autograd import Tensor
-from ..data import Dataset, Normalised, in_order
+from ..data import Dataset, Normalised, Split, in_order
 from ..nn import Module
 from ..pruning import gates_of
 from ..runtime import ranks
@@ -32,12 +32,12 @@ class Images:
     test: Normalised = field(init=False)
     val: Normalised | None = field(init=False)
 
-    def __post_init__(self):
-        splits = self.dataset.train, self.dataset.test, self.dataset.val
-        self.train, self.test, self.val = (
-            None if split is None else self.dataset.normalised(keep_on_device(split.images))
-            for split in splits
-        )
+    def __post_init__(self) -> None:
+        self.train, self.test = (self._read(s) for s in (self.dataset.train, self.dataset.test))
+        self.val = None if self.dataset.val is None else self._read(self.dataset.val)
+
+    def _read(self, split: Split) -> Normalised:
+        return self.dataset.normalised(keep_on_device(split.images))
 
     def test_accuracy(self, net: Module) -> float:
         """Accuracy on the test images."""
@@ -50,12 +50,13 @@ class Images:
         A network with gates has the statistics of its gates at their mean noise.
         """
         with self.own_statistics(net) if gates_of(net) else nullcontext():
-            if self.val is None:
+            val = self.dataset.val
+            if self.val is None or val is None:
                 return {"accuracy_test": self.test_accuracy(net)}
-            held_out = accuracy(net, self.val, self.dataset.val.labels)
+            held_out = accuracy(net, self.val, val.labels)
             return {"accuracy_val": held_out, "accuracy_test": None}
 
-    def own_statistics(self, net: Module):
+    def own_statistics(self, net: Module) -> AbstractContextManager[None]:
         """A context in which batch norm has the statistics of this network on training images."""
         return nn.statistics_of(net, self.for_statistics())
 
@@ -67,7 +68,7 @@ class Images:
             yield Tensor(to_device(self.train[array_module(self.train.images).asarray(part)]))
 
 
-def accuracy(net: Module, images, labels: np.ndarray, batch_size: int = 256) -> float:
+def accuracy(net: Module, images: Any, labels: np.ndarray, batch_size: int = 256) -> float:
     """Share of the images that the network, in evaluation mode, classifies correctly.
 
     images: as `in_order` takes them. Where several processes train together they take turns at the

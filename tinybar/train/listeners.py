@@ -21,7 +21,7 @@ class Listeners:
         for listen in self.listeners:
             listen(record)
 
-    def step(self, *place) -> None:
+    def step(self, *place: Any) -> None:
         """A step was made, or an epoch begins."""
         self._tell("step", *place)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,7 +40,7 @@ class Stage:
 
     name: str
     epochs: int
-    net: Module
+    net: Any  # a Module; what counts takes a ResidualNetwork
     optimizer: Adam
     data_loss: DataLoss
     learning_rate: Callable[[int], float]
@@ -128,7 +128,7 @@ def epoch_record(stage: Stage, images: Images, cost: Cost, progress: Progress) -
     }
 
 
-def minibatches(images: Images, batch_size: int, first: int):
+def minibatches(images: Images, batch_size: int, first: int) -> Iterator[Minibatch]:
     """The minibatches of an epoch from `first` on, on the device, in random order."""
     labels = to_device(images.dataset.train.labels)
     everything, augmentation = np.arange(len(labels)), images.dataset.augmentation
@@ -151,12 +151,17 @@ class Sums:
     b: the budget at the last step, None without a penalty.
     """
 
-    def __init__(self):
-        self.images, self.loss_data, self.loss_penalty, self.f, self.correct = 0, 0.0, 0.0, 0.0, 0.0
-        self.finite = 0.0  # steps until a loss was not
+    def __init__(self) -> None:
+        self.images, self.f = 0, 0.0
+        self.loss_data: Any = 0.0
+        self.loss_penalty: Any = 0.0
+        self.correct: Any = 0.0
+        self.finite: Any = 0.0  # steps until a loss was not
         self.b: float | None = None
 
-    def add(self, batch: Minibatch, logits, loss_data, penalty: Penalty | None) -> None:
+    def add(
+        self, batch: Minibatch, logits: Tensor, loss_data: Tensor, penalty: Penalty | None
+    ) -> None:
         """Add what a step computed."""
         n = len(batch.index)
         self.images += n
@@ -211,7 +216,9 @@ class Progress:
     epoch: int
     done: int = 0
     sums: Sums = field(default_factory=Sums)
-    data: dict[str, Any] = field(default_factory=lambda: random.stream("data").bit_generator.state)
+    data: Mapping[str, Any] = field(
+        default_factory=lambda: random.stream("data").bit_generator.state
+    )
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -10,12 +10,12 @@ import numpy as np
 
 from .. import nn
 from ..data import Dataset
-from ..nn import CompactNetwork, Module, ResidualNetwork
+from ..nn import CompactNetwork, ResidualNetwork
 from ..nn.initial import at_most
 from ..runtime.files import FileError, load_arrays, save_arrays
 
 
-def save_model(path: Path, model: Module, dataset: Dataset) -> None:
+def save_model(path: Path, model: ResidualNetwork, dataset: Dataset) -> None:
     """Write the network with its structure, its classes and the normalisation of its images.
 
     Raises ValueError for what `load_model` would refuse.
@@ -26,7 +26,7 @@ def save_model(path: Path, model: Module, dataset: Dataset) -> None:
     save_arrays(path, arrays, header, "network")
 
 
-def load_model(path: Path) -> tuple[Module, dict[str, Any]]:
+def load_model(path: Path) -> tuple[ResidualNetwork, dict[str, Any]]:
     """(network in evaluation mode, what the file says of its data).
 
     Raises FileError for a file as `load_arrays`, and for one that holds no network that fits
@@ -70,7 +70,7 @@ def _check_data(data: dict[str, Any], model: ResidualNetwork) -> None:
         raise ValueError(f"std must be positive and scale in (0, 255], got {numbers!r:.60}")
 
 
-def structure(model: Module) -> dict[str, Any]:
+def structure(model: ResidualNetwork) -> dict[str, Any]:
     """What `rebuild` needs, as JSON."""
     if isinstance(model, CompactNetwork):
         return {"kind": "compact", "layout": model.layout}
@@ -92,9 +92,9 @@ def rebuild(description: dict[str, Any]) -> ResidualNetwork:
     name, gated = description["name"], description["gated"]
     if kind != "full" or not isinstance(name, str) or not isinstance(gated, bool):
         raise ValueError(f"unknown structure: {description!r:.60}")
-    shape = description["num_classes"], tuple(description["image_shape"])
+    classes, image_shape = description["num_classes"], tuple(description["image_shape"])
     gate = nn.HardConcrete if gated else None
-    return nn.build(name, *shape, gate, description.get("live", "hard"))
+    return nn.build(name, classes, image_shape, gate, description.get("live", "hard"))
 
 
 def about(dataset: Dataset) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class Option:
     @property
     def default_and_range(self) -> str:
         """The default, or what None stands for in parentheses, and the bounds if there are any."""
-        default = " ".join(map(str, self.default)) if self.count > 1 else str(self.default)
+        default: Any = self.default
+        default = " ".join(map(str, default)) if self.count > 1 else str(default)
         if self.default is None:
             default = f"({self.unset})"
         elif self.type is bool:
@@ -169,7 +170,7 @@ def options_of(declared: type) -> tuple[Option, ...]:
     )
 
 
-def _type_and_count(hint) -> tuple[type, int]:
+def _type_and_count(hint: Any) -> tuple[type, int]:
     """(int, 3) of tuple[int, int, int], (float, 1) of float | None."""
     entries = [entry for entry in get_args(hint) if entry is not NoneType] or [hint]
     return entries[0], len(entries)
@@ -182,7 +183,8 @@ def read(options: Iterable[Option], table: dict[str, Any], source: str = "") -> 
     the message begins with `source`, the file that holds the table.
     """
     known = {key: o for o in options for key in (o.key, o.alias) if key}
-    values, names = {}, {}
+    values: dict[str, Any] = {}
+    names: dict[str, str] = {}
     try:
         for key, value in table.items():
             option = known.get(key.replace("-", "_"))

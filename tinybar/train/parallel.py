@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..autograd import Tensor
 from ..nn import Adam, Module
@@ -17,7 +18,8 @@ def add_gradients(parameters: Iterable[Tensor]) -> None:
     if ranks.size() == 1:
         return
     for bucket in buckets([p for p in parameters if p.grad is not None]):
-        flat = array_module(bucket[0].grad).concatenate([p.grad.reshape(-1) for p in bucket])
+        gradients: list[Any] = [p.grad for p in bucket]
+        flat = array_module(gradients[0]).concatenate([g.reshape(-1) for g in gradients])
         ranks.add(flat)
         start = 0
         for p in bucket:
@@ -27,7 +29,8 @@ def add_gradients(parameters: Iterable[Tensor]) -> None:
 
 def buckets(parameters: list[Tensor]) -> Iterator[list[Tensor]]:
     """The parameters in groups of at most BUCKET bytes and one dtype; a large one is a group."""
-    group, held = [], 0
+    group: list[Tensor] = []
+    held = 0
     for p in parameters:
         if group and (held + p.data.nbytes > BUCKET or p.dtype != group[0].dtype):
             yield group

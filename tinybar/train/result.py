@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -75,17 +76,18 @@ def result(
     }
 
 
-def latencies(models: list[Module], images: np.ndarray, seconds: float = 1.0) -> list[float]:
+def latencies(models: Sequence[Module], images: np.ndarray, seconds: float = 1.0) -> list[float]:
     """Milliseconds per minibatch of each model in evaluation mode: medians of interleaved passes.
 
     images: one minibatch (N, H, W, C). The models take turns, so that a change of the machine's
     speed meets all of them: at least five rounds after a warm-up, for about `seconds` in all.
     """
-    x, times = Tensor(to_device(images)), [[] for _ in models]
+    x = Tensor(to_device(images))
+    times: list[list[float]] = [[] for _ in models]
     for model in models:
         model.eval()
     with no_grad():
-        for model in models * 2:
+        for model in [*models, *models]:
             model(x)
         end = time.perf_counter() + seconds
         while len(times[0]) < 5 or time.perf_counter() < end:

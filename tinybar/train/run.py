@@ -20,6 +20,7 @@ from ..nn import CompactNetwork, Module, ResidualNetwork
 from ..nn.gates import GateFactory
 from ..pruning import BudgetError, Cost
 from ..pruning.methods import METHODS, Penalty
+from ..pruning.methods.recipe import Net
 from ..runtime import memory, random, ranks, signals
 from . import doubts
 from .budget import parse_budget
@@ -155,11 +156,11 @@ class Run:
     budget: int
     images: Images
     folder: RunFolder
-    listen: Listener
+    listen: Any  # a Listener, then all of them
     checkpoint: Checkpoint | None  # where an interrupted run stopped
     facts: dict[str, Any] = field(default_factory=dict)  # what was found out, for the result
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._save_at = self._next_save()
         self.listen = Listeners(self.listen)
 
@@ -233,12 +234,12 @@ class Run:
     def fit(
         self,
         stage: str,
-        net: Module,
+        net: Net,
         epochs: int,
         slow: int = 0,
         penalty: Callable[[int], Penalty] | None = None,
         distill: bool = True,
-    ) -> Module:
+    ) -> Net:
         """Train `net` on L_D and the penalty, or hand back what the stage had trained."""
         if epochs:
             data_loss = self.data_loss if distill else cross_entropy
@@ -246,14 +247,22 @@ class Run:
         else:  # no training will find the statistics
             nn.recompute_statistics(net, self.images.for_statistics())
         if hasattr(penalty, "target"):
-            costs = self.cost.full(net), self.cost.exact(net), self.budget
+            gated: Any = net
+            costs = self.cost.full(gated), self.cost.exact(gated), self.budget
             self.warn(doubts.of_pruning(self.config.metric, *costs))
         return net
 
     def _train(
-        self, name: str, net: Module, epochs: int, slow: int, data_loss: DataLoss, penalty=None
+        self,
+        name: str,
+        net: Module,
+        epochs: int,
+        slow: int,
+        data_loss: DataLoss,
+        penalty: Any = None,
     ) -> None:
-        is_here = self.checkpoint is not None and self.checkpoint.stage == name
+        checkpoint = self.checkpoint
+        is_here = checkpoint is not None and checkpoint.stage == name
         if not is_here and (ended := self.folder.load_stage(name)) is not None:
             arrays, streams = ended
             net.load_state_dict(arrays)
@@ -264,12 +273,12 @@ class Run:
         optimizer = optimizer_of(net, config, self.iterations(epochs), penalty)
         how = gradients_of_a_stage(penalty, self.warn)
         stage = Stage(name, epochs, net, optimizer, data_loss, rate, penalty, how)
-        if is_here:
-            self.checkpoint.restore(net, optimizer)
-            if self.checkpoint.penalty:
-                penalty.memory = self.checkpoint.penalty
-            random.restore_streams(self.checkpoint.streams)
-            progress, self.checkpoint = Progress.restored(self.checkpoint.progress), None
+        if checkpoint is not None and is_here:
+            checkpoint.restore(net, optimizer)
+            if checkpoint.penalty:
+                penalty.memory = checkpoint.penalty
+            random.restore_streams(checkpoint.streams)
+            progress, self.checkpoint = Progress.restored(checkpoint.progress), None
         else:
             progress = Progress(0)
             self._save(stage, progress)  # a full disk is noticed before the first epoch
@@ -320,7 +329,7 @@ class Run:
         signals.note(*ranks.highest(signals.received()))  # none goes on before it is written
         self._save_at = self._next_save()
 
-    def _count(self, seconds: float, net: Module, data_loss: DataLoss) -> None:
+    def _count(self, seconds: float, net: Any, data_loss: DataLoss) -> None:
         """Add an epoch to the run's time, and to its operations.
 
         The backward pass of a convolution takes two products, each as large as the forward one;
@@ -330,7 +339,8 @@ class Run:
         flops = pruning.COSTS["flops"].full
         per_image = 3 * flops(net)
         if isinstance(data_loss, Distillation) and data_loss.cached is None:
-            per_image += flops(data_loss.teacher)
+            teacher: Any = data_loss.teacher
+            per_image += flops(teacher)
         images = batches_per_epoch(self.images, self.config.batch_size) * self.config.batch_size
         for name, value in (("seconds", seconds), ("training_flops", images * per_image)):
             self.facts[name] = self.facts.get(name, 0) + value
@@ -348,7 +358,9 @@ class Run:
         unchanged = None if is_augmented else images.train
         return Distillation(self.teacher(), unchanged, config.alpha, config.temperature)
 
-    def report(self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts) -> None:
+    def report(
+        self, small: CompactNetwork, gated: ResidualNetwork | None = None, **facts: Any
+    ) -> None:
         """Record what hard pruning made: sizes, accuracy, and further facts for result.json."""
         with self.images.own_statistics(small):
             accuracy_hard = self.images.test_accuracy(small)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...train.config import Config
 from ...train.options import options_of
 from .rows import Row
-from .statistics import Comparison, Spread, interpolated, paired, spread
+from .statistics import Comparison, interpolated, paired, spread
 
 OURS = "bar"
 ORDER = (OURS, "lagrangian", "l0", "ib", "morphnet", "magnitude", "id", "vq", "random", "scratch")
@@ -39,7 +39,7 @@ class Group:
         """The value of each seed, where it is known."""
         return {row.seed: row.values[key] for row in self.rows if key in row.values}
 
-    def spread(self, key: str) -> Spread | None:
+    def spread(self, key: str) -> Any:
         """Over the seeds; None where no run has the value."""
         values = list(self.of(key).values())
         return spread(values) if values else None
@@ -79,7 +79,7 @@ class Setting:
         return [self.groups[series, f] for f in self.factors if (series, f) in self.groups]
 
     @property
-    def ours(self) -> Series | None:
+    def ours(self) -> Any:
         """BAR with the usual options, to which the others are compared."""
         return Series(OURS) if Series(OURS) in self.series else None
 

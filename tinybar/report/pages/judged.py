@@ -11,7 +11,8 @@ from PIL import Image
 
 from ...autograd import Tensor, softmax
 from ...data import Dataset, in_order
-from ...nn import Module, predict
+from ...nn import predict
+from ...nn.networks.residual import ResidualNetwork
 from ...runtime.arrays import to_device, to_numpy
 from ...train.evaluate import as_read_by
 from .statistics import Bin, reliability
@@ -57,7 +58,7 @@ class Judged(NamedTuple):
         return [(int(off[i, j]), self.classes[i], self.classes[j]) for i, j in pairs if off[i, j]]
 
 
-def judge(model: Module, about: dict[str, Any], dataset: Dataset) -> Judged:
+def judge(model: ResidualNetwork, about: dict[str, Any], dataset: Dataset) -> Judged:
     """about: what the network's file says of its data. ValueError if the data do not fit."""
     images, labels = as_read_by(model, about, dataset)
     batches = (to_device(x) for x, _ in in_order(images, labels, BATCH))

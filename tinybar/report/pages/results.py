@@ -56,7 +56,7 @@ def _faults(result: dict[str, Any]) -> Iterator[str]:
             yield "probes"
 
 
-def is_number(value: object) -> bool:
+def is_number(value: Any) -> bool:
     """Whether it is a number, and not so large that a product of two is infinite."""
     return type(value) in (int, float) and abs(value) < LARGEST
 

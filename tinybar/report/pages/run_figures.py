@@ -88,7 +88,8 @@ def _with_stages(plot, records: list[dict[str, Any]]):
         axes = figure.subplots()
         plot(axes)
         axes.set(xlabel="epoch", xlim=(0.5, len(records) + 0.5))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = axes.xaxis.get_major_locator()
+        locator.set_params(integer=True)
         for name, first, last in stages_of(records):
             if first > 1:
                 axes.axvline(first - 0.5, color=svg.FAINT, lw=0.7)
@@ -111,7 +112,7 @@ def channels_figure(channels: list[Any]) -> Markup:
     def plot(figure: Figure) -> None:
         axes = figure.subplots()
         names, left, before, _ = zip(*channels, strict=True)
-        places = np.arange(len(names))
+        places = range(len(names))
         axes.bar(places, before, 0.86, color=svg.GRID, label="full network")
         axes.bar(places, left, 0.86, color=svg.BLUE, label="left")
         for x, n, full in zip(places, left, before, strict=True):

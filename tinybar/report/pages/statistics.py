@@ -86,10 +86,10 @@ def _signed_sums(d: np.ndarray) -> np.ndarray:
 def interpolated(x: float, xs: Sequence[float], ys: Sequence[float]) -> float | None:
     """y at x on the straight lines through the points, in log x; None outside of their range."""
     order = np.argsort(xs)
-    xs, ys = np.log(np.asarray(xs, float)[order]), np.asarray(ys, float)[order]
-    if len(xs) < 2 or not xs[0] <= np.log(x) <= xs[-1]:
+    logs, values = np.log(np.asarray(xs, float)[order]), np.asarray(ys, float)[order]
+    if len(logs) < 2 or not logs[0] <= np.log(x) <= logs[-1]:
         return None
-    return float(np.interp(np.log(x), xs, ys))
+    return float(np.interp(np.log(x), logs, values))
 
 
 class Bin(NamedTuple):

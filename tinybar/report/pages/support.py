@@ -21,6 +21,8 @@ from .comparison import (
 from .html import signed
 from .statistics import Comparison, paired
 
+Compared = dict[tuple[Series, float], Comparison]
+
 
 def statements(setting: Setting) -> list[tuple[str, list[str]]]:
     """(question, answers) of each question of the paper."""
@@ -78,11 +80,11 @@ def sentence(start: str, found: Mapping[str, Comparison]) -> str:
     return f"{start} {'; '.join(told)}."
 
 
-def _at(found: dict[tuple[Series, float], Comparison], factor: float) -> dict[str, Comparison]:
+def _at(found: Compared, factor: float) -> dict[str, Comparison]:
     return {series.name: c for (series, f), c in found.items() if f == factor}
 
 
-def against(setting: Setting, found: dict[str, Any]) -> list[str]:
+def against(setting: Setting, found: Compared) -> list[str]:
     """At each budget."""
     if setting.ours is None:
         return ["No run is of BAR: there is nothing to compare the others with."]
@@ -92,7 +94,7 @@ def against(setting: Setting, found: dict[str, Any]) -> list[str]:
     ]
 
 
-def against_at_flops(setting: Setting, found: dict[str, Any]) -> list[str]:
+def against_at_flops(setting: Setting, found: Compared) -> list[str]:
     """At the FLOPs that ours has at each budget."""
     answers = []
     for factor in setting.factors if setting.ours else ():
@@ -126,7 +128,7 @@ def severe(found: Mapping[Series, tuple[float, float, Comparison]]) -> list[str]
     ]
 
 
-def barrier_or_multiplier(setting: Setting, equal: dict[str, Any]) -> list[str]:
+def barrier_or_multiplier(setting: Setting, equal: Compared) -> list[str]:
     """What the budget's enforcement had to close, where both were run."""
     both = [s for s in (setting.ours, *setting.rivals) if s and s.method in ("bar", "lagrangian")]
     if len(both) < 2:
@@ -136,8 +138,8 @@ def barrier_or_multiplier(setting: Setting, equal: dict[str, Any]) -> list[str]:
     answers += [f"BAR beside the Lagrangian: {_by_factor(here)}."] if here else []
     closed = []
     for factor in setting.factors:
-        here = [setting.groups.get((s, factor)) for s in both]
-        counts = [group and group.spread("dropped") for group in here]
+        those = [setting.groups.get((s, factor)) for s in both]
+        counts: list[Any] = [group and group.spread("dropped") for group in those]
         if all(counts):
             closed.append(f"at {factor:g}x {counts[0].mean:.1f} and {counts[1].mean:.1f}")
     if closed:
@@ -173,7 +175,7 @@ def _by_factor(found: Mapping[float, Comparison]) -> str:
     return "; ".join(told)
 
 
-def beside_full(setting: Setting) -> dict[float, Comparison]:
+def beside_full(setting: Setting) -> dict[float, Any]:
     """Ours minus its teacher, at each budget."""
     groups = setting.groups_of(setting.ours) if setting.ours else []
     return {g.factor: paired(g.of("accuracy"), g.of("accuracy_teacher")) for g in groups}

@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -41,7 +42,7 @@ INK, FAINT, GRID, BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE, YELLOW, BROWN = 
 LONGEST = 36  # characters of a label
 WIDTH = 4.6  # inches: on a phone the text is still 10 pixels high
 
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "tinybar", "text.parse_math": False,
     "axes.formatter.use_mathtext": False, "font.size": 10, "font.family": "DejaVu Sans",
     "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "axes.edgecolor": FAINT,

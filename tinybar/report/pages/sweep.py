@@ -84,7 +84,7 @@ def _cell(group: Group | None):
     return group and group.spread("accuracy")
 
 
-def _by_rival(setting: Setting, found: dict[str, Any]) -> dict[str, list[Any]]:
+def _by_rival(setting: Setting, found: dict[Any, Any]) -> dict[str, list[Any]]:
     """For each rival a comparison, or None, at each budget; rivals without any are left out."""
     table = {s.name: [found.get((s, f)) for f in setting.factors] for s in setting.rivals}
     return {name: cells for name, cells in table.items() if any(cells)}

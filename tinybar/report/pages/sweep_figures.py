@@ -65,7 +65,7 @@ def accuracy_figure(
 
     def plot(figure: Figure) -> None:
         axes = figure.subplots()
-        full = np.mean([row.values["accuracy_teacher"] for row in setting.rows])
+        full = float(np.mean([row.values["accuracy_teacher"] for row in setting.rows]))
         axes.axhline(100 * full, color=svg.INK, lw=1, ls="--", label="unpruned")
         for one in series:
             (colour, marker), line = looks[one]
@@ -103,7 +103,7 @@ def neurons_figure(setting: Setting) -> tuple[Markup, list[str]] | None:
     Of BAR, or of the first series, the first seed; None where no folder of a run is there.
     """
     series = setting.ours or setting.series[0]
-    drawn = {}
+    drawn: dict[float, Any] = {}
     for group in setting.groups_of(series):
         for row in sorted(group.rows, key=lambda row: row.seed):
             if channels := _channels(row.folder):
