@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..runtime.arrays import Array, array_module
 
-Pair = int | tuple[int, int]  # the same both ways, or vertical and horizontal
+HW = int | tuple[int, int]  # the same both ways, or vertical and horizontal
 
 
 class Geometry(NamedTuple):

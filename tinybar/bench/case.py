@@ -126,8 +126,8 @@ class SmallNet(nn.Module):
 
     def __init__(self, channels: int, classes: int):
         shapes = ((channels, 16), (16, 32), (32, 32))
-        self.convs = [nn.Conv2d(c, k, 3, padding=1, bias=True) for c, k in shapes]
-        self.linear = nn.Linear(32, classes)
+        self.convs: list[nn.Module] = [nn.Conv2d(c, k, 3, padding=1, bias=True) for c, k in shapes]
+        self.linear: nn.Linear = nn.Linear(32, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         first, second, third = self.convs

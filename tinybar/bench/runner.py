@@ -42,7 +42,7 @@ class Worker:
 
     def __init__(self, engine: str, threads: int):
         self.engine = engine
-        self.environ = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        self.environ: dict[str, str] = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
         self.environ |= ENGINES[engine].environ
         module, folder = ENGINES[engine].module, ENGINES[engine].folder
         self._arguments = [module] if folder is None else [module, str(folder)]

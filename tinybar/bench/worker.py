@@ -36,7 +36,7 @@ class Handler:
 
     def __init__(self, module: str, *folders: str):
         sys.path[:0] = folders
-        self.module = importlib.import_module(module)
+        self.module: Any = importlib.import_module(module)
         self.steps: dict[str, Callable[[], object]] = {}
 
     def hello(self) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Normalised:
         mean, std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         # One long row per image: broadcasting over the short channel axis would be slow.
         pixels, xp = math.prod(images.shape[1:3]), array_module(images)
-        self.images, self.shape = images, images.shape
+        self.images: np.ndarray = images
+        self.shape: tuple[int, ...] = images.shape
         self._factor = xp.asarray(np.tile(1 / (scale * std), pixels).astype(np.float32))
         self._shift = xp.asarray(np.tile(mean / std, pixels))
 

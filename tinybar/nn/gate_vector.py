@@ -59,8 +59,10 @@ class GateVector:
 
     def __init__(self, gates: list[Gate]):
         self.gates = gates
-        self.sizes = [gate.parameters()[0].shape[0] for gate in gates]
-        self.slices = [slice(a, b) for a, b in pairwise(accumulate(self.sizes, initial=0))]
+        self.sizes: list[int] = [gate.parameters()[0].shape[0] for gate in gates]
+        self.slices: list[slice] = [
+            slice(a, b) for a, b in pairwise(accumulate(self.sizes, initial=0))
+        ]
         self._whole = copy.copy(gates[0])
         self._whole.kept = tuple(
             where for gate, where in zip(gates, self.slices, strict=True) if gate.keep_one

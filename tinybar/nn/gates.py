@@ -97,7 +97,7 @@ class HardConcrete(Gate):
 
     def __init__(self, channels: int):
         start = random.stream("init").uniform(0.0, 0.01, channels)
-        self.log_alpha = Parameter(start.astype(np.float32))
+        self.log_alpha: Parameter = Parameter(start.astype(np.float32))
 
     def location(self) -> Tensor:
         """log_alpha (C,), of which `keep_one` raises the highest to FLOOR."""

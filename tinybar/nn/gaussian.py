@@ -33,8 +33,10 @@ class Gaussian(Gate):
 
     def __init__(self, channels: int):
         stream = random.stream("init")
-        self.mu = Parameter(stream.normal(1.0, 0.01, channels).astype(np.float32))
-        self.log_sigma = Parameter(stream.normal(-9.0, 0.01, channels).astype(np.float32))
+        self.mu: Parameter = Parameter(stream.normal(1.0, 0.01, channels).astype(np.float32))
+        self.log_sigma: Parameter = Parameter(
+            stream.normal(-9.0, 0.01, channels).astype(np.float32)
+        )
 
     def ratio(self) -> Tensor:
         """mu / sigma (C,), of which `keep_one` raises the highest to FLOOR."""

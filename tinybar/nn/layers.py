@@ -6,8 +6,8 @@ import numpy as np
 
 from .. import autograd as ag
 from ..autograd import Tensor
-from ..autograd.windows import Pair
-from ..runtime.arrays import to_device
+from ..autograd.windows import HW
+from ..runtime.arrays import Array, to_device
 from .initial import kaiming_normal
 from .module import Module, Parameter
 
@@ -19,12 +19,12 @@ class Conv2d(Module):
     """
 
     def __init__(
-        self, c_in: int, c_out: int, kernel: Pair, stride: Pair = 1, padding: Pair = 0, bias=False
+        self, c_in: int, c_out: int, kernel: HW, stride: HW = 1, padding: HW = 0, bias: bool = False
     ):
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
         self.stride, self.padding = stride, padding
-        self.weight = Parameter(kaiming_normal((kh, kw, c_in, c_out), kh * kw * c_in))
-        self.bias = Parameter(np.zeros(c_out, np.float32)) if bias else None
+        self.weight: Parameter = Parameter(kaiming_normal((kh, kw, c_in, c_out), kh * kw * c_in))
+        self.bias: Parameter | None = Parameter(np.zeros(c_out, np.float32)) if bias else None
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -56,10 +56,10 @@ class BatchNorm2d(Module):
 
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5):
         self.momentum, self.eps = momentum, eps
-        self.gamma = Parameter(np.ones(channels, np.float32))
-        self.beta = Parameter(np.zeros(channels, np.float32))
-        self.running_mean = to_device(np.zeros(channels, np.float32))
-        self.running_var = to_device(np.ones(channels, np.float32))
+        self.gamma: Parameter = Parameter(np.ones(channels, np.float32))
+        self.beta: Parameter = Parameter(np.zeros(channels, np.float32))
+        self.running_mean: Array = to_device(np.zeros(channels, np.float32))
+        self.running_var: Array = to_device(np.ones(channels, np.float32))
 
     def forward(self, x: Tensor, gate: Tensor | None = None) -> Tensor:
         """z y.   gate: z, (C,), or None.
@@ -82,8 +82,10 @@ class Linear(Module):
     """y = x weight + bias.   x: (N, F), weight: (F, K), bias: (K,), y: (N, K)."""
 
     def __init__(self, in_features: int, out_features: int):
-        self.weight = Parameter(kaiming_normal((in_features, out_features), in_features, gain=1.0))
-        self.bias = Parameter(np.zeros(out_features, np.float32))
+        self.weight: Parameter = Parameter(
+            kaiming_normal((in_features, out_features), in_features, gain=1.0)
+        )
+        self.bias: Parameter = Parameter(np.zeros(out_features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.weight + self.bias

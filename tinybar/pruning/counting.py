@@ -11,6 +11,7 @@ import numpy as np
 
 from ..autograd import Tensor
 from ..autograd import sum as total
+from ..nn.gate_vector import GateVector
 from ..nn.networks.residual import ResidualNetwork
 from .cost import Cost
 from .structure import Alive, Site, gate_alive, pruned, sites
@@ -20,9 +21,11 @@ class Counter:
     """The cost of one gated network, whose structure stays as it is."""
 
     def __init__(self, model: ResidualNetwork, cost: Cost):
-        self.model, self.cost, self.sites = model, cost, sites(model)
-        self.vector = model.gate_vector()
-        self.prices = self._prices()
+        self.model: ResidualNetwork = model
+        self.cost: Cost = cost
+        self.sites: list[Site] = sites(model)
+        self.vector: GateVector | None = model.gate_vector()
+        self.prices: Tensor | None = self._prices()
 
     def exact(self) -> int:
         """The cost of the hard-pruned network now. The one number of a step that a GPU sends."""

@@ -32,10 +32,13 @@ class SweepDisplay:
     """
 
     def __init__(self, console: Console, sweep: Sweep, clock: Callable[[], float] = time.monotonic):
-        self.console, self.sweep, self.clock = console, sweep, clock
+        self.console: Console = console
+        self.sweep: Sweep = sweep
+        self.clock: Callable[[], float] = clock
         self.since: dict[str, tuple[float, int]] = {}  # when a job was first seen, and its epochs
-        self.began, self.ended = clock(), 0
-        self.live = Live(
+        self.began: float = clock()
+        self.ended: int = 0
+        self.live: Live = Live(
             console=console, get_renderable=self.frame, transient=True, refresh_per_second=1
         )
 

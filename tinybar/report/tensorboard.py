@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -32,10 +33,11 @@ class EventFiles:
     """
 
     def __init__(self, folder: RunFolder, config: Config):
-        self.metrics, self.path = folder.metrics, folder.path / "tensorboard"
+        self.metrics: Path = folder.metrics
+        self.path: Path = folder.path / "tensorboard"
         self.config = config
         self.writer: Any = None  # until metrics.jsonl has been cut
-        self.epochs = 0
+        self.epochs: int = 0
 
     def __enter__(self) -> EventFiles:
         return self

@@ -31,7 +31,8 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int, where: str = ""):
         super().__init__(signal.Signals(number).name)
-        self.code, self.where = 128 + number, where
+        self.code: int = 128 + number
+        self.where: str = where
 
 
 @contextmanager

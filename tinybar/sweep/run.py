@@ -28,12 +28,13 @@ class Sweep:
     """
 
     def __init__(self, path: Path, runs: list[Job]):
-        self.results, self.runs = Path(path) / "results.csv", [run.name for run in runs]
+        self.results: Path = Path(path) / "results.csv"
+        self.runs: list[str] = [run.name for run in runs]
         self.jobs: dict[str, Job] = {}
         self.folders: dict[str, Path] = {}
         self.teacher_of: dict[str, str] = {}
         self.running: set[str] = set()
-        self.recorded = table.finished(self.results)
+        self.recorded: Any = table.finished(self.results)
         for run in runs:
             if run.config.teacher is None:
                 teacher = teacher_job(run.config)

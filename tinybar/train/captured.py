@@ -14,7 +14,6 @@ import numpy as np
 
 from ..autograd import Tensor
 from ..nn import Adam, Module
-from ..pruning.methods import Penalty
 from ..runtime import random, ranks
 from ..runtime.graphs import Graph, are_used, fed
 from .data_loss import DataLoss, Minibatch
@@ -35,7 +34,9 @@ class Captured:
     """`gradients` (step.py), recorded at the third step. Where that fails, it says so once."""
 
     def __init__(self, warn: Callable[[str], None]):
-        self.warn, self.steps, self.failed = warn, 0, False
+        self.warn: Callable[[str], None] = warn
+        self.steps: int = 0
+        self.failed: bool = False
         self.graph: Any = None
         self.numbers: Any = None
 

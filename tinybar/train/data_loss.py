@@ -42,8 +42,10 @@ class Distillation:
     """
 
     def __init__(self, teacher: Module, images: Any, alpha: float, temperature: float):
-        self.teacher, self.alpha, self.temperature = teacher, alpha, temperature
-        self.cached = None if images is None else logits_of(teacher, images)
+        self.teacher: Module = teacher
+        self.alpha: float = alpha
+        self.temperature: float = temperature
+        self.cached: Array | None = None if images is None else logits_of(teacher, images)
 
     def __call__(self, logits: Tensor, batch: Minibatch) -> Tensor:
         if self.cached is None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..autograd import Tensor, no_grad
 from ..nn import Adam, Gate, Module
+from ..nn.module import Parameter
 from ..nn.skipping import SkippingBlock
 from ..runtime.arrays import array_module, to_numpy
 from .data_loss import Minibatch
@@ -36,10 +37,14 @@ class Watch:
     """Looks at the steps of a network. teacher: of the data loss, or None."""
 
     def __init__(self, net: Module, optimizer: Adam, teacher: Module | None = None):
-        self.net, self.optimizer, self.teacher = net, optimizer, teacher
-        self.small = [p for p in net.parameters() if p.ndim == 1]
-        self.unread = self.small if any(isinstance(m, SkippingBlock) for m in net.modules()) else []
-        self.buffers = [array for _, array in net.named_buffers()]
+        self.net: Module = net
+        self.optimizer: Adam = optimizer
+        self.teacher: Module | None = teacher
+        self.small: list[Parameter] = [p for p in net.parameters() if p.ndim == 1]
+        self.unread: Any = (
+            self.small if any(isinstance(m, SkippingBlock) for m in net.modules()) else []
+        )
+        self.buffers: list[Any] = [array for _, array in net.named_buffers()]
 
     def check(self, batch: Minibatch, where: str, step: Step) -> None:
         """Raise DivergenceError if it is not finite. where: stage, epoch and iteration, in words.

@@ -77,12 +77,12 @@ class RunFolder:
 
     def __init__(self, path: Path, tell: Callable[[str], None] = warnings.warn):
         self.tell = tell
-        self.path = Path(path)
-        self.config = self.path / "config.toml"
-        self.metrics = self.path / "metrics.jsonl"
-        self.teacher = self.path / "teacher.safetensors"
-        self.pruned = self.path / "pruned.safetensors"
-        self.result = self.path / "result.json"
+        self.path: Path = Path(path)
+        self.config: Path = self.path / "config.toml"
+        self.metrics: Path = self.path / "metrics.jsonl"
+        self.teacher: Path = self.path / "teacher.safetensors"
+        self.pruned: Path = self.path / "pruned.safetensors"
+        self.result: Path = self.path / "result.json"
         self._checkpoint = self.path / "checkpoint.safetensors"
         self._before = self.path / "checkpoint-before.safetensors"
         self._stages = self.path / "stages"

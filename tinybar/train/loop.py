@@ -152,7 +152,8 @@ class Sums:
     """
 
     def __init__(self) -> None:
-        self.images, self.f = 0, 0.0
+        self.images: int = 0
+        self.f: float = 0.0
         self.loss_data: Any = 0.0
         self.loss_penalty: Any = 0.0
         self.correct: Any = 0.0

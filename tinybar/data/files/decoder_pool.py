@@ -32,7 +32,7 @@ class DecoderPool:
     def __init__(self, decoder: Decoder, images: int):
         n = processors() if images >= MIN_IMAGES else 1
         self.decoder = decoder
-        self.processes = [_Process(decoder) for _ in range(n)] if n > 1 else []
+        self.processes: list[_Process] = [_Process(decoder) for _ in range(n)] if n > 1 else []
         self._threads = ThreadPoolExecutor(n)  # one waits for each process
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         for process in self.processes:

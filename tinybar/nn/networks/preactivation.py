@@ -31,9 +31,6 @@ class Signal(NamedTuple):
 class PreActivationPath(Block):
     """relu(bn1(h)), conv1, bn2, relu, gate1, conv2, gate2: what reads h and makes the delta."""
 
-    bn1: BatchNorm2d
-    bn2: BatchNorm2d
-
     def path(self) -> list[GatedConv]:
         """The convolutions of the delta, in order; each reads what the one before writes."""
         if self.conv1 is None:

@@ -71,8 +71,13 @@ class Block(Module):
     shortcut_gate: Gate | None = None
     conv1: Any = None
     conv2: Any = None
+    conv3: Any = None
+    bn1: Any = None
+    bn2: Any = None
+    bn3: Any = None
     gate1: Gate | None = None
     gate2: Gate | None = None
+    gate3: Gate | None = None
     width: int
     reads: list[int]
     writes: list[int]

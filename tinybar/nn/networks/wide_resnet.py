@@ -36,7 +36,9 @@ class WideResNet(ResidualNetwork):
         live: str,
     ):
         super().__init__(image_shape, num_classes)
-        self.depth, self.width, self.name = depth, width, f"wrn-{depth}-{width}"
+        self.depth: int = depth
+        self.width: int = width
+        self.name = f"wrn-{depth}-{width}"
         self.live = live
         self.stem = Conv2d(image_shape[2], STEM_CHANNELS, 3, padding=1)
         self.stem_gate = make_gate(gate, STEM_CHANNELS, keep_one=True)

@@ -46,9 +46,10 @@ class Lagrangian:
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        self.full, self.memory = self.cost.full(self.model), Multiplier(self.start)
-        self.counter = Counter(self.model, self.cost)
-        self.gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
+        self.full: int = self.cost.full(self.model)
+        self.memory: Multiplier = Multiplier(self.start)
+        self.counter: Counter = Counter(self.model, self.cost)
+        self.gains: Gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
 
     def __call__(self, iteration: int) -> Penalty:
         """iteration: 0, 1, ..., iterations - 1; each moves the multiplier once."""

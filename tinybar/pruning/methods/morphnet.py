@@ -8,7 +8,7 @@ from typing import Any
 from ... import autograd as ag
 from ...nn.networks.residual import CompactNetwork, ResidualNetwork
 from ..cost import Cost
-from ..narrowing import groups, one_channel_each
+from ..narrowing import Group, groups, one_channel_each
 from ..widths import cost_of, fitted, prices, with_widths
 from .recipe import Penalty, Run, method
 
@@ -37,12 +37,14 @@ class PricedScales:
     weight: lambda, or None for PRESSURE / V_F.   moved: what needs a learning rate of its own.
     """
 
-    travel = 4.0  # how far gamma can move in the stage, from 1
+    travel: float = 4.0  # how far gamma can move in the stage, from 1
 
     def __init__(self, model: ResidualNetwork, cost: Cost, weight: float | None = None):
-        self.model, self.cost, self.groups = model, cost, groups(model)
-        self.weight = PRESSURE / cost.full(model) if weight is None else weight
-        self.moved = [bn.gamma for group in self.groups for bn in group.norms]
+        self.model: ResidualNetwork = model
+        self.cost: Cost = cost
+        self.groups: list[Group] = groups(model)
+        self.weight: float = PRESSURE / cost.full(model) if weight is None else weight
+        self.moved: list[ag.Tensor] = [bn.gamma for group in self.groups for bn in group.norms]
 
     def scales(self) -> list[ag.Tensor]:
         """|gamma|: (C,) of every group."""
