@@ -19,7 +19,7 @@ from .gates import distribution, logistic, unstretched
 D = 10.0  # the hardness that Supp. 1 found effective
 
 
-def margins(rng) -> tuple[float, float]:
+def margins(rng: np.random.Generator) -> tuple[float, float]:
     """a < b, in neurons."""
     a = rng.uniform(1e3, 1e6)
     return a, a + rng.uniform(1e2, 1e6)
@@ -88,7 +88,7 @@ def barrier_is_monotone(rng):
 # --- the budget -----------------------------------------------------------------------------------
 
 
-def transition_by_hand(t, d: float = D):
+def transition_by_hand(t: Any, d: float = D) -> float:
     """Supp. Eq. 1 in hyperbolic tangents: 1/2 + tanh(d (t - 1/2)/2) / (2 tanh(d/4))."""
     return 0.5 + np.tanh(d * (t - 0.5) / 2) / (2 * math.tanh(d / 4))
 
@@ -193,7 +193,7 @@ def bar_loss(rng):
     return max(errors)
 
 
-def penalty_by_hand(penalty_of, iteration: int, f: float) -> float:
+def penalty_by_hand(penalty_of: Any, iteration: int, f: float) -> float:
     """How far the penalty of this iteration, and its gradient, are from those for a barrier f."""
     model = penalty_of.model
     gates: list[Any] = pruning.gates_of(model)

@@ -90,7 +90,7 @@ class Check:
         return Row(self.group, self.name, self.source, error, self.bound, passed, detail)
 
 
-def closed_form(group: str, name: str, source: str, bound: float):
+def closed_form(group: str, name: str, source: str, bound: float) -> Any:
     """Register the decorated function as the check called `name`."""
 
     def register(measure: Callable[[np.random.Generator], float]) -> Check:
@@ -112,7 +112,7 @@ def audit_closed_forms(seed: int = 0, names: Iterable[str] | None = None) -> lis
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def relative(found, expected) -> float:
+def relative(found: Any, expected: Any) -> float:
     """max |found - expected| / max |expected|; inf if their shapes differ.
 
     found may be on the device. Where all that is expected is 0, the error is absolute.
@@ -123,7 +123,7 @@ def relative(found, expected) -> float:
     return float(np.abs(found - expected).max() / (np.abs(expected).max() or 1.0))
 
 
-def unless(condition, error: float = 0.0) -> float:
+def unless(condition: Any, error: float = 0.0) -> float:
     """`error` if the condition holds, else inf: for what is either true or false."""
     return error if condition else math.inf
 
@@ -131,23 +131,23 @@ def unless(condition, error: float = 0.0) -> float:
 # --- library and host -----------------------------------------------------------------------------
 
 
-def host(array) -> np.ndarray:
+def host(array: Any) -> np.ndarray:
     """The values of an array or a Tensor, on the host."""
     return to_numpy(array.data if isinstance(array, Tensor) else array)
 
 
-def tensor(values, requires_grad: bool = False) -> Tensor:
+def tensor(values: Any, requires_grad: bool = False) -> Tensor:
     """A Tensor in float64, on the current device."""
     return Tensor(to_device(np.array(values, np.float64)), requires_grad)
 
 
-def assign(parameter, values) -> None:
+def assign(parameter: Any, values: Any) -> None:
     """Overwrite a parameter or a buffer with host values."""
     array = parameter.data if isinstance(parameter, Tensor) else parameter
     array[...] = to_device(np.broadcast_to(np.asarray(values, np.float64), array.shape))
 
 
-def gate(log_alpha, keep_one: bool = False) -> HardConcrete:
+def gate(log_alpha: Any, keep_one: bool = False) -> HardConcrete:
     """A gate with these log alphas (C,), in float64 and in evaluation mode."""
     made = HardConcrete(np.size(log_alpha)).astype(np.float64).eval()
     made.keep_one = keep_one

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from .. import nn, pruning
@@ -19,7 +22,7 @@ VOLUME, FLOPS = pruning.COSTS["volume"], pruning.COSTS["flops"]
 # --- the multiplier -------------------------------------------------------------------------------
 
 
-def multipliers(errors, gains, start: float = 0.0) -> list[float]:
+def multipliers(errors: Sequence[float], gains: Any, start: float = 0.0) -> list[float]:
     """lambda after each of the errors."""
     now, found = multiplier.Multiplier(start), []
     for error in errors:
@@ -94,7 +97,7 @@ def lagrangian_penalty(rng):
 # --- MorphNet -------------------------------------------------------------------------------------
 
 
-def with_small_scales(rng) -> nn.Module:
+def with_small_scales(rng: np.random.Generator) -> nn.Module:
     """A WRN-10-1 whose gammas lie on both sides of the threshold, and away from it."""
     model = randomise(nn.wide_resnet(10, 1, 4, (8, 8, 3)), rng)
     for module in model.modules():
@@ -105,7 +108,7 @@ def with_small_scales(rng) -> nn.Module:
     return model
 
 
-def scales_by_hand(model) -> list[np.ndarray]:
+def scales_by_hand(model: Any) -> list[np.ndarray]:
     """|gamma| of the stem's signal, the paths, and the other two signals of a WRN-10-1."""
     first, second, third = model.blocks
 

@@ -16,12 +16,12 @@ from .gates import distribution, unstretched
 OPEN, SHUT = 60.0, -60.0  # log alphas of gates that are certain
 
 
-def gated(image_shape=(4, 4, 1)) -> nn.WideResNet:
+def gated(image_shape: tuple[int, int, int] = (4, 4, 1)) -> nn.WideResNet:
     """WRN-10-1: three blocks of 16, 32 and 64 channels; the second and third have shortcuts."""
     return nn.wide_resnet(10, 1, 4, image_shape, HardConcrete).astype(np.float64).eval()
 
 
-def gates_with_areas(model) -> list[tuple[HardConcrete, int]]:
+def gates_with_areas(model: Any) -> list[tuple[HardConcrete, int]]:
     """Every gate and the area of its convolution; a stride of 2 halves the sides, rounding up."""
     height, width, _ = model.image_shape
     found = [(model.stem_gate, height * width)]
@@ -32,7 +32,7 @@ def gates_with_areas(model) -> list[tuple[HardConcrete, int]]:
     return found
 
 
-def expected_volume_by_hand(model) -> float:
+def expected_volume_by_hand(model: Any) -> float:
     """L_S = sum_l A_l sum_i (1 - Q(0)), with Supp. Eq. 3 and the clamp of `keep_one`.."""
     total = 0.0
     for gate, area in gates_with_areas(model):
@@ -195,7 +195,7 @@ def gradient_of_the_expected_volume(rng):
     return max(errors)
 
 
-def by_enumeration(metric: str, rng) -> float:
+def by_enumeration(metric: str, rng: np.random.Generator) -> float:
     """E[cost] by the 256 networks of 8 uncertain channels, each weighted with its probability.
 
     All other gates are certain, and every convolution has a channel that is surely open: no path is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,12 @@ LOG_ALPHAS = (-3.0, -1.2, 0.0, 0.7, 2.5)
 # --- the distribution as the supplement has it ----------------------------------------------------
 
 
-def logistic(x):
+def logistic(x: Any) -> Any:
     """1 / (1 + e^-x), for |x| far below 700."""
     return 1 / (1 + np.exp(-x))
 
 
-def density(s, rest, log_alpha: float):
+def density(s: Any, rest: Any, log_alpha: float) -> Any:
     """q_BC(s) = beta alpha s^(-beta-1) (1-s)^(-beta-1) / (alpha s^-beta + (1-s)^-beta)^2.
 
     Supp. Eq. 2. rest: 1 - s, given apart because near s = 1 the difference has no digits left.
@@ -33,12 +34,12 @@ def density(s, rest, log_alpha: float):
     return top / (alpha * s**-BETA + rest**-BETA) ** 2
 
 
-def distribution(s, log_alpha):
+def distribution(s: Any, log_alpha: Any) -> Any:
     """Q_BC(s) = sigmoid((ln s - ln(1 - s)) beta - ln alpha)   (Supp. Eq. 3)."""
     return logistic((np.log(s) - np.log1p(-s)) * BETA - log_alpha)
 
 
-def unstretched(z):
+def unstretched(z: Any) -> Any:
     """The s in (0, 1) that is stretched to z in (gamma, zeta)."""
     return (z - GAMMA) / (ZETA - GAMMA)
 

@@ -10,7 +10,7 @@ and tested on its own.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -57,34 +57,36 @@ def _audit(name: str, seed: int) -> Row:
 # --- values and shapes ------------------------------------------------------------------------
 
 
-def away(rng, *shape: int, least=0.1, most=2.0):
+def away(
+    rng: np.random.Generator, *shape: int, least: float = 0.1, most: float = 2.0
+) -> np.ndarray:
     """Random signs, least <= |x| <= most: away from a kink or a pole at 0."""
     return rng.choice([-1.0, 1.0], shape) * rng.uniform(least, most, shape)
 
 
-def positive(rng, *shape: int):
+def positive(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Well above 0, where ln and sqrt have their pole and their kink."""
     return rng.uniform(0.4, 2.0, shape)
 
 
-def spaced(rng, *shape: int):
+def spaced(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Distinct values, 0.1 apart, in random order: who is the largest does not depend on eps."""
     n = int(np.prod(shape))
     return (0.1 * (rng.permutation(n) - n // 2) + 0.03).reshape(shape)
 
 
-def probabilities(rng, *shape: int):
+def probabilities(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Rows of positive numbers that sum to 1."""
     p = rng.uniform(0.1, 1.0, shape)
     return p / p.sum(axis=-1, keepdims=True)
 
 
-def a_shape(rng, dims: int) -> tuple[int, ...]:
+def a_shape(rng: np.random.Generator, dims: int) -> tuple[int, ...]:
     """`dims` extents from 1 to 4."""
     return tuple(int(n) for n in rng.integers(1, 5, dims))
 
 
-def broadcasting(rng) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def broadcasting(rng: np.random.Generator) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Pairs of shapes that broadcast: equal, one more axis, stretched both ways, with a scalar."""
     a, b, c = (int(n) for n in rng.integers(2, 5, 3))
     yield (a, b), (a, b)
@@ -95,7 +97,7 @@ def broadcasting(rng) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     yield (a, b), ()
 
 
-def unary(fn, values):
+def unary(fn: Callable[..., Any], values: Any) -> Any:
     """Problems for a function of one variable, element by element."""
 
     def problems(rng):
@@ -106,7 +108,7 @@ def unary(fn, values):
     return problems
 
 
-def binary(fn, values, others):
+def binary(fn: Callable[..., Any], values: Any, others: Any) -> Any:
     """Problems for a function of two variables that broadcasts; both may be the same tensor."""
 
     def problems(rng):

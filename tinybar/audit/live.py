@@ -19,7 +19,7 @@ from .gates import distribution, unstretched
 # --- the soft form --------------------------------------------------------------------------------
 
 
-def others(z):
+def others(z: Any) -> Any:
     """prod_{j != k} (1 - min(z_j, 1)) for every k.   z: (K, C)."""
     closed = 1 - np.minimum(z, 1)
     return np.stack([np.delete(closed, k, axis=0).prod(axis=0) for k in range(len(z))])
@@ -59,7 +59,7 @@ def slope_of_live(rng):
 # --- what the data tell the gates -----------------------------------------------------------------
 
 
-def euler_sums(form: str, rng):
+def euler_sums(form: str, rng: np.random.Generator) -> Any:
     """sum_k z_k dL/dz_k of the data's loss L, and what live has to do with it: (C,) both.
 
     k: the three gates that write the first residual signal of a WRN-16-1 in training, all open. Of

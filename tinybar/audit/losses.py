@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +19,18 @@ ALPHA, T = 0.9, 4.0  # Section 5.1
 # --- distillation ---------------------------------------------------------------------------------
 
 
-def log_sum_exp(row) -> float:
+def log_sum_exp(row: Any) -> float:
     """ln sum e^x of one row, term by term."""
     largest = max(row)
     return largest + math.log(math.fsum(math.exp(x - largest) for x in row))
 
 
-def probabilities(row) -> list[float]:
+def probabilities(row: Any) -> list[float]:
     """softmax of one row."""
     return [math.exp(x - log_sum_exp(row)) for x in row]
 
 
-def distillation_by_hand(student, teacher, labels) -> float:
+def distillation_by_hand(student: Any, teacher: Any, labels: Any) -> float:
     """(1 - alpha) CE(P_s, Y) + alpha T^2 CE(P_s, P_t), with CE(p, q) = lse(x) - sum_k q_k x_k."""
     total = []
     for x, y, label in zip(student, teacher, labels, strict=True):
@@ -40,12 +41,12 @@ def distillation_by_hand(student, teacher, labels) -> float:
     return math.fsum(total) / len(total)
 
 
-def problem(rng):
+def problem(rng: np.random.Generator) -> Any:
     """Logits of a student and a teacher (6, 5), labels (6,)."""
     return 3 * rng.standard_normal((6, 5)), 4 * rng.standard_normal((6, 5)), rng.integers(0, 5, 6)
 
 
-def distill(student, teacher, labels):
+def distill(student: Any, teacher: Any, labels: Any) -> Any:
     """The product's loss with the paper's alpha and T; Tensors, and labels on the host."""
     return nn.distillation_loss(student, teacher, to_device(labels))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from .counts import OPEN, SHUT
 VOLUME = pruning.COSTS["volume"]
 
 
-def families(rng, gate=None) -> list[ResidualNetwork]:
+def families(rng: np.random.Generator, gate: Any = None) -> list[ResidualNetwork]:
     """A small network of every kind of block, its numbers random."""
     bottlenecks = [((2, 2, 8), 2, 1), ((4, 4, 16), 1, 2)]
     made: tuple[ResidualNetwork, ...] = (
@@ -28,12 +29,12 @@ def families(rng, gate=None) -> list[ResidualNetwork]:
     return [randomise(model, rng) for model in made]
 
 
-def logits(model: ResidualNetwork, x) -> np.ndarray:
+def logits(model: ResidualNetwork, x: Any) -> np.ndarray:
     """In evaluation mode."""
     return host(model.eval()(tensor(x)))
 
 
-def images(model: ResidualNetwork, rng) -> np.ndarray:
+def images(model: ResidualNetwork, rng: np.random.Generator) -> np.ndarray:
     """Two of them."""
     return rng.standard_normal((2, *model.image_shape))
 
@@ -184,7 +185,9 @@ def centres_are_means(rng):
 # --- interpolative decomposition ------------------------------------------------------------------
 
 
-def dependent_filters(rng, features: int, channels: int, rank: int) -> np.ndarray:
+def dependent_filters(
+    rng: np.random.Generator, features: int, channels: int, rank: int
+) -> np.ndarray:
     """(features, channels), of that rank."""
     return rng.standard_normal((features, rank)) @ rng.standard_normal((rank, channels))
 

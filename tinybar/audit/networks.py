@@ -27,7 +27,7 @@ from .checks import assign, closed_form, gate, host, randomise, relative, tensor
 # --- the layers, in loops -------------------------------------------------------------------------
 
 
-def convolve(x, conv: Conv2d):
+def convolve(x: Any, conv: Conv2d) -> Any:
     """y[i, j] = sum_uv x[i s + u - p, j s + v - p] weight[u, v], s the stride, p the padding."""
     weight = host(conv.weight)
     (p, _), (s, _) = np.broadcast_to(conv.padding, 2), np.broadcast_to(conv.stride, 2)
@@ -43,18 +43,18 @@ def convolve(x, conv: Conv2d):
     return y
 
 
-def normalise(x, bn: BatchNorm2d):
+def normalise(x: Any, bn: BatchNorm2d) -> Any:
     """gamma (x - mean)/sqrt(var + eps) + beta, with the running statistics."""
     mean, var = host(bn.running_mean), host(bn.running_var)
     return host(bn.gamma) * (x - mean) / np.sqrt(var + 1e-5) + host(bn.beta)
 
 
-def relu(x):
+def relu(x: Any) -> Any:
     """max(x, 0)."""
     return np.maximum(x, 0)
 
 
-def z_by_hand(gate: HardConcrete):
+def z_by_hand(gate: HardConcrete) -> Any:
     """Supp. Eq. 4 at the mean noise (without the clamp of `keep_one`)."""
     return np.clip(1.2 / (1 + np.exp(-1.5 * host(gate.log_alpha))) - 0.1, 0, 1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ RATIOS = (0.2, 0.9, 1.5, 4.0)  # mu / sigma
 SIGMA = 0.7
 
 
-def gaussian(mu, log_sigma, keep_one: bool = False) -> Gaussian:
+def gaussian(mu: Any, log_sigma: Any, keep_one: bool = False) -> Gaussian:
     """A gate with these parameters (C,), in float64 and in evaluation mode."""
     made = Gaussian(np.size(mu)).astype(np.float64).eval()
     made.keep_one = keep_one
@@ -23,7 +25,7 @@ def gaussian(mu, log_sigma, keep_one: bool = False) -> Gaussian:
     return made
 
 
-def mean_over_noise(function, lower: float = -12.0) -> float:
+def mean_over_noise(function: Callable[..., Any], lower: float = -12.0) -> float:
     """E[function(epsilon); epsilon > lower], epsilon ~ N(0, 1): Gauss-Legendre, 60 pieces to 12.
 
     function: smooth above `lower`, on arrays.

@@ -27,7 +27,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class Commands(click.Group):
     """The commands in the order in which they were added; one that is unknown has a neighbour."""
 
-    def list_commands(self, context) -> list[str]:
+    def list_commands(self, context: Any) -> list[str]:
         """The names of the commands."""
         return list(self.commands)
 

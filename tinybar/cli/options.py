@@ -25,7 +25,7 @@ class GroupedCommand(click.Command):
 
     ungrouped = "Options"
 
-    def format_options(self, context, formatter) -> None:
+    def format_options(self, context: Any, formatter: Any) -> None:
         """Write a section of the help for each group."""
         groups: dict[str, list[Any]] = {}
         for parameter in self.get_params(context):

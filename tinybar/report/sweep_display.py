@@ -47,7 +47,7 @@ class SweepDisplay:
             self.live.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.live.stop()
 
     def __call__(self, sweep: Sweep, outcome: Outcome | None) -> None:

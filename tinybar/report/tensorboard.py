@@ -42,7 +42,7 @@ class EventFiles:
     def __enter__(self) -> EventFiles:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.writer is not None:
             self.writer.close()
 

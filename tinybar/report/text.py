@@ -36,10 +36,10 @@ class Output:
     Characters that its encoding lacks become others, or escapes.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: Any):
         self.stream, self.error = stream, None
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         if name == "buffer":  # through which click would write UTF-8 to a stream in ASCII
             raise AttributeError(name)
         return getattr(self.stream, name)

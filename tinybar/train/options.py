@@ -27,7 +27,7 @@ BOUNDS = {
 }  # fmt: skip
 
 
-def option(default, help: str, **details):
+def option(default: Any, help: str, **details: Any) -> Any:
     """A dataclass field that declares an option. details: further attributes of `Option`."""
     return dataclasses.field(default=default, metadata={"help": help, **details})
 
@@ -79,7 +79,7 @@ class Option:
         """Its name on the command line."""
         return flag_of(self.key)
 
-    def check(self, value):
+    def check(self, value: Any) -> Any:
         """The value as the field holds it. Raises ValueError, naming the option, for another."""
         if value is None and self.default is None:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..autograd import Tensor
 from ..nn import Adam, Module
@@ -45,7 +45,7 @@ Gradients = Callable[..., Step]  # `gradients`, and what may stand for it (captu
 def train_step(
     net: Module,
     optimizer: Adam,
-    *inputs,
+    *inputs: Any,
     check: Callable[[Step], None] = lambda step: None,
     gradients: Gradients = gradients,
 ) -> Step:

@@ -59,7 +59,7 @@ class PreActivationBlock(PreActivationPath):
     """
 
     def __init__(
-        self, c_in: int, c_out: int, stride: int, gate: GateFactory | None, indicator=hard
+        self, c_in: int, c_out: int, stride: int, gate: GateFactory | None, indicator: Any = hard
     ):
         self.indicator = indicator
         self.bn1 = BatchNorm2d(c_in)
@@ -106,7 +106,9 @@ class MixedPreActivationBlock(PreActivationPath):
     shortcut: I_s, the channels of the new signal that its 1x1 convolution writes, or None.
     """
 
-    def __init__(self, width: int, reads, inner, writes, stride: int = 1, shortcut=None):
+    def __init__(
+        self, width: int, reads: Any, inner: Any, writes: Any, stride: int = 1, shortcut: Any = None
+    ):
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
         self.stride = stride
         self.bn1 = BatchNorm2d(len(reads))

@@ -90,7 +90,7 @@ def label(text: object) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def log2_axis(axis, unit: str = "x") -> None:
+def log2_axis(axis: Any, unit: str = "x") -> None:
     """Make the axis logarithmic to the base 2, with labels such as 16x."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set_major_locator(LogLocator(2))
@@ -98,7 +98,7 @@ def log2_axis(axis, unit: str = "x") -> None:
     axis.minorticks_off()
 
 
-def log_axis_if_long(axis) -> None:
+def log_axis_if_long(axis: Any) -> None:
     """Make the axis logarithmic if its positive values span a factor of ten."""
     values = np.concatenate([line.get_data()[axis.axis_name == "y"] for line in axis.axes.lines])
     values = values[values > 0]
@@ -120,7 +120,7 @@ def short(number: float) -> str:
 SHORT = FuncFormatter(lambda x, _: short(x))
 
 
-def legend_below(figure: Figure, axes) -> None:
+def legend_below(figure: Figure, axes: Any) -> None:
     """The legend of the axes, outside the plot, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
