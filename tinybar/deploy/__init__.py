@@ -4,8 +4,10 @@ from .predictor import Predictor, load
 
 __all__ = ["Predictor", "load", "to_onnx"]
 
+from typing import Any
 
-def __getattr__(name: str):
+
+def __getattr__(name: str) -> Any:
     """`to_onnx`, imported when it is asked for: it needs the `onnx` extra."""
     if name == "to_onnx":
         from .onnx import to_onnx

@@ -16,7 +16,7 @@ from operator import add
 import numpy as np
 
 from ..runtime import blas, threads
-from ..runtime.arrays import array_module, zero_where
+from ..runtime.arrays import Array, array_module, zero_where
 
 __all__ = [
     "adam_step",
@@ -31,7 +31,7 @@ __all__ = [
 # --- sums (autograd/reduction.py) -----------------------------------------------------------------
 
 
-def sum_per_channel(a):
+def sum_per_channel(a: Array) -> Array:
     """1^T A, a product with a row of ones.
 
     Over leading axes BLAS is several times faster than NumPy's own sum, and adds in blocks, which
@@ -52,7 +52,7 @@ def sum_per_channel(a):
 # --- batch norm (autograd/norm.py) ----------------------------------------------------------------
 
 
-def normalise(x, mean, k, b):
+def normalise(x: Array, mean: Array, k: Array, b: Array) -> Array:
     """k (x - mean) + b."""
     y = x - mean
     y *= k
@@ -60,20 +60,20 @@ def normalise(x, mean, k, b):
     return y
 
 
-def normalise_by_constants(x, mean, k, b):
+def normalise_by_constants(x: Array, mean: Array, k: Array, b: Array) -> Array:
     """k x + (b - k mean): one pass less. Digits are lost where mean is large beside s."""
     y = x * k
     y += b - mean * k
     return y
 
 
-def normalise_relu(x, mean, k, b):
+def normalise_relu(x: Array, mean: Array, k: Array, b: Array) -> Array:
     """max(0, k (x - mean) + b)."""
     y = normalise(x, mean, k, b)
     return array_module(x).maximum(y, 0, out=y)
 
 
-def gradient_sums(gy, y, x, mean):
+def gradient_sums(gy: Array, y: Array | None, x: Array, mean: Array) -> Array:
     """(sum g, sum g (x - mean)), each a product with a row of ones."""
     g, sums = _behind_relu(gy, y), array_module(gy).empty((2, gy.shape[-1]), gy.dtype)
     sums[0] = sum_per_channel(g)

@@ -32,9 +32,7 @@ class Gate(Module, ABC):
     """
 
     keep_one = joins = False
-    kept: tuple[slice, ...] | None = (
-        None  # slices of channels of which the best is kept, in place of `keep_one`
-    )
+    kept: tuple[slice, ...] | None = None  # slices whose best is kept, in place of `keep_one`
     closed: float
     reopened: float
 

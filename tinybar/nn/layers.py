@@ -22,7 +22,8 @@ class Conv2d(Module):
         self, c_in: int, c_out: int, kernel: HW, stride: HW = 1, padding: HW = 0, bias: bool = False
     ):
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
-        self.stride, self.padding = stride, padding
+        self.stride: HW = stride
+        self.padding: HW = padding
         self.weight: Parameter = Parameter(kaiming_normal((kh, kw, c_in, c_out), kh * kw * c_in))
         self.bias: Parameter | None = Parameter(np.zeros(c_out, np.float32)) if bias else None
 
@@ -55,7 +56,8 @@ class BatchNorm2d(Module):
     """
 
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5):
-        self.momentum, self.eps = momentum, eps
+        self.momentum: float = momentum
+        self.eps: float = eps
         self.gamma: Parameter = Parameter(np.ones(channels, np.float32))
         self.beta: Parameter = Parameter(np.zeros(channels, np.float32))
         self.running_mean: Array = to_device(np.zeros(channels, np.float32))
@@ -82,9 +84,8 @@ class Linear(Module):
     """y = x weight + bias.   x: (N, F), weight: (F, K), bias: (K,), y: (N, K)."""
 
     def __init__(self, in_features: int, out_features: int):
-        self.weight: Parameter = Parameter(
-            kaiming_normal((in_features, out_features), in_features, gain=1.0)
-        )
+        start = kaiming_normal((in_features, out_features), in_features, gain=1.0)
+        self.weight: Parameter = Parameter(start)
         self.bias: Parameter = Parameter(np.zeros(out_features, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:

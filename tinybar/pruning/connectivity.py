@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..nn.networks.residual import CompactNetwork, ResidualNetwork
-from .structure import Alive, LiveConv, gate_alive, hard_pruned
+from .structure import LiveConv, Site, gate_alive, hard_pruned
+
+Alive = Callable[[Site], np.ndarray]  # (C_out,) booleans: the channels that are let through
 
 CONNECTIVITIES = ("mixed", "regular")
 

@@ -20,8 +20,8 @@ from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.networks.residual import ResidualNetwork
 from ..runtime.arrays import array_module
-from .connectivity import connected
-from .structure import Alive, Site, all_open, fewest, gate_alive, sites
+from .connectivity import Alive, connected
+from .structure import Site, all_open, fewest, gate_alive, sites
 
 
 @dataclass(frozen=True)

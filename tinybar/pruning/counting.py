@@ -13,8 +13,9 @@ from ..autograd import Tensor
 from ..autograd import sum as total
 from ..nn.gate_vector import GateVector
 from ..nn.networks.residual import ResidualNetwork
+from .connectivity import Alive
 from .cost import Cost
-from .structure import Alive, Site, gate_alive, pruned, sites
+from .structure import Site, gate_alive, pruned, sites
 
 
 class Counter:

@@ -75,9 +75,6 @@ def sites(model: ResidualNetwork) -> list[Site]:
     return found
 
 
-Alive = Callable[[Site], np.ndarray]
-
-
 class LiveConv(NamedTuple):
     """A convolution of the hard-pruned network: the live channels that it reads and writes.
 
@@ -111,7 +108,9 @@ def fewest(site: Site) -> np.ndarray:
     return alive
 
 
-def hard_pruned(model: ResidualNetwork, alive: Alive = gate_alive) -> list[LiveConv]:
+def hard_pruned(
+    model: ResidualNetwork, alive: Callable[[Site], np.ndarray] = gate_alive
+) -> list[LiveConv]:
     """The convolutions of the hard-pruned network, dead ones included with nothing to write.
 
     A convolution computes its own live channels, and reads those of the residual signal.
@@ -120,7 +119,7 @@ def hard_pruned(model: ResidualNetwork, alive: Alive = gate_alive) -> list[LiveC
     return pruned(sites(model), alive)
 
 
-def pruned(found: list[Site], alive: Alive) -> list[LiveConv]:
+def pruned(found: list[Site], alive: Callable[[Site], np.ndarray]) -> list[LiveConv]:
     """`hard_pruned`, of the sites of a network."""
     is_open = {site: alive(site) for site in found}
     is_alive = dict.fromkeys((site.path for site in found), True)

@@ -37,7 +37,8 @@ class Output:
     """
 
     def __init__(self, stream: Any):
-        self.stream, self.error = stream, None
+        self.stream: Any = stream
+        self.error: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name == "buffer":  # through which click would write UTF-8 to a stream in ASCII

@@ -55,10 +55,11 @@ class Captured:
         if penalty is not None:  # its loss also where f is 0: what is recorded is what warmed up
             self.numbers = penalty.numbers(iteration)
             term = lambda _: self.numbers._replace(loss=penalty.loss(*self._fed()))  # noqa: E731
-        inputs = net, optimizer, data_loss, term
+        inputs: tuple[Any, ...] = net, optimizer, data_loss, term
         self.steps += 1
         if self.steps <= WARM_UP or (self.graph is None and not self._record(inputs, batch)):
-            return gradients(*inputs, batch, iteration)
+            compute: Gradients = gradients
+            return compute(*inputs, batch, iteration)
         for fixed, given in zip(_arrays(self.batch), _arrays(batch), strict=True):
             fixed[...] = given
         self.graph.launch()
@@ -76,7 +77,8 @@ class Captured:
         self.batch, graph = batch._replace(x=Tensor(x), labels=labels, index=index), Graph()
         try:
             with graph.recorded():
-                self.step = gradients(*inputs, self.batch, 0)
+                compute: Gradients = gradients
+                self.step = compute(*inputs, self.batch, 0)
         except Exception as error:  # of any kind, from the driver up
             random.restore_streams(before)
             self.failed, reason = True, " ".join(str(error).split())

@@ -20,7 +20,12 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-KINDS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+KINDS: dict[Any, str] = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+}
 LARGEST = 1e30  # of a number: it will be multiplied by a float32
 BOUNDS = {
     "at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt

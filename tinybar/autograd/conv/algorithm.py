@@ -39,7 +39,7 @@ def separately(to_x: Callable[..., Any], to_weight: Callable[..., Any]) -> Calla
     )
 
 
-def product(a, b, shape: tuple[int, ...]):
+def product(a: Any, b: Any, shape: tuple[int, ...]) -> Any:
     """a b as an array of that shape, and no view: the tape copies views before it keeps them."""
     xp = array_module(a)
     made = xp.empty(shape, a.dtype)

@@ -158,15 +158,16 @@ def _prepare(
     """The algorithm of that name for weight times gate; on a CPU it works on the batch by parts."""
     if name == "auto":
         name = choose_algorithm(geometry, x_shape, weight.shape)
+    size = x_shape[1], x_shape[2]
     if name == "winograd":
-        algorithm = winograd(weight, geometry, x_shape[1:3], gate)
+        algorithm = winograd(weight, geometry, size, gate)
     else:
         make = {"reference": reference, "gather": gather, "pointwise": pointwise}[name]
-        algorithm = make(weight if gate is None else weight * gate, geometry, x_shape[1:3])
+        algorithm = make(weight if gate is None else weight * gate, geometry, size)
     parts = image_parts(x_shape[0], algorithm, max(weight.shape[2:]))
     if len(parts) == 1 or array_module(weight) is not np:
         return algorithm
-    return by_parts(algorithm, parts, geometry.output_size(*x_shape[1:3]), weight.shape[3])
+    return by_parts(algorithm, parts, geometry.output_size(*size), weight.shape[3])
 
 
 def _check(x, weight, bias, gate, stride, padding, algorithm) -> Geometry:

@@ -11,7 +11,10 @@ from .residual import check_shape
 KEYS = {"family", "pools", "image_shape", "num_classes", "stem", "blocks"}
 STEM_KEYS = {"width", "writes"}
 BLOCK_KEYS = {"width", "reads", "inner", "writes", "stride", "shortcut"}
-INNER = {"wide": (0, 1), "post": (0, 1, 2)}  # numbers of convolutions of a path before its last
+INNER: dict[str, tuple[int, ...]] = {
+    "wide": (0, 1),
+    "post": (0, 1, 2),
+}  # numbers of convolutions of a path before its last
 
 
 def check_layout(layout: dict[str, Any]) -> None:

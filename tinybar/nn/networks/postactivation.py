@@ -15,7 +15,7 @@ from typing import Any
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gate_vector import NO_GATES, Drawn
-from ..gates import GateFactory
+from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from .live import any_open
 from .residual import Block, GatedConv, make_gate, scatter_channels
@@ -34,15 +34,12 @@ class ResidualPath(Block):
     ) -> None:
         self.stride = stride
         kernels: tuple[int, ...] = {0: (), 2: BASIC, 3: BOTTLENECK}[len(widths)]
-        layers: list[tuple[Any, Any, Any]] = [(None, None, None)] * 3
-        for k, (kernel, c_out) in enumerate(zip(kernels, widths, strict=True)):
-            step = stride if k == kernels.index(3) else 1
+        for k, (kernel, c_out) in enumerate(zip(kernels, widths, strict=True), 1):
+            step = stride if k == 1 + kernels.index(3) else 1
             conv = Conv2d(c_in, c_out, kernel, step, padding=kernel // 2)
-            layers[k] = conv, BatchNorm2d(c_out), make_gate(gate, c_out)
+            layers = {"conv": conv, "bn": BatchNorm2d(c_out), "gate": make_gate(gate, c_out)}
+            vars(self).update({f"{name}{k}": layer for name, layer in layers.items()})
             c_in = c_out
-        (self.conv1, self.bn1, self.gate1) = layers[0]
-        (self.conv2, self.bn2, self.gate2) = layers[1]
-        (self.conv3, self.bn3, self.gate3) = layers[2]
 
     def path(self) -> list[GatedConv]:
         """The convolutions of the delta, in order; each reads what the one before writes."""
@@ -82,9 +79,11 @@ class PostActivationBlock(ResidualPath):
         super().__init__(c_in, widths, stride, gate)
         c_out = widths[-1]
         is_pooling = stride != 1 or c_in != c_out
-        self.shortcut = Conv2d(c_in, c_out, 1, stride) if is_pooling else None
-        self.shortcut_bn = BatchNorm2d(c_out) if is_pooling else None
-        self.shortcut_gate = make_gate(gate, c_out, keep_one=True) if is_pooling else None
+        self.shortcut: Any = Conv2d(c_in, c_out, 1, stride) if is_pooling else None
+        self.shortcut_bn: Any = BatchNorm2d(c_out) if is_pooling else None
+        self.shortcut_gate: Gate | None = (
+            make_gate(gate, c_out, keep_one=True) if is_pooling else None
+        )
 
     def forward(self, h: Tensor, z: Drawn) -> Tensor:
         """z: of every gate of the network."""
@@ -111,7 +110,10 @@ class MixedPostActivationBlock(ResidualPath):
         shortcut: list[int] | None = None,
     ):
         super().__init__(len(reads), (*inner, len(writes)) if inner else (), stride, gate=None)
-        self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
+        self.width: int = width
+        self.reads: list[int] = reads
+        self.writes: list[int] = writes
+        self.shortcut_writes: Any = shortcut
         if shortcut is not None:
             self.shortcut = Conv2d(len(reads), len(shortcut), 1, stride)
             self.shortcut_bn = BatchNorm2d(len(shortcut))

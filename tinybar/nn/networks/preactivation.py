@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ... import autograd as ag
 from ...autograd import Tensor
 from ..gate_vector import Drawn
-from ..gates import GateFactory
+from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d
 from .live import after, hard
 from .residual import Block, GatedConv, make_gate, scatter_channels
@@ -61,14 +61,14 @@ class PreActivationBlock(PreActivationPath):
     def __init__(
         self, c_in: int, c_out: int, stride: int, gate: GateFactory | None, indicator: Any = hard
     ):
-        self.indicator = indicator
-        self.bn1 = BatchNorm2d(c_in)
-        self.conv1 = Conv2d(c_in, c_out, 3, stride, padding=1)
-        self.gate1 = make_gate(gate, c_out)
-        self.bn2 = BatchNorm2d(c_out)
-        self.conv2 = Conv2d(c_out, c_out, 3, padding=1)
-        self.gate2 = make_gate(gate, c_out)
-        self.stride = stride
+        self.indicator: Any = indicator
+        self.bn1: Any = BatchNorm2d(c_in)
+        self.conv1: Any = Conv2d(c_in, c_out, 3, stride, padding=1)
+        self.gate1: Gate | None = make_gate(gate, c_out)
+        self.bn2: Any = BatchNorm2d(c_out)
+        self.conv2: Any = Conv2d(c_out, c_out, 3, padding=1)
+        self.gate2: Gate | None = make_gate(gate, c_out)
+        self.stride: int = stride
         is_pooling = stride != 1 or c_in != c_out
         self.shortcut = Conv2d(c_in, c_out, 1, stride) if is_pooling else None
         self.shortcut_gate = make_gate(gate, c_out, keep_one=True) if is_pooling else None
@@ -110,13 +110,13 @@ class MixedPreActivationBlock(PreActivationPath):
         self, width: int, reads: Any, inner: Any, writes: Any, stride: int = 1, shortcut: Any = None
     ):
         self.width, self.reads, self.writes, self.shortcut_writes = width, reads, writes, shortcut
-        self.stride = stride
-        self.bn1 = BatchNorm2d(len(reads))
+        self.stride: int = stride
+        self.bn1: Any = BatchNorm2d(len(reads))
         if inner:
             (channels,) = inner
-            self.conv1 = Conv2d(len(reads), channels, 3, stride, padding=1)
-            self.bn2 = BatchNorm2d(channels)
-            self.conv2 = Conv2d(channels, len(writes), 3, padding=1)
+            self.conv1: Any = Conv2d(len(reads), channels, 3, stride, padding=1)
+            self.bn2: Any = BatchNorm2d(channels)
+            self.conv2: Any = Conv2d(channels, len(writes), 3, padding=1)
         self.shortcut = None if shortcut is None else Conv2d(len(reads), len(shortcut), 1, stride)
 
     def forward(self, h: Tensor) -> Tensor:

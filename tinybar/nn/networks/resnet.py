@@ -7,11 +7,12 @@ from typing import Any
 
 from ... import autograd as ag
 from ...autograd import Tensor
-from ..gates import GateFactory
+from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d, Linear
 from .postactivation import MixedPostActivationBlock, PostActivationBlock
 from .residual import (
     POOL,
+    Block,
     CompactNetwork,
     ResidualNetwork,
     check_shape,
@@ -39,17 +40,19 @@ class ResNet(ResidualNetwork):
         gate: GateFactory | None,
     ):
         super().__init__(image_shape, num_classes)
-        self.name, self.pools = name, pools
+        self.name: str = name
+        self.pools: bool = pools
         channels = 64 if pools else 16
-        self.stem, self.stem_bn = stem_conv(image_shape[2], channels, pools), BatchNorm2d(channels)
-        self.stem_gate = make_gate(gate, channels, keep_one=True)
-        self.blocks = []
+        self.stem: Conv2d = stem_conv(image_shape[2], channels, pools)
+        self.stem_bn: Any = BatchNorm2d(channels)
+        self.stem_gate: Gate | None = make_gate(gate, channels, keep_one=True)
+        self.blocks: list[Block] = []
         for widths, count, first_stride in groups:
             for k in range(count):
                 stride = first_stride if k == 0 else 1
                 self.blocks.append(PostActivationBlock(channels, widths, stride, gate))
                 channels = widths[-1]
-        self.linear = Linear(channels, num_classes)
+        self.linear: Linear = Linear(channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.draw()
@@ -66,11 +69,12 @@ class CompactResNet(CompactNetwork):
 
     def __init__(self, layout: dict[str, Any]):
         super().__init__(layout)
-        self.pools, channels = layout["pools"], len(layout["stem"]["writes"])
-        self.stem = stem_conv(self.image_shape[2], channels, self.pools)
-        self.stem_bn = BatchNorm2d(channels)
-        self.blocks = [MixedPostActivationBlock(**block) for block in layout["blocks"]]
-        self.linear = Linear(self.last_width, self.num_classes)
+        self.pools: bool = layout["pools"]
+        channels = len(layout["stem"]["writes"])
+        self.stem: Conv2d = stem_conv(self.image_shape[2], channels, self.pools)
+        self.stem_bn: Any = BatchNorm2d(channels)
+        self.blocks: list[Block] = [MixedPostActivationBlock(**block) for block in layout["blocks"]]
+        self.linear: Linear = Linear(self.last_width, self.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         layout = self.layout["stem"]

@@ -6,11 +6,12 @@ from typing import Any
 
 from ... import autograd as ag
 from ...autograd import Tensor
-from ..gates import GateFactory
+from ..gates import Gate, GateFactory
 from ..layers import BatchNorm2d, Conv2d, Linear
 from .live import LIVE
 from .preactivation import MixedPreActivationBlock, PreActivationBlock, Signal
 from .residual import (
+    Block,
     CompactNetwork,
     ResidualNetwork,
     check_shape,
@@ -38,19 +39,19 @@ class WideResNet(ResidualNetwork):
         super().__init__(image_shape, num_classes)
         self.depth: int = depth
         self.width: int = width
-        self.name = f"wrn-{depth}-{width}"
+        self.name: str = f"wrn-{depth}-{width}"
         self.live = live
-        self.stem = Conv2d(image_shape[2], STEM_CHANNELS, 3, padding=1)
-        self.stem_gate = make_gate(gate, STEM_CHANNELS, keep_one=True)
-        self.blocks = []
+        self.stem: Conv2d = Conv2d(image_shape[2], STEM_CHANNELS, 3, padding=1)
+        self.stem_gate: Gate | None = make_gate(gate, STEM_CHANNELS, keep_one=True)
+        self.blocks: list[Block] = []
         c_in = STEM_CHANNELS
         for group, c_out in enumerate((16 * width, 32 * width, 64 * width)):
             for k in range((depth - 4) // 6):
                 stride = 2 if group > 0 and k == 0 else 1
                 self.blocks.append(PreActivationBlock(c_in, c_out, stride, gate, LIVE[live]))
                 c_in = c_out
-        self.bn = BatchNorm2d(c_in)
-        self.linear = Linear(c_in, num_classes)
+        self.bn: Any = BatchNorm2d(c_in)
+        self.linear: Linear = Linear(c_in, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.draw()
@@ -68,10 +69,10 @@ class CompactWideResNet(CompactNetwork):
 
     def __init__(self, layout: dict[str, Any]):
         super().__init__(layout)
-        self.stem = Conv2d(self.image_shape[2], len(layout["stem"]["writes"]), 3, padding=1)
-        self.blocks = [MixedPreActivationBlock(**block) for block in layout["blocks"]]
-        self.bn = BatchNorm2d(self.last_width)
-        self.linear = Linear(self.last_width, self.num_classes)
+        self.stem: Conv2d = Conv2d(self.image_shape[2], len(layout["stem"]["writes"]), 3, padding=1)
+        self.blocks: list[Block] = [MixedPreActivationBlock(**block) for block in layout["blocks"]]
+        self.bn: Any = BatchNorm2d(self.last_width)
+        self.linear: Linear = Linear(self.last_width, self.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         stem = self.layout["stem"]
