@@ -64,8 +64,8 @@ def prepare_convolution(
 ) -> Callable[[], object]:
     """One of PARTS of a convolution, by one algorithm."""
     x, weight, gy = shapes.arrays()
-    needs = {"data": (True, False, False, False), "weight": (False, True, False, False)}
-    needs = needs.get(part, (True, True, False, False))  # of x, weight, bias and gate
+    chosen = {"data": (True, False, False, False), "weight": (False, True, False, False)}
+    needs = chosen.get(part, (True, True, False, False))  # of x, weight, bias and gate
 
     def forward():
         return ag.conv2d.function(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from difflib import get_close_matches
+from typing import Any
 
 import click
 

@@ -7,7 +7,6 @@ import shlex
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 

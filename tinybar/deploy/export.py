@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def largest_difference(
     for images in noise(predictor.image_shape, SIZES if how.resize else SIZES[:1]):
         logits = predictor.logits(pixels_of(images, predictor.image_shape))
         expected = probabilities(logits) if softmax else logits
-        given = images if how.input == "uint8" else np.float32(images / 255)
+        given: Any = images if how.input == "uint8" else np.float32(images / 255)
         given = given if how.layout == "nhwc" else given.transpose(0, 3, 1, 2)
         (found,) = session.run(None, {"images": np.ascontiguousarray(given)})
         difference = float(np.abs(found - expected).max())

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,8 @@ def list_images(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     The `class_name` of an image is the name of the folder that it is in. Raises FileError for a
     path that is neither, and for a folder without images.
     """
-    files, passed_over = [], Counter()
+    files: list[ImageFile] = []
+    passed_over: Counter[str] = Counter()
     for path in paths:
         if not os.path.isdir(path):
             with reading(path):
@@ -60,7 +61,7 @@ def read_images(pictures: Iterable[Picture], shape: tuple[int, int, int]) -> np.
     return np.stack(images) if images else np.empty((0, *shape), np.uint8)
 
 
-def _read(picture: Picture, decoder: Decoder) -> np.ndarray:
+def _read(picture: Picture, decoder: Decoder) -> Any:
     if isinstance(picture, (str, os.PathLike)):
         return decoder.decode(os.fspath(picture), os.fspath(picture))
     if not hasattr(picture, "getexif"):

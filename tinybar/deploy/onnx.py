@@ -45,7 +45,7 @@ def to_onnx(
     graph = Graph(model)
     if preprocessing is None:
         x = graph.add_node("Transpose", "channels_second", INPUT, perm=[0, 3, 1, 2])
-        images = TensorProto.FLOAT, model.image_shape
+        images: Any = (TensorProto.FLOAT, model.image_shape)
     else:
         x = add_preprocessing(graph, preprocessing, INPUT, model.image_shape)
         images = ELEMENTS[preprocessing.input], preprocessing.shape(model.image_shape)

@@ -45,7 +45,7 @@ class Predictor:
     that a pixel had in its data set. mean, std: (C,), of its training images divided by scale.
     """
 
-    def __init__(self, network: nn.Module, about: dict[str, Any]):
+    def __init__(self, network: nn.ResidualNetwork, about: dict[str, Any]):
         self.network, self.classes = network, tuple(about["classes"])
         self.image_shape: tuple[int, int, int] = network.image_shape
         self.mean, self.std = (np.array(about[name], np.float32) for name in ("mean", "std"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,9 @@ def discriminants(
 
     batches: pairs of features (B, F) and labels (B,), below K = classes; every class has one.
     """
-    n = mu = square = 0
+    n: Any = 0
+    mu: Any = 0
+    square: Any = 0
     for x, labels in batches:
         x, of_class = x.astype(np.float64), np.eye(classes)[:, labels]
         n, mu, square = n + of_class.sum(1, keepdims=True), mu + of_class @ x, square + x.T @ x

@@ -29,7 +29,7 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -188,13 +188,13 @@ def _faults(expected: Mapping[str, tuple], stored: Mapping[str, tuple]) -> Itera
             yield f"{what} {_listed(names)}"
 
 
-def _described(shapes: Mapping[str, tuple]) -> str:
+def _described(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """What arrays with PyTorch's names and these shapes are of."""
     shapes = {name: shape for name, shape in shapes.items() if IN_BLOCK.search(name) and shape}
-    found = [IN_BLOCK.search(name) for name in shapes]
+    found: list[Any] = [IN_BLOCK.search(name) for name in shapes]
     if not found:
         return "nothing with the names of a residual network"
-    of_group = {int(match[1]): set() for match in found}
+    of_group: dict[int, set[str]] = {int(match[1]): set() for match in found}
     for match in found:
         of_group[int(match[1])].add(match[2])
     counts, convs = [len(of_group[g]) for g in sorted(of_group)], max(int(m[3]) for m in found)
@@ -227,7 +227,7 @@ def torch_names(model: ResidualNetwork, stored: Iterable[str]) -> dict[str, str]
     """{tinybar's name: PyTorch's} of all arrays, spelled as most of the stored names are."""
     stored = {*stored}
     prefix = os.path.commonprefix([*stored]).rpartition(".")
-    styles = [BLOCKS, SHORTCUTS, ("fc", "linear"), ("", prefix[0] + prefix[1])]
+    styles: list[Any] = [BLOCKS, SHORTCUTS, ("fc", "linear"), ("", prefix[0] + prefix[1])]
     if isinstance(model, WideResNet):
         styles[:2] = BLOCKS[::-1], SHORTCUTS[::-1]
     spelled = (dict(_spelled(model, *style)) for style in product(*styles))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live

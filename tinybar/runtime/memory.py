@@ -15,7 +15,6 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from . import arrays
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -217,7 +217,7 @@ class Run:
             "volume_full": pruning.volume(net),
             "flops_full": pruning.flops(net),
         }
-        if not is_trained:
+        if start is not None and not is_trained:
             self.listen.note(start.told(self.facts["accuracy_teacher"], dataset))
         self.warn_of_accuracy("the teacher", self.facts["accuracy_teacher"])
         if "accuracy_start" in self.facts:

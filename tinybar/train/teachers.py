@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import nn
 from ..autograd import Tensor
@@ -32,7 +32,7 @@ class Start(NamedTuple):
     path: Path
     net: ResidualNetwork
     other_head: str | None
-    statistics: list | None
+    statistics: Any
 
     def dataset(self, dataset: Dataset) -> Dataset:
         """The data set, normalised as the teacher's images were."""
@@ -63,9 +63,10 @@ def start_of(config: Config, dataset: Dataset, folder: RunFolder | None) -> Star
     path, told = Path(config.teacher), b""
     if ranks.rank() == 0:
         is_copy = folder is not None and folder.teacher.exists()
-        weights = load_weights(net, folder.teacher if is_copy else path, dataset.classes)
+        copy = folder.teacher if folder is not None and is_copy else path
+        weights = load_weights(net, copy, dataset.classes)
         other = weights.other_head
-        if is_copy and folder.stage_path("teacher").exists():
+        if folder is not None and is_copy and folder.stage_path("teacher").exists():
             other = "another head"
         told = json.dumps([other, weights.statistics]).encode()
     return Start(path, net, *json.loads(ranks.broadcast_bytes(told)))
@@ -76,7 +77,8 @@ def fit_head(net: ResidualNetwork, images: Images) -> None:
 
     Each rank does the same, and gets what rank 0 has found.
     """
-    linear, net.linear = net.linear, _Features()
+    features: Any = _Features()
+    linear, net.linear = net.linear, features
     batches = in_order(images.train, images.dataset.train.labels, 256)
     pairs = ((to_numpy(nn.predict(net, Tensor(to_device(x))).data), y) for x, y in batches)
     weight, bias = discriminants(pairs, net.num_classes)

@@ -62,7 +62,7 @@ def list_images(folder: Path, splits: Sequence[str]) -> Listing:
         if not classes:
             raise FileError(f"{str(root)!r} has no class folders: expected one folder per class")
         for entry in classes:
-            others = Counter()
+            others: Counter[str] = Counter()
             images = sorted(_images(entry.name, entry.path, split, others))
             if not images:
                 found = f"; it has {told(+others)}" if +others else ""
@@ -81,7 +81,7 @@ def images_in(folder: Path) -> Listing:
     The class of an image is the name of the folder that it is in. Names that begin with a dot are
     passed over. Raises FileError for a folder that cannot be read.
     """
-    passed_over = Counter()
+    passed_over: Counter[str] = Counter()
     files = [*_images(folder.resolve().name, folder, "", passed_over)]
     del passed_over[MISPLACED]  # in the folders that come now
     for entry in filter(lambda entry: os.path.isdir(entry.path), _entries(folder)):
