@@ -3,6 +3,8 @@
 The BLAS settings come first: OpenBLAS reads them once, when NumPy is loaded.
 """
 
+from typing import Any
+
 from .runtime import blas as _blas
 
 _blas.prepare()
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     """`load` and `train`, imported when asked for: they stand above what is imported here."""
     if name == "load":
         return _import(f"{__name__}.deploy").load

@@ -22,7 +22,7 @@ from . import audit, bench, eval, export, info, predict, report, sweep, train
 from .options import INTERRUPTED
 from .together import as_one
 
-SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Commands(click.Group):
@@ -32,7 +32,7 @@ class Commands(click.Group):
         """The names of the commands."""
         return list(self.commands)
 
-    def resolve_command(self, context, args: list[str]):
+    def resolve_command(self, context: Any, args: list[str]):
         """The command that the first argument names. UsageError, with the nearest, if none."""
         name, known = args[0], ", ".join(self.commands)
         if name in self.commands or name.startswith("-") or context.resilient_parsing:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .completion import models, one_of
 from .options import Flag, GroupedCommand
 
-network_option = partial(click.option, cls=Flag, group="Network")
+network_option: Any = partial(click.option, cls=Flag, group="Network")
 
 
 @click.command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
@@ -64,7 +65,7 @@ COMPLETERS = {  # of options of `Config` that have no choices, by key
 }
 
 
-def completer_of(option) -> Completer | None:
+def completer_of(option: Any) -> Completer | None:
     """For an option of `Config`: its choices, or as COMPLETERS has it."""
     if option.choices is not None:
         return one_of(lambda: option.choices)

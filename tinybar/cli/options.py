@@ -15,7 +15,7 @@ INTERRUPTED = 130  # the exit code that shells give to Ctrl-C
 class Flag(click.Option):
     """An option that `GroupedCommand` lists under the heading `group`."""
 
-    def __init__(self, *names, group: str | None = None, **details):
+    def __init__(self, *names: Any, group: str | None = None, **details: Any):
         super().__init__(*names, **details)
         self.group = group
 
@@ -43,7 +43,7 @@ class ConfigCommand(GroupedCommand):
 
     ungrouped = "Run"
 
-    def get_params(self, context) -> list[click.Parameter]:
+    def get_params(self, context: Any) -> list[click.Parameter]:
         """The options of `Config`, then those of the command itself."""
         return [*config_flags(), *super().get_params(context)]
 
@@ -96,20 +96,20 @@ def _use_graphs(context, option, mode: str) -> None:
 
 
 # fmt: off
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-device_option = click.option(
+json_option: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+device_option: Any = click.option(
     "--device", cls=Flag, group="Computation", default="auto", show_default=True,
     metavar="auto|cpu|gpu|gpu:N", shell_complete=one_of(devices),
     help="Device to compute on; auto is a GPU if CuPy sees one, else the CPU.")
-conv_algorithm_option = click.option(
+conv_algorithm_option: Any = click.option(
     "--conv-algorithm", cls=Flag, group="Computation", default="auto", show_default=True,
     metavar="auto|gather",
     help="Algorithm for convolutions, as for `tinybar train`.")
-graph_option = click.option(  # takes effect when it is parsed
+graph_option: Any = click.option(  # takes effect when it is parsed
     "--graph", cls=Flag, group="Computation", type=click.Choice(["auto", "off"]), default="auto",
     show_default=True, callback=_use_graphs, expose_value=False,
     help="On a GPU, record a step as a CUDA graph and launch it as one, where that is possible.")
-threads_option = click.option(  # takes effect when it is parsed
+threads_option: Any = click.option(  # takes effect when it is parsed
     "--threads", cls=Flag, group="Computation", type=int, metavar="N", callback=_use_threads,
     expose_value=False, show_default="all processors; under mpiexec a share of them",
     help="Number of threads to compute with.")

@@ -7,6 +7,7 @@ import io
 import json
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -91,6 +92,6 @@ def _print_row(answer, is_first: bool) -> None:
     click.echo(text.getvalue(), nl=False)
 
 
-def _as_json(answer) -> dict:
+def _as_json(answer) -> dict[str, Any]:
     likeliest = [dict(zip(COLUMNS, entry, strict=True)) for entry in answer.likeliest]
     return {"path": answer.path, "label": answer.label, "likeliest": likeliest}

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,7 @@ from .completion import grids, one_of
 from .options import Flag, GroupedCommand
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-place_option = partial(click.option, cls=Flag, group="Where to run")
+place_option: Any = partial(click.option, cls=Flag, group="Where to run")
 
 
 @click.command(

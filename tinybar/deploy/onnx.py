@@ -144,14 +144,14 @@ class Graph:
     def __init__(self, model: Module):
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.name_of = {module: name for name, module in model.named_modules()}
+        self.name_of: Any = {module: name for name, module in model.named_modules()}
 
     def add_node(self, operator: str, name: str, *inputs: str, **attributes: Any) -> str:
         """An operator of ONNX, with its attributes."""
         self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
         return name
 
-    def add_constant(self, name: str, values, dtype: np.dtype | None = None) -> str:
+    def add_constant(self, name: str, values: Any, dtype: np.dtype | None = None) -> str:
         """An array: of that dtype, or int64 if it holds integers, else float32."""
         values = np.asarray(to_numpy(values))
         values = values.astype(dtype or (np.int64 if values.dtype.kind == "i" else np.float32))

@@ -46,10 +46,12 @@ class Predictor:
     """
 
     def __init__(self, network: nn.ResidualNetwork, about: dict[str, Any]):
-        self.network, self.classes = network, tuple(about["classes"])
+        self.network: nn.ResidualNetwork = network
+        self.classes: Any = tuple(about["classes"])
         self.image_shape: tuple[int, int, int] = network.image_shape
-        self.mean, self.std = (np.array(about[name], np.float32) for name in ("mean", "std"))
-        self.scale = about["scale"]
+        self.mean: np.ndarray = np.array(about["mean"], np.float32)
+        self.std: np.ndarray = np.array(about["std"], np.float32)
+        self.scale: Any = about["scale"]
 
     def __repr__(self) -> str:
         height, width, channels = self.image_shape

@@ -14,7 +14,7 @@ bytes (MatMulInteger) give the sums, exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Preprocessing:
     input: str = "uint8"
     resize: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value, known in (("layout", self.layout, LAYOUTS), ("input", self.input, INPUTS)):
             if value not in known:
                 raise ValueError(f"{name} must be {' or '.join(known)}, got {value!r}")
@@ -137,9 +137,11 @@ class Formula:
     """
 
     def __init__(self, graph: Graph, name: str):
-        self.graph, self.name, self.count = graph, name, 0
+        self.graph: Graph = graph
+        self.name: str = name
+        self.count: int = 0
 
-    def __call__(self, operator: str, *inputs, **attributes) -> str:
+    def __call__(self, operator: str, *inputs: Any, **attributes: Any) -> str:
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
         return self.graph.add_node(operator, self._next(), *names, **attributes)
 

@@ -46,7 +46,10 @@ SHORTCUTS = (
     {"shortcut": "convShortcut"},
 )
 HEAD = "linear.weight", "linear.bias"
-LAYOUTS = {4: (3, 2, 0, 1), 2: (1, 0)}  # where PyTorch's axes are among tinybar's
+LAYOUTS: dict[int, tuple[int, ...]] = {
+    4: (3, 2, 0, 1),
+    2: (1, 0),
+}  # where PyTorch's axes are among tinybar's
 
 
 class Weights(NamedTuple):
@@ -120,7 +123,7 @@ def _other_classes(theirs: list[str], classes: list[str]) -> str | None:
     return f"{len(theirs):,} classes ({', '.join(theirs[:3])}{', ...' * (len(theirs) > 3)})"
 
 
-def _statistics(told: Mapping, channels: int) -> tuple[list[float], list[float]] | None:
+def _statistics(told: Mapping[str, Any], channels: int) -> tuple[list[float], list[float]] | None:
     """(mean, std) of a file's own description: lists, or strings of numbers."""
     if not {"mean", "std"} & told.keys():
         return None
@@ -176,7 +179,9 @@ def _needless(model: ResidualNetwork, missing: set[str]) -> set[str]:
     return needless | shortcuts if is_small and missing - head == shortcuts else needless
 
 
-def _faults(expected: Mapping[str, tuple], stored: Mapping[str, tuple]) -> Iterator[str]:
+def _faults(
+    expected: Mapping[str, tuple[Any, ...]], stored: Mapping[str, tuple[Any, ...]]
+) -> Iterator[str]:
     """What the stored arrays are of, if something else, and which names differ."""
     if (held := _described(stored)) != _described(expected):
         yield f"it holds {held}"

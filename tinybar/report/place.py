@@ -50,7 +50,7 @@ class Course:
     def __init__(self, clock: Callable[[], float]):
         self.clock = clock
         self.place: Place | None = None
-        self.before = 0
+        self.before: int = 0
 
     def move(
         self, stage: str, epoch: int, epochs: int, iteration: int, iterations: int, images: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..train.run import Plan
 NAMES = 50  # characters of the names of classes that are listed
 
 
-def facts_of(config: Config, dataset: Dataset, plan: Plan) -> dict:
+def facts_of(config: Config, dataset: Dataset, plan: Plan) -> dict[str, Any]:
     """What is known before anything is trained, as JSON takes it."""
     per_class = np.bincount(dataset.train.labels, minlength=dataset.num_classes)
     teacher = config.teacher_epochs if config.teacher is None else 0
@@ -54,7 +55,7 @@ def machine() -> str:
     return f"on {device_name()}, {n} thread{'s' * (n > 1)}, {kernels}"
 
 
-def summary(facts: dict) -> list[tuple[str, str]]:
+def summary(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts for a person: headings and sentences."""
     data, budget, plan = facts["data"], facts["budget"], facts["plan"]
     network = dict(facts["network"])

@@ -39,7 +39,9 @@ class PlainConsole(Console):
     What cannot be seen as it is is escaped, also in tables: a name can do no more than be shown.
     """
 
-    def render_str(self, text: str, *, style="", justify=None, overflow=None, **_) -> Text:
+    def render_str(
+        self, text: str, *, style: Any = "", justify: Any = None, overflow: Any = None, **_: object
+    ) -> Text:
         """The string as rich's Text: rich calls this for each that it prints."""
         return Text(shown(text), style, justify=justify, overflow=overflow)
 
@@ -92,21 +94,27 @@ class Display:
         clock: Callable[[], float] = time.monotonic,
         used: Callable[[], int | None] = memory.in_use,
     ):
-        self.console, self.metric, self.epochs = console, metric, epochs
-        self.clock, self.used, self.course = clock, used, Course(clock)
+        self.console: Console = console
+        self.metric: str = metric
+        self.epochs: int = epochs
+        self.clock: Callable[[], float] = clock
+        self.used: Callable[[], int | None] = used
+        self.course: Course = Course(clock)
         self.numbers: list[str] = []  # of the last epoch, the most important first
         self.opened = self.idle = clock()  # idle: since when no stage is trained
         self.memory: int | None = None  # in use when it was asked for
-        self.asked = -math.inf
-        self.patience, self.is_estimated, self.is_explained = FIRST, False, False
-        self.live = Live(console=console, get_renderable=self.frame, transient=True)
+        self.asked: Any = -math.inf
+        self.patience: Any = FIRST
+        self.is_estimated: bool = False
+        self.is_explained: bool = False
+        self.live: Any = Live(console=console, get_renderable=self.frame, transient=True)
 
     def __enter__(self) -> Display:
         if self.console.is_interactive:
             self.live.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.live.stop()
         if self.console.is_interactive and self.course.place is not None:
             self.console.print(self.frame())  # where it was interrupted

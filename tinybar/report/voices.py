@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from rich.table import Column, Table
 
@@ -50,7 +51,7 @@ class Quiet:
         """Who is told how the run goes, as in `train.listeners`."""
         return nullcontext(self)
 
-    def __call__(self, record: dict) -> None:
+    def __call__(self, record: dict[str, Any]) -> None:
         """An epoch was trained."""
 
     def warn(self, line: str) -> None:
@@ -60,7 +61,9 @@ class Quiet:
     def teacher(self, accuracy: float, path: Path) -> None:
         """The teacher is trained, and nothing else is to be."""
 
-    def result(self, outcome: dict, channels: list, folder: Path, memory: bool) -> None:
+    def result(
+        self, outcome: dict[str, Any], channels: list[Any], folder: Path, memory: bool
+    ) -> None:
         """The run is complete. memory: whether its peak is to be told."""
 
 
@@ -68,7 +71,9 @@ class JsonLines(Quiet):
     """Says each of these as a line of JSON with its name as "event"; of the steps, one a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
-        self.course, self.due, self.epochs = Course(clock), -math.inf, 0
+        self.course: Course = Course(clock)
+        self.due: Any = -math.inf
+        self.epochs: int = 0
 
     def begin(self, config: Config) -> None:
         """As `Quiet.begin`."""
@@ -94,7 +99,7 @@ class JsonLines(Quiet):
                 iterations=iterations, images_per_second=place.speed(),
                 seconds_left=place.left(self.epochs))  # fmt: skip
 
-    def __call__(self, record: dict) -> None:
+    def __call__(self, record: dict[str, Any]) -> None:
         """As `Quiet.__call__`: a line of metrics.jsonl, and the epochs of the stage."""
         if record["epoch"] == record["epochs"]:
             self.course.end(record["epochs"])
@@ -108,12 +113,14 @@ class JsonLines(Quiet):
         """As `Quiet.teacher`."""
         say("teacher", accuracy_teacher=accuracy, path=str(path))
 
-    def result(self, outcome: dict, channels: list, folder: Path, memory: bool) -> None:
+    def result(
+        self, outcome: dict[str, Any], channels: list[Any], folder: Path, memory: bool
+    ) -> None:
         """As `Quiet.result`: the content of result.json."""
         say("result", **outcome, folder=str(folder))
 
 
-def say(event: str, **facts) -> None:
+def say(event: str, **facts: Any) -> None:
     """A line of JSON on stdout, at once."""
     print(json.dumps({"event": event, **facts}), flush=True)
 
@@ -121,8 +128,8 @@ def say(event: str, **facts) -> None:
 class Person(Quiet):
     """Says it in words, and shows on a terminal how far the run is."""
 
-    def __init__(self):
-        self.console = plain_console()
+    def __init__(self) -> None:
+        self.console: Any = plain_console()
 
     def begin(self, config: Config) -> None:
         """As `Quiet.begin`."""
@@ -154,7 +161,9 @@ class Person(Quiet):
         self.tell(f"test accuracy {100 * accuracy:.2f} %; the teacher is {path}")
         self.tell(f"next: tinybar train --resume {quoted(path.parent)}   prunes it")
 
-    def result(self, outcome: dict, channels: list, folder: Path, memory: bool) -> None:
+    def result(
+        self, outcome: dict[str, Any], channels: list[Any], folder: Path, memory: bool
+    ) -> None:
         """As `Quiet.result`."""
         self.console.print(result_tables(outcome, channels))
         if memory:

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import arrays
 
@@ -61,7 +62,7 @@ def in_use() -> int | None:
     return resident() if arrays.device() == "cpu" else device_peak()
 
 
-def peaks(before: dict) -> dict[str, int | None]:
+def peaks(before: dict[str, Any]) -> dict[str, int | None]:
     """peak_bytes and peak_device_bytes of this process, or those of `before` where higher."""
     now = {"peak_bytes": peak(), "peak_device_bytes": device_peak()}
     return {name: max(now[name] or 0, before.get(name) or 0) or None for name in now}

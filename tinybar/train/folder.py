@@ -149,7 +149,9 @@ class RunFolder:
             )
         return config
 
-    def config_to_resume(self, given: dict, preset: str | None, out: Path | None) -> Config:
+    def config_to_resume(
+        self, given: dict[str, Any], preset: str | None, out: Path | None
+    ) -> Config:
         """The options of a run that goes on, with those given that may change.
 
         out: where it was asked to be. ValueError if it is complete, or if options differ.

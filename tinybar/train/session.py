@@ -22,7 +22,7 @@ from .result import finish
 class Result(dict[str, Any]):
     """The content of result.json, by name. folder: of the run, with both networks."""
 
-    def __init__(self, outcome: dict, folder: Path):
+    def __init__(self, outcome: dict[str, Any], folder: Path):
         super().__init__(outcome)
         self.folder = folder
 
@@ -81,7 +81,7 @@ def train(
 class Lines:
     """Prints a line for each epoch, and each warning."""
 
-    def __call__(self, record: dict) -> None:
+    def __call__(self, record: dict[str, Any]) -> None:
         accuracy = record.get("accuracy_val", record["accuracy_test"])
         print(
             f"{record['stage']} {record['epoch']}/{record['epochs']}: loss {record['loss']:.3f}, "
