@@ -8,7 +8,7 @@ from typing import Any
 # Called with the record of every epoch. If it has a method `step`, that is called when an epoch
 # begins and after every step; if it has a method `note`, that with each line about the run, and if
 # it has a method `warn`, that with each warning; the display is one.
-Listener = Callable[[dict], None]
+Listener = Callable[[dict[str, Any]], None]
 
 
 class Listeners:
