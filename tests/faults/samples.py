@@ -136,7 +136,8 @@ def checkpoint(folder: Path, seed: int) -> Path:
     arrays = {f"model/{name}": array for name, array in net.state_dict().items()}
     arrays |= {f"optimizer/{name}": array for name, array in optimizer.state_dict().items()}
     of_type = {"str": "prune", "int": 1, "dict": {"seed": seed}}
-    fields = {field.name: field.type for field in dataclasses.fields(Checkpoint)}
+    fields = {f.name: f.type.partition("[")[0] for f in dataclasses.fields(Checkpoint)}
+    del fields["arrays"]  # beside the header
     about = {name: of_type[kind] for name, kind in fields.items() if kind in of_type}
     run.metrics.write_text('{"epoch": 1}\n{"epoch": 2}\n')
     path = run.path / "checkpoint.safetensors"

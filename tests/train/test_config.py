@@ -165,8 +165,8 @@ def test_what_is_given_beside_resume(tmp_path, monkeypatch):
     assert reconfigure(FULL, changes) == dataclasses.replace(FULL, **changes | paths)
     message = (
         r"^a run keeps its options: --method is 'scratch', not 'bar', --seed is 7, not 8; only "
-        r"--data, --data-dir, --checkpoint-minutes, --device, --threads, --memory, "
-        r"--tensorboard and --detect-anomaly may change$"
+        r"--data, --data-dir, --checkpoint-minutes, --device, --graph, --threads, "
+        r"--detect-anomaly and what is printed may change$"
     )
     with pytest.raises(ValueError, match=message):
         reconfigure(FULL, {"seed": 8, "method": "bar", "data": "moved"})

@@ -217,8 +217,8 @@ def check_unchanged(was: Config, now: Config) -> None:
     if changed:
         may = ", ".join(entry.flag for entry in options_of(Config) if entry.may_change)
         raise ValueError(
-            f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --threads, "
-            "--detect-anomaly and what is printed may change"
+            f"a run keeps its options: {', '.join(changed)}; only {may}, --device, --graph, "
+            "--threads, --detect-anomaly and what is printed may change"
         )
 
 
