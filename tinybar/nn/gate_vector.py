@@ -8,6 +8,7 @@ the same, to the last bit: they draw the same noise in the same order.
 from __future__ import annotations
 
 import copy
+import operator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -86,7 +87,7 @@ class GateVector:
         for name, _ in first.named_parameters():
             parts = [getattr(gate, name) for gate in self.gates]
             joined = getattr(whole, name)
-            if isinstance(joined, Joined) and all(map(_is, joined.parts, parts)):
+            if isinstance(joined, Joined) and all(map(operator.is_, joined.parts, parts)):
                 joined.read()
             elif all(isinstance(part, Parameter) for part in parts):
                 setattr(whole, name, Joined(parts, self.slices))
@@ -120,9 +121,6 @@ def drawn(gates: list[Gate], vector: GateVector | None = None) -> Drawn:
     if vector is not None:
         return NO_GATES | vector.sample()
     return NO_GATES | {gate: gate.sample() for gate in gates}
-
-
-_is = lambda a, b: a is b  # noqa: E731
 
 
 def _joined(parts: list[Parameter]):

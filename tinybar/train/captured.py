@@ -14,6 +14,7 @@ import numpy as np
 
 from ..autograd import Tensor
 from ..nn import Adam, Module
+from ..pruning.methods import PenaltyInHalves
 from ..runtime import random, ranks
 from ..runtime.graphs import Graph, are_used, fed
 from .data_loss import DataLoss, Minibatch
@@ -24,7 +25,7 @@ WARM_UP = 2  # steps before: libraries load, kernels are compiled, memory is fou
 
 def gradients_of_a_stage(penalty: Any, warn: Callable[[str], None]) -> Gradients:
     """How the steps of a stage compute gradients: recorded, where that is possible and wanted."""
-    is_known = penalty is None or hasattr(penalty, "loss")
+    is_known = penalty is None or isinstance(penalty, PenaltyInHalves)
     if not are_used() or not is_known or ranks.size() > 1:  # NCCL in a graph was never tried
         return gradients
     return Captured(warn)

@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-from .recipe import METHODS, Method, Penalty, Run, method
+from .recipe import METHODS, Method, Penalty, PenaltyInHalves, Run, method
 
-__all__ = ["METHODS", "Method", "Penalty", "Run", "find_methods", "method"]
+__all__ = ["METHODS", "Method", "Penalty", "PenaltyInHalves", "Run", "find_methods", "method"]
 
 
 def find_methods() -> None:

@@ -12,7 +12,7 @@ from ..cost import Cost
 from ..counting import Counter
 from ..schedule import budget
 from .ending import finish
-from .recipe import Penalty, Run, method
+from .recipe import Penalty, PenaltyInHalves, Run, method
 
 PRESSURE = 2.0  # default of lambda V_F
 TOLERANCE = 0.2  # the barrier starts at (1 + TOLERANCE) V_F
@@ -37,7 +37,7 @@ def bar_loss(sparsity: Tensor, f: float | Tensor) -> Tensor:
 
 
 @dataclass
-class BudgetAwarePenalty:
+class BudgetAwarePenalty(PenaltyInHalves):
     """lambda L_BAR(Phi, V, a, b), while b falls from V_F to B (Eq. 7).
 
     Two decisions make it finite. At the first iteration V = b = V_F, where f is infinite, so b
@@ -61,17 +61,12 @@ class BudgetAwarePenalty:
         if self.weight is None:
             self.weight = PRESSURE / self.full
 
-    def __call__(self, iteration: int) -> Penalty:
-        """iteration: 0, 1, ..., iterations - 1."""
-        now = self.numbers(iteration)
-        return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
-
     def loss(self, f: float | Tensor, b: float | Tensor | None) -> Tensor:
         """lambda L_BAR."""
         return bar_loss(self.counter.expected(), f) * self.weight
 
     def numbers(self, iteration: int) -> Penalty:
-        """V, b and f now; without the loss."""
+        """V, b and f.   iteration: 0, 1, ..., iterations - 1."""
         t = min(1.0, iteration / max(1, self.iterations - 1))
         start = self.full * (1 + self.tolerance)
         _, b = budget(t, start, self.target, self.schedule)

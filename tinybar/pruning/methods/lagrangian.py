@@ -12,7 +12,7 @@ from ..counting import Counter
 from ..multiplier import Gains, Multiplier
 from ..schedule import budget
 from .ending import finish
-from .recipe import Penalty, Run, method
+from .recipe import Penalty, PenaltyInHalves, Run, method
 
 INTEGRAL = 1e5  # kappa_I times the iterations: lambda follows a schedule of any length
 PROPORTIONAL, NU = 5000.0, 0.9
@@ -30,7 +30,7 @@ def lagrangian(run: Run) -> CompactNetwork:
 
 
 @dataclass
-class Lagrangian:
+class Lagrangian(PenaltyInHalves):
     """lambda g,   g = (L_S - b) / V_F,   while b falls from V_F to B (Eq. 7).
 
     First lambda answers to the error of what counts, e = (V - b) / V_F; then weights and gates
@@ -51,17 +51,12 @@ class Lagrangian:
         self.counter: Counter = Counter(self.model, self.cost)
         self.gains: Gains = Gains(INTEGRAL / self.iterations, PROPORTIONAL, NU)
 
-    def __call__(self, iteration: int) -> Penalty:
-        """iteration: 0, 1, ..., iterations - 1; each moves the multiplier once."""
-        now = self.numbers(iteration)
-        return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
-
     def loss(self, multiplier: float | Tensor, b: float | Tensor | None) -> Tensor:
         """lambda g."""
         return (self.counter.expected() - b) * (1 / self.full) * multiplier
 
     def numbers(self, iteration: int) -> Penalty:
-        """V, b and the multiplier, which answers to them; without the loss."""
+        """V, b and the multiplier, which answers to them, once.   iteration: as `bar`'s."""
         t = min(1.0, iteration / max(1, self.iterations - 1))
         _, b = budget(t, self.full, self.target, self.schedule)
         volume = self.counter.exact()

@@ -8,6 +8,7 @@ for bit. What stands between two stages is computed again; it must be cheap and 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -30,6 +31,27 @@ class Penalty(NamedTuple):
     cost: int | None = None
     b: float | None = None
     f: float = 1.0
+
+
+class PenaltyInHalves(ABC):
+    """A penalty that is a function of the iteration, 0, 1, ..., in two halves.
+
+    The numbers are made on the host; the loss, from them, on the device, where it can be recorded
+    (`train/captured.py`).
+    """
+
+    def __call__(self, iteration: int) -> Penalty:
+        """The penalty: both halves. Where f is 0 there is no loss."""
+        now = self.numbers(iteration)
+        return now._replace(loss=self.loss(now.f, now.b)) if now.f else now
+
+    @abstractmethod
+    def numbers(self, iteration: int) -> Penalty:
+        """V, b and f now; without the loss. To be asked once for each iteration."""
+
+    @abstractmethod
+    def loss(self, f: float | Tensor, b: float | Tensor | None) -> Tensor:
+        """The loss for these numbers."""
 
 
 Net = TypeVar("Net", bound=Module)
@@ -69,9 +91,7 @@ class Run(Protocol):
         penalty: of an iteration, 0, 1, ... of the stage; added to L_D. It may have
             target: B; the network is held to it: where the cost hardly came nearer, that is told;
             memory: numbers, or None, that it keeps from one iteration to the next;
-            moved, travel: parameters to be moved so far, in place of the gates;
-            numbers, loss: its two halves, `numbers(iteration)` on the host and the loss, a function
-            of f and b, on the device: the step can then be recorded (`train/captured.py`).
+            moved, travel: parameters to be moved so far, in place of the gates.
         distill: False for a method without distillation, whatever --distill says.
         """
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...autograd import Tensor
 from ...autograd import sum as total
@@ -20,7 +21,7 @@ from ...runtime import random
 from ..compaction import compact
 from ..enforce import enforce_budget
 from ..structure import Site, sites
-from .recipe import Penalty, Run
+from .recipe import Penalty, PenaltyInHalves, Run
 
 TOLERANCE = 1.1  # a cost in [B / TOLERANCE, B] is what was asked for
 PROBES = 12  # at most
@@ -81,15 +82,12 @@ def search_and_finish(run: Run, gate: GateFactory, price: Price, start: float) -
     return run.fit("fine-tune", small, fast + slow, slow=slow, distill=False)
 
 
-class Priced(NamedTuple):
+@dataclass
+class Priced(PenaltyInHalves):
     """lambda L_S, at any iteration."""
 
     sparsity: Callable[[], Tensor]
     weight: float
-
-    def __call__(self, iteration: int) -> Penalty:
-        """The penalty."""
-        return Penalty(self.loss())
 
     def loss(self, *_: Any) -> Tensor:
         """lambda L_S: it has neither f nor b."""

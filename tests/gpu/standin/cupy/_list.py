@@ -12,11 +12,16 @@ DTYPES = "?bhilqBHILQefdFD"
 def absent(owner: str, name: str, has: bool) -> Exception:
     """The error for a name that is not here. has: whether it is in CuPy."""
     if has:
-        return NotImplementedError(f"CuPy {LIST['version']} has {owner}.{name}, its stand-in not")
+        return unknown(f"{owner}.{name}, which CuPy {LIST['version']} has")
     return AttributeError(f"CuPy {LIST['version']} has no {owner}.{name}")
 
 
+def unknown(what: str) -> Exception:
+    """The error for what CuPy does and this stand-in does not, since nothing has needed it."""
+    return NotImplementedError(f"the stand-in for CuPy does not know {what}")
+
+
 def unsupported(**given) -> None:
-    """Raise NotImplementedError for arguments that CuPy takes and this stand-in does not."""
+    """Raise it for arguments that CuPy takes and this stand-in does not."""
     if found := [name for name, value in given.items() if value is not None]:
-        raise NotImplementedError(f"the stand-in for CuPy does not know {', '.join(found)}")
+        raise unknown(", ".join(found))

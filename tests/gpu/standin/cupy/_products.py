@@ -8,6 +8,7 @@ import numpy as np
 
 from . import standin
 from ._array import ndarray, new
+from ._list import unknown
 from ._routines import ascontiguousarray
 
 
@@ -59,7 +60,7 @@ def _matmul_shape(a: tuple, b: tuple) -> tuple:
 
 def dot(a, b, out=None):
     if a.ndim > 2 or b.ndim > 2:
-        raise NotImplementedError("dot of stacks")
+        raise unknown("dot of more than two axes")
     return matmul(a, b, out)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from . import standin
 from ._array import copy_into, device_dtype, ndarray, new
 from ._indexing import assign, take, to_device  # noqa: F401 - take is one of them
-from ._list import unsupported
+from ._list import unknown, unsupported
 from ._ufunc import UFUNCS
 
 # --- made -----------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def split(ary, indices_or_sections, axis=0):
 def pad(array, pad_width, mode="constant", **kwargs):
     unsupported(mode=None if mode == "constant" else mode, **kwargs)
     if array.ndim > 1 and array.size >= 4e6:
-        raise NotImplementedError("CuPy pads large arrays side by side: the stand-in does not")
+        raise unknown("pad of a large array, which CuPy does in other launches")
     widths = np.broadcast_to(np.asarray(pad_width), (array.ndim, 2)).tolist()
     sides = [(n, *width) for n, width in zip(array.shape, widths, strict=True)]
     made = zeros([before + n + after for n, before, after in sides], array.dtype)
@@ -204,7 +204,7 @@ def copyto(dst, src, casting="same_kind", where=None):
 
 def where(condition, x=None, y=None):
     if x is None or y is None:
-        raise NotImplementedError("where with one argument waits for the device")
+        raise unknown("where with one argument, which waits for the device")
     return UFUNCS["where"](condition.astype("?", copy=False), x, y)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from . import standin
 from ._array import device_dtype, ndarray, new
 from ._indexing import add_at, prepare, prepared, selected_shape, to_device
-from ._list import LIST
+from ._list import LIST, unknown
 
 WEAK = (bool, int, float, complex)  # they take the dtype of what is beside them
 
@@ -70,7 +70,7 @@ class ufunc:
     def at(self, a, indices, b=None) -> None:
         """a[indices] += b, entries named twice adding up."""
         if self.__name__ != "add":
-            raise NotImplementedError(f"{self.name}.at")
+            raise unknown(f"{self.name}.at")
         if a.dtype.char not in "ifdeILQ":
             raise TypeError(f"scatter_add does not support {a.dtype}")
         parts = prepared(indices)
@@ -84,7 +84,7 @@ class ufunc:
             standin.launch("scatter_add", lambda: add_at(a._host, parts, source), source.size)
 
     def __getattr__(self, name: str):
-        raise NotImplementedError(f"the stand-in for CuPy knows no {self.name}.{name}")
+        raise unknown(f"{self.name}.{name}")
 
     def __repr__(self) -> str:
         return f"<ufunc '{self.name}'>"

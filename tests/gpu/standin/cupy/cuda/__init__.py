@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .. import standin
+from .._list import unknown
 from . import cublas, nvrtc, runtime
 
 
@@ -73,8 +74,8 @@ class MemoryPool:
         standin.wait("free_all_blocks")
 
     def malloc(self, size: int) -> None:
-        """For `using_allocator`; the stand-in never calls it."""
-        raise NotImplementedError
+        """For `using_allocator`, which calls it nowhere here: NumPy finds the memory."""
+        raise unknown("MemoryPool.malloc")
 
 
 class PinnedMemoryPointer(bytearray):
@@ -189,7 +190,7 @@ class Stream:
         if self.ptr == 0:
             raise RuntimeError("cannot capture on the default (legacy) stream")
         if get_current_stream() is not self:
-            raise NotImplementedError("the stand-in captures the current stream alone")
+            raise unknown("the capture of a stream that is not the current one")
         if standin.recorded is not None:
             raise standin.CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
         standin.recorded, self._is_capturing = [], True
